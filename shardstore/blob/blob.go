@@ -1,0 +1,84 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package blob
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// ErrExists answers Create when an object already stands at the key (HTTP 412).
+// It is not success and not failure: the caller MUST read the object back to
+// learn whose it is.
+var ErrExists = errors.New("blob: object exists")
+
+// ErrNotFound answers Read and Stat when no object stands at the key. A store
+// that cannot be reached, or a bucket that is gone, is never ErrNotFound.
+var ErrNotFound = errors.New("blob: object not found")
+
+// Store is an S3-like object store with strong read-after-write and conditional
+// creation. Objects are immutable. Implementations MUST be safe for concurrent
+// use, MUST NOT keep or change body after Create returns, and MUST hand out
+// bytes that the caller may change.
+type Store interface {
+	// Create writes a whole object if the key does not exist. nil: this call, or
+	// an earlier attempt of the same bytes whose answer was 200, is durable.
+	// ErrExists (412): an object stands there, whose it is the caller MUST find
+	// out. Any other error: outcome unknown.
+	Create(ctx context.Context, key string, body []byte) error
+
+	// Read returns length bytes from off (length < 0: to the end). off < 0: the
+	// last -off bytes, or the whole object if it is shorter, cut to length if
+	// length >= 0. ErrNotFound. The result is short only where the object ends;
+	// at or beyond the end it is empty.
+	Read(ctx context.Context, key string, off, length int64) ([]byte, error)
+
+	// Stat returns size and modification time. ErrNotFound.
+	Stat(ctx context.Context, key string) (Info, error)
+
+	// List returns up to limit keys (limit <= 0: the driver's page size, 1000)
+	// with prefix, strictly after `after`, in ascending byte order. Fewer than
+	// limit (or than 1000) means that there are no more.
+	List(ctx context.Context, prefix, after string, limit int) ([]Info, error)
+
+	// Delete removes a key; deleting an absent key is no error.
+	Delete(ctx context.Context, key string) error
+}
+
+// Info describes one object.
+type Info struct {
+	Key      string
+	Size     int64     // bytes
+	Modified time.Time // by the store's clock
+}
+
+// PageSize is the number of keys that List returns at most when its limit is
+// not positive.
+const PageSize = 1000
+
+// All yields every object whose key starts with prefix, in ascending byte
+// order, a page at a time. It stops after the first error.
+func All(ctx context.Context, s Store, prefix string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		after := ""
+		for {
+			page, err := s.List(ctx, prefix, after, PageSize)
+			if err != nil {
+				yield(Info{}, err)
+				return
+			}
+			for _, info := range page {
+				if !yield(info, nil) {
+					return
+				}
+			}
+			if len(page) < PageSize {
+				return
+			}
+			after = page[len(page)-1].Key
+		}
+	}
+}
