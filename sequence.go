@@ -1,0 +1,91 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package leat
+
+import "strconv"
+
+// A sequence number is a decimal string of exactly 56 digits, so that text order and number order agree:
+//
+//	4 oooooooooooo ffffffffffffffffffff 000 cccccccccccccccccccc
+//	│ │            │                    │   └ 20 check digits over stream, ordinal and offset
+//	│ │            │                    └ reserved, zero
+//	│ │            └ the offset in the shard, 20 digits
+//	│ └ the shard's ordinal in its stream, 12 digits: children sort above their parents
+//	└ never zero
+//
+// The check digits bind the number to its stream: one taken from another shard or stream, or mistyped, is refused and
+// never misread.
+const sequenceDigits = 56
+
+// MaxOrdinal is the highest shard ordinal: twelve digits.
+const MaxOrdinal = 999_999_999_999
+
+// SequenceNumber returns the sequence number of the record at an offset of a shard.
+func SequenceNumber(k ShardKey, offset uint64) string {
+	var b [sequenceDigits]byte
+	b[0] = '4'
+	digits(b[1:13], k.Ordinal)
+	digits(b[13:33], offset)
+	b[33], b[34], b[35] = '0', '0', '0'
+	digits(b[36:56], sequenceCheck(k, offset))
+	return string(b[:])
+}
+
+// ParseSequenceNumber reads back the offset of a record of shard k. Anything that SequenceNumber did not return for
+// this very shard is refused with InvalidArgument.
+func ParseSequenceNumber(k ShardKey, s string) (offset uint64, err error) {
+	if len(s) != sequenceDigits || s[0] != '4' || s[33:36] != "000" {
+		return 0, Invalid("sequence_number", "sequence number %.80q is not one: it must be the 56 digits that a put or a read returned", s)
+	}
+	ordinal, err1 := strconv.ParseUint(s[1:13], 10, 64)
+	offset, err2 := strconv.ParseUint(s[13:33], 10, 64)
+	check, err3 := strconv.ParseUint(s[36:], 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil || !allDigits(s) {
+		return 0, Invalid("sequence_number", "sequence number %.80q is not one: it must be the 56 digits that a put or a read returned", s)
+	}
+	if ordinal != k.Ordinal || check != sequenceCheck(k, offset) {
+		return 0, Invalid("sequence_number", "sequence number %s does not belong to %s of this stream", s, ShardID(k.Ordinal))
+	}
+	return offset, nil
+}
+
+func allDigits(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func digits(b []byte, n uint64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+}
+
+// sequenceCheck mixes the identity of a place in the log to 64 bits. It guards against mistakes, not against forgers:
+// a forged number names at most a record that its caller may read anyhow.
+func sequenceCheck(k ShardKey, offset uint64) uint64 {
+	h := mix64(be64(k.Stream[:8]))
+	h = mix64(h ^ be64(k.Stream[8:]))
+	h = mix64(h ^ k.Ordinal)
+	return mix64(h ^ offset)
+}
+
+func be64(b []byte) (v uint64) {
+	for _, c := range b[:8] {
+		v = v<<8 | uint64(c)
+	}
+	return v
+}
+
+// mix64 is the finalizer of SplitMix64.
+func mix64(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
