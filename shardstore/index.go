@@ -22,11 +22,12 @@ var ErrFenced = errors.New("shardstore: session fenced")
 // an error whose outcome is unknown.
 type Index interface {
 	// Register commits one pack or merge in one transaction. It is idempotent by (Session, Number): a second call for
-	// a number that is registered changes nothing and returns nil. ErrFenced when the session is not live, the trim has moved, or
-	// a shard's epoch is another.
+	// a number that is registered changes nothing and returns nil. ErrFenced when the session is not live, the trim has
+	// moved, a shard's epoch is another, or a Counted extent does not begin where the shard's registered extents end (I7).
 	Register(ctx context.Context, r Registration) error
-	// Extents returns a shard's registered extents in order of First, and its horizon: the lowest offset that is kept.
-	Extents(ctx context.Context, shard leat.ShardKey) (extents []Extent, horizon uint64, err error)
+	// Extents returns the registered extents of shards, one answer a shard in the order asked. A shard that does not
+	// exist has no extents.
+	Extents(ctx context.Context, shards []leat.ShardKey) ([]ShardExtents, error)
 	// AdvanceHorizon moves a shard's horizon forward, removes the extents that end at or below it, and queues the
 	// objects that no extent names any more for deletion after notBefore (microseconds since 1970). ErrFenced when the epoch is another.
 	AdvanceHorizon(ctx context.Context, shard leat.ShardKey, epoch, horizon uint64, notBefore int64) error
@@ -36,6 +37,13 @@ type Index interface {
 	Deleted(ctx context.Context, keys []string) error
 	// Named tells which of the keys an extent or the deletion queue names; the sweep of orphans asks before it deletes.
 	Named(ctx context.Context, keys []string) (map[string]bool, error)
+}
+
+// ShardExtents is what the index holds of one shard.
+type ShardExtents struct {
+	Shard   leat.ShardKey
+	Extents []Extent // in order of First
+	Horizon uint64   // the lowest offset that is kept
 }
 
 // Registration is one transaction of the packer or merger (data-plane.md, rules 7, 12 and 17).

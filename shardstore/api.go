@@ -1,0 +1,75 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"errors"
+	"time"
+
+	"github.com/leatstream/leat"
+)
+
+// Put is one record on its way into a shard. Append fills in the outcome.
+type Put struct {
+	Shard  leat.ShardKey
+	Record leat.Record // CRC set by the caller, where the record entered; Offset and Time set by Append
+	Err    error       // nil: the record is durable at Record.Offset
+}
+
+// The outcomes of a Put that are not faults of the request. All but ErrUnknownOutcome say that the record was certainly
+// not written.
+var (
+	// ErrNotOwned: the shard is not open on this node.
+	ErrNotOwned = errors.New("shardstore: shard is not owned here")
+	// ErrResharded: the shard was closed by a split or merge; its children take the record.
+	ErrResharded = errors.New("shardstore: shard is closed")
+	// ErrOverloaded: the bound of memory not yet durable is reached.
+	ErrOverloaded = errors.New("shardstore: too much not yet durable")
+	// ErrUnknownOutcome: the session ended before the record's segment was known to be durable.
+	ErrUnknownOutcome = errors.New("shardstore: session ended before the record was known to be durable")
+)
+
+// Page is what one read of a shard found.
+type Page struct {
+	Records []leat.Record // alias the store's memory: MUST NOT be changed
+	Next    uint64        // offset to ask for next: beyond the last record, or the horizon where that was skipped to
+	Horizon uint64        // the lowest offset still kept
+	Tail    uint64        // the offset after the newest visible record
+	Ended   bool          // the shard is closed and Next is its end
+	Behind  time.Duration // 0 when Next is the tail; otherwise the age of the last record returned, or of the position
+}
+
+// ReadLimits bounds one read.
+type ReadLimits struct {
+	Records int   // at most; at least one record is returned where there is one
+	Bytes   int   // of data and partition keys
+	MinTime int64 // microseconds: records older than this are skipped as expired; 0 for none
+}
+
+// Bounds is where a shard begins and ends now.
+type Bounds struct {
+	Epoch    uint64
+	Horizon  uint64
+	Tail     uint64 // visible
+	LastTime int64  // of the newest visible record
+	Closed   bool
+}
+
+// Assignment hands a shard to a session that now owns it.
+type Assignment struct {
+	Shard    leat.ShardKey
+	Epoch    uint64
+	Horizon  uint64
+	Next     uint64 // the offset after the last registered extent
+	LastTime int64  // of the last record registered or in Pending; the shard's clock starts there
+	Closed   bool   // by a reshard: it takes no records
+	Extents  int    // number of registered extents
+	Pending  []Pending
+}
+
+// Pending are extents of a shard that are still only in the segments of a closed session (data-plane.md, rule 12).
+type Pending struct {
+	Session leat.SessionID
+	Extents []Extent
+}
