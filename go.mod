@@ -1,6 +1,6 @@
 module github.com/leatstream/leat
 
-go 1.26
+go 1.26.0
 
 require (
 	buf.build/go/protovalidate v1.3.0
