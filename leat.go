@@ -34,6 +34,24 @@ func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
 // String returns 32 lower-case hexadecimal digits.
 func (id ClusterID) String() string { return hex.EncodeToString(id[:]) }
 
+// MarshalText returns the hexadecimal digits, so that ids read well in JSON.
+func (id StreamID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText undoes MarshalText.
+func (id *StreamID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseID[StreamID](string(b))
+	return err
+}
+
+// MarshalText returns the hexadecimal digits, so that ids read well in JSON.
+func (id SessionID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText undoes MarshalText.
+func (id *SessionID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseID[SessionID](string(b))
+	return err
+}
+
 // IsZero tells whether the id was never set.
 func (id SessionID) IsZero() bool { return id == SessionID{} }
 
