@@ -41,7 +41,8 @@ type Store interface {
 
 	// List returns up to limit keys (limit <= 0: the driver's page size, 1000)
 	// with prefix, strictly after `after`, in ascending byte order. Fewer than
-	// limit (or than 1000) means that there are no more.
+	// limit (or than 1000) means that there are no more. An absent prefix is an
+	// empty list.
 	List(ctx context.Context, prefix, after string, limit int) ([]Info, error)
 
 	// Delete removes a key; deleting an absent key is no error.
@@ -59,13 +60,19 @@ type Info struct {
 // not positive.
 const PageSize = 1000
 
+// largestPage bounds what All asks for at once, and with it All's memory.
+const largestPage = 16 * PageSize
+
 // All yields every object whose key starts with prefix, in ascending byte
-// order, a page at a time. It stops after the first error.
+// order, a page at a time. It stops after the first error. Objects that come or
+// go meanwhile may be seen or not.
 func All(ctx context.Context, s Store, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		after := ""
-		for {
-			page, err := s.List(ctx, prefix, after, PageSize)
+		// Pages grow because a folder cannot be entered in its middle: a
+		// driver may read a whole one for each page.
+		for size := PageSize; ; size = min(2*size, largestPage) {
+			page, err := s.List(ctx, prefix, after, size)
 			if err != nil {
 				yield(Info{}, err)
 				return
@@ -75,7 +82,7 @@ func All(ctx context.Context, s Store, prefix string) iter.Seq2[Info, error] {
 					return
 				}
 			}
-			if len(page) < PageSize {
+			if len(page) < size {
 				return
 			}
 			after = page[len(page)-1].Key
