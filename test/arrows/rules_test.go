@@ -1,0 +1,127 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package arrows_test
+
+// rule says what a package may import beyond the standard library. Paths are
+// relative to the module; "." is its root, "x/..." is x and all below it.
+type rule struct {
+	local  []string // Leat's packages
+	tests  []string // more of Leat's packages, for its test files
+	third  []string // other modules' packages, for all files but tests
+	reason string   // why this arrow, where the list does not tell
+}
+
+// anyModule allows whatever go.mod names.
+var anyModule = []string{"..."}
+
+// harness is what every package's tests may use.
+var harness = []string{"internal/testproc", "internal/pgtest", "internal/s3test"}
+
+// wiring marks the only places that may put all parts together.
+var wiring = []string{"..."}
+
+// rules has one entry for each package, from the bottom up. A package matches
+// the longest key.
+var rules = map[string]rule{
+	// The vocabulary imports the standard library alone.
+	".": {},
+
+	// The native API and who speaks it from outside: nothing of the server.
+	"api/leat/v1": {third: anyModule, reason: "generated"},
+	"api/client": {
+		local: []string{".", "api/leat/v1"},
+		tests: []string{"api/leattest"},
+		third: anyModule,
+	},
+	"api/leattest": {
+		local: wiring, third: anyModule,
+		reason: "an in-process server for other people's tests: wiring, as cmd/leat is",
+	},
+
+	// The engine of one node knows no server, no SQL, no wire.
+	"shardstore/segment": {local: []string{"."}, third: []string{"github.com/klauspost/compress/..."}},
+	"shardstore/blob":    {local: []string{"."}, third: []string{"golang.org/x/..."}},
+	"shardstore/blob/s3": {
+		local: []string{".", "shardstore/blob"},
+		tests: []string{"shardstore/blob/..."},
+		third: anyModule,
+	},
+	"shardstore/blob/disk":     driver,
+	"shardstore/blob/mem":      driver,
+	"shardstore/blob/fault":    driver,
+	"shardstore/blob/blobtest": {local: []string{".", "shardstore/blob", "shardstore/blob/fault"}, third: anyModule, reason: "the suite of the drivers"},
+	"shardstore/wal": {
+		local: []string{".", "shardstore/segment", "shardstore/blob"},
+		tests: []string{"shardstore/..."},
+		third: []string{"golang.org/x/..."},
+	},
+	"shardstore": {
+		local: []string{".", "shardstore/segment", "shardstore/wal", "shardstore/blob"},
+		tests: []string{"shardstore/..."},
+		third: []string{"golang.org/x/...", "github.com/klauspost/compress/...", "github.com/prometheus/client_golang/..."},
+	},
+
+	// Harnesses and small parts.
+	"internal/testproc": {},
+	"internal/pgtest":   {local: []string{"internal/testproc"}, third: anyModule},
+	"internal/s3test":   {local: []string{"internal/testproc"}, third: anyModule},
+	"internal/sqldb":    {local: []string{"."}, third: anyModule},
+	"internal/cli":      {local: wiring, third: anyModule, reason: "the commands of cmd/leat"},
+
+	// The control plane. It satisfies the interfaces that the engine declares.
+	"server/catalog": {
+		local: []string{".", "internal/sqldb", "shardstore"},
+		tests: []string{"shardstore/..."},
+		third: anyModule,
+	},
+	"server/cluster": {
+		local: []string{".", "internal/sqldb", "shardstore", "shardstore/wal", "shardstore/segment", "shardstore/blob", "server/catalog"},
+		tests: []string{"shardstore/..."},
+		third: anyModule,
+	},
+	"server/auth": {local: []string{".", "internal/sqldb", "server/catalog"}, third: anyModule},
+	"billing":     {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "concrete over sqldb"},
+
+	// The broker decides; it knows no transport.
+	"server/broker": {
+		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth"},
+		tests: []string{"shardstore/...", "internal/sqldb"},
+		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
+	},
+	"server/delivery": {
+		local: []string{".", "internal/sqldb", "shardstore/blob", "server/catalog", "server/broker"},
+		tests: []string{"shardstore/..."},
+		third: anyModule,
+	},
+
+	// The edges translate; they know the broker and not each other.
+	"server/grpcapi":  {local: edge("api/leat/v1"), tests: engine, third: anyModule},
+	"server/kinesis":  {local: edge(), tests: engine, third: anyModule},
+	"server/firehose": {local: edge("server/delivery"), tests: engine, third: anyModule},
+	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},
+
+	// Wiring. Nothing below may import these.
+	"server":   {local: wiring, third: anyModule},
+	"cmd/leat": {local: wiring, third: anyModule},
+	"test/...": {local: wiring, third: anyModule},
+}
+
+// driver is an object store over what the standard library offers.
+var driver = rule{
+	local: []string{".", "shardstore/blob"},
+	tests: []string{"shardstore/blob/..."},
+	third: []string{"golang.org/x/..."},
+}
+
+// engine is what an edge's tests run against.
+var engine = []string{"shardstore/...", "internal/sqldb", "server/catalog", "server/cluster"}
+
+// edge is what a transport may import.
+func edge(more ...string) []string {
+	return append([]string{".", "server/broker", "server/auth"}, more...)
+}
+
+// topmost are the packages that no package below the wiring may import, so that
+// a mistake in the table above cannot allow it.
+var topmost = []string{"server", "cmd/...", "test/...", "internal/cli", "api/leattest"}
