@@ -65,7 +65,7 @@ func Open(root string, opts Options) (*Store, error) {
 	s := &Store{
 		objects: filepath.Join(root, "objects"),
 		durable: make(map[string]bool),
-		io:      fileIO{
+		io: fileIO{
 			write: (*os.File).Write,
 			// On macOS File.Sync is F_FULLFSYNC: it empties the drive's cache too.
 			syncFile:   (*os.File).Sync,
