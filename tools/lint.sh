@@ -6,9 +6,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 PATH="$(tools/install.sh golangci-lint buf):$PATH"
 
+# The files of the tree, committed or not, but for ignored and deleted ones.
+files() { # pathspec...
+	local file
+	git ls-files -co --exclude-standard -- "$@" | while IFS= read -r file; do
+		[ ! -e "$file" ] || printf '%s\n' "$file"
+	done
+}
+
 gofmt_check() {
 	local bad
-	bad=$(git ls-files -co --exclude-standard -z '*.go' | xargs -0r ls -d 2>/dev/null | xargs -r gofmt -s -l)
+	bad=$(files '*.go' | xargs -r gofmt -s -l)
 	[ -z "$bad" ] || { printf 'not formatted, run make fmt:\n%s\n' "$bad"; return 1; }
 }
 
@@ -38,9 +46,7 @@ generated_fresh() {
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	mkdir "$tmp/tree"
-	# A file that git knows and that is gone from the tree is left out.
-	git ls-files -co --exclude-standard -z | xargs -0r ls -d 2>/dev/null |
-		tar -cf - --verbatim-files-from -T - | tar -xf - -C "$tmp/tree"
+	files . | tar -cf - --verbatim-files-from -T - | tar -xf - -C "$tmp/tree"
 	cp -a "$tmp/tree" "$tmp/fresh"
 	(cd "$tmp/fresh" && tools/gen.sh)
 	if ! diff -r "$tmp/tree" "$tmp/fresh" >"$tmp/diff"; then
@@ -55,7 +61,7 @@ shell_scripts() {
 		echo "NOT CHECKED: shellcheck is not installed"
 		return 0
 	fi
-	git ls-files -co --exclude-standard -z '*.sh' .ci/run | xargs -0r shellcheck
+	files '*.sh' .ci/run | xargs -r shellcheck
 }
 
 # A tracked file must not depend on where somebody works, nor on which mirror

@@ -130,11 +130,10 @@ func TestSurvivesTheThreadThatStartedIt(t *testing.T) {
 	var p *testproc.Process
 	var err error
 	tid := make(chan int)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+	go onDyingThread(func() {
 		p, err = testproc.Start(sleeper(dir))
 		tid <- syscall.Gettid()
-	}()
+	})
 	thread := <-tid
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +151,22 @@ func TestSurvivesTheThreadThatStartedIt(t *testing.T) {
 	if !errors.As(p.Err(), &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Fatalf("ended with %v, want the SIGTERM of Stop", p.Err())
 	}
+}
+
+// onDyingThread runs f on a thread that ends with the goroutine, since that
+// never unlocks it. The main thread would not end, so it is left to wait.
+func onDyingThread(f func()) {
+	runtime.LockOSThread()
+	if syscall.Gettid() != os.Getpid() {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onDyingThread(f)
+	}()
+	<-done
 }
 
 func TestStopKillsWhatWillNotEnd(t *testing.T) {
