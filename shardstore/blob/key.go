@@ -23,9 +23,12 @@ var ErrKey = errors.New("blob: illegal key")
 // CheckKey says whether key may name an object: parts of A–Z a–z 0–9 and
 // -_.+=@,:~!'()* joined by single slashes, no part "." or "..".
 //
-// Two rules cannot be seen in one key and are the caller's: a key is never also
-// the folder of another one ("a" and "a/b"), and no two keys differ only in the
-// case of their letters, because some file systems fold it.
+// Three rules cannot be seen in one key and are the caller's: a key is never
+// also the folder of another one ("a" and "a/b"); no two keys differ only in the
+// case of their letters, because some file systems fold it; and the names in one
+// folder have the same length, or few of them begin with another one and go on
+// with a character before the slash ("a-1", "a-2", … beside "a/"), because MinIO
+// gets pages wrong where there are many.
 func CheckKey(key string) error {
 	if key == "" {
 		return fmt.Errorf("%w: empty", ErrKey)
