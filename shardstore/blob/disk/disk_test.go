@@ -28,3 +28,11 @@ func open(t testing.TB, root string) *disk.Store {
 func TestContract(t *testing.T) {
 	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, t.TempDir()) })
 }
+
+func BenchmarkCreate(b *testing.B) {
+	blobtest.BenchCreate(b, func(b *testing.B) blob.Store { return open(b, b.TempDir()) })
+}
+
+func BenchmarkRead(b *testing.B) {
+	blobtest.BenchRead(b, func(b *testing.B) blob.Store { return open(b, b.TempDir()) })
+}

@@ -201,6 +201,19 @@ func TestCheckLifecycle(t *testing.T) {
 	}
 }
 
+// TestLifecycleArchives: objects in an archive cannot be read at once.
+func TestLifecycleArchives(t *testing.T) {
+	for class, refuse := range map[string]bool{"GLACIER": true, "DEEP_ARCHIVE": true, "STANDARD_IA": false} {
+		s, _ := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>`+
+				`<Transition><Days>30</Days><StorageClass>`+class+`</StorageClass></Transition></Rule></LifecycleConfiguration>`)
+		})
+		if _, err := s.CheckLifecycle(t.Context()); errors.Is(err, s3.ErrLifecycle) != refuse || !refuse && err != nil {
+			t.Errorf("%s: %v, want refused: %v", class, err, refuse)
+		}
+	}
+}
+
 // TestLifecycleNotThere: a store without lifecycle rules passes with a note, one
 // that hides them does not.
 func TestLifecycleNotThere(t *testing.T) {

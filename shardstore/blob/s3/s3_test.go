@@ -54,3 +54,11 @@ func TestContractPrefix(t *testing.T) {
 		return open(t, o)
 	})
 }
+
+func BenchmarkCreate(b *testing.B) {
+	blobtest.BenchCreate(b, func(b *testing.B) blob.Store { return open(b, bucket(b)) })
+}
+
+func BenchmarkRead(b *testing.B) {
+	blobtest.BenchRead(b, func(b *testing.B) blob.Store { return open(b, bucket(b)) })
+}
