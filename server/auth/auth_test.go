@@ -51,10 +51,10 @@ func TestBootstrapRefusesWeakTokens(t *testing.T) {
 }
 
 func TestAnybody(t *testing.T) {
-	for _, any := range []string{"", "Bearer x", "AWS4-HMAC-SHA256 Credential=x"} {
-		who, err := auth.Anybody{}.Authenticate(any)
+	for _, credential := range []string{"", "Bearer x", "AWS4-HMAC-SHA256 Credential=x"} {
+		who, err := auth.Anybody{}.Authenticate(credential)
 		if err != nil || who.Account != leat.DevAccount {
-			t.Errorf("%q: %v, %v", any, who, err)
+			t.Errorf("%q: %v, %v", credential, who, err)
 		}
 	}
 }
