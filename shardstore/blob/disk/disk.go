@@ -165,7 +165,7 @@ func tmpName(from io.Reader) (string, error) {
 
 // explain adds what to do to the errors that people can mend.
 func explain(err error) error {
-	hint := ""
+	var hint string
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		hint = "the disk is full"
