@@ -230,3 +230,36 @@ func TestLifecycleNotThere(t *testing.T) {
 		}
 	}
 }
+
+// TestServerDies: while the server is down every call fails with an unknown
+// outcome; when it is back the same store works, and what was told durable is.
+func TestServerDies(t *testing.T) {
+	srv := s3test.New(t)
+	s := open(t, s3.Options{
+		Endpoint: srv.Endpoint, Region: srv.Region, Bucket: srv.Bucket(t),
+		AccessKey: srv.AccessKey, SecretKey: srv.SecretKey,
+	})
+	body := bytes.Repeat([]byte("kept"), 100_000)
+	if err := s.Create(t.Context(), "before", body); err != nil {
+		t.Fatal(err)
+	}
+	srv.Kill(t)
+	_, read := s.Read(t.Context(), "before", 0, -1)
+	_, stat := s.Stat(t.Context(), "before")
+	_, list := s.List(t.Context(), "", "", 0)
+	for op, err := range map[string]error{"Create": s.Create(t.Context(), "down", body), "Read": read, "Stat": stat, "List": list} {
+		if err == nil || errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrExists) {
+			t.Errorf("%s = %v, want an unknown error", op, err)
+		}
+	}
+	srv.Start(t)
+	if got, err := s.Read(t.Context(), "before", 0, -1); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("after the restart: %d bytes, %v", len(got), err)
+	}
+	if err := s.Create(t.Context(), "before", nil); !errors.Is(err, blob.ErrExists) {
+		t.Errorf("Create over an old object = %v", err)
+	}
+	if err := s.Create(t.Context(), "down", body); err != nil {
+		t.Errorf("Create after the restart = %v", err)
+	}
+}
