@@ -252,3 +252,24 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// keeper answers at once and keeps the request's body, as a transport may.
+type keeper struct{ body io.Reader }
+
+func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
+	k.body = r.Body
+	return &http.Response{StatusCode: http.StatusPreconditionFailed, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+}
+
+// TestBodyTakenBack: a transport that reads on after Create returned gets
+// nothing of what the caller does with his buffer then.
+func TestBodyTakenBack(t *testing.T) {
+	k := &keeper{}
+	s := open(t, s3.Options{Endpoint: "localhost:1", Bucket: "bucket", AccessKey: "a", SecretKey: secret, Transport: k})
+	if err := s.Create(t.Context(), "k", []byte("body")); !errors.Is(err, blob.ErrExists) {
+		t.Fatal(err)
+	}
+	if n, err := k.body.Read(make([]byte, 4)); n != 0 || err == nil || err == io.EOF {
+		t.Errorf("Read after Create = %d, %v; want an error", n, err)
+	}
+}
