@@ -41,7 +41,11 @@ var rules = map[string]rule{
 
 	// The engine of one node knows no server, no SQL, no wire.
 	"shardstore/segment": {local: []string{"."}, third: []string{"github.com/klauspost/compress/..."}},
-	"shardstore/blob":    {local: []string{"."}, third: []string{"golang.org/x/..."}},
+	"shardstore/blob": {
+		local: []string{"."},
+		tests: []string{"shardstore/blob/..."},
+		third: []string{"golang.org/x/..."},
+	},
 	"shardstore/blob/s3": {
 		local: []string{".", "shardstore/blob"},
 		tests: []string{"shardstore/blob/..."},
