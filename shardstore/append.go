@@ -1,0 +1,150 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/segment"
+)
+
+// span is the puts of one Append that went into one batch.
+type span struct {
+	b   *batch
+	end int // index after its last put
+}
+
+// Append gives each record its offset and time, and returns when all that were taken are durable. Outcomes stand in
+// the puts. The records' bytes are copied before Append returns. Records of one call to the same shard keep their order.
+//
+// An error is returned only when nothing at all was executed: KindUnavailable when the session is not live,
+// KindThroughputExceeded when too much is not durable yet.
+func (s *Store) Append(ctx context.Context, puts []Put) error {
+	if err := s.guard.check(); err != nil {
+		return err
+	}
+	spans, err := s.place(puts)
+	if err != nil {
+		return err
+	}
+	from := 0
+	for _, sp := range spans {
+		if err := s.settle(ctx, sp.b); err != nil {
+			for i := from; i < sp.end; i++ {
+				if puts[i].Err == nil {
+					puts[i].Err = err
+				}
+			}
+		}
+		from = sp.end
+	}
+	return nil
+}
+
+// settle waits for the fate of a batch.
+func (s *Store) settle(ctx context.Context, b *batch) error {
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, ctx.Err())
+	}
+}
+
+// place puts every record into the pending batches, in order, under the sequencer's lock.
+func (s *Store) place(puts []Put) ([]span, error) {
+	size := 0
+	for i := range puts {
+		size += puts[i].Record.Size() + recordOverhead
+	}
+	now := leat.Micros(s.cfg.Clock.Now())
+	s.mu.Lock()
+	if s.state != live {
+		err := s.notLive()
+		s.mu.Unlock()
+		return nil, err
+	}
+	if s.notDurable > 0 && s.notDurable+size > s.cfg.Params.NotDurableBytes {
+		s.mu.Unlock()
+		s.stats.overloads.Add(1)
+		return nil, &leat.Error{Kind: leat.KindThroughputExceeded, Message: "the node has too many records that are not yet durable: retry after a pause", After: overloadPause, Err: ErrOverloaded}
+	}
+	var spans []span
+	b := s.queue[len(s.queue)-1]
+	for i := range puts {
+		if b.bytes > 0 && b.bytes+puts[i].Record.Size() > s.cfg.Params.SegmentTarget {
+			spans = append(spans, span{b, i})
+			b = newBatch()
+			s.queue = append(s.queue, b)
+		}
+		s.placeOne(b, &puts[i], now)
+	}
+	spans = append(spans, span{b, len(puts)})
+	s.notify()
+	s.mu.Unlock()
+	return spans, nil
+}
+
+// placeOne gives a record the next offset of its shard. Store.mu is held.
+func (s *Store) placeOne(b *batch, p *Put, now int64) {
+	sh := s.shards[p.Shard]
+	switch {
+	case sh == nil || sh.unopened:
+		p.Err = ErrNotOwned
+		return
+	case sh.closing:
+		p.Err = ErrResharded
+		return
+	}
+	if sh.openIn != b {
+		sh.open, sh.openIn = segment.NewChunk(sh.key, sh.epoch, sh.next), b
+		b.chunks, b.shards = append(b.chunks, sh.open), append(b.shards, sh)
+	}
+	sh.clock = max(sh.clock, now) // I9
+	p.Record.Offset, p.Record.Time, p.Err = sh.next, sh.clock, nil
+	sh.open.Append(&p.Record)
+	sh.next++
+	size := p.Record.Size() + recordOverhead
+	b.bytes += size
+	s.notDurable += size
+}
+
+// notify tells the writer how much it has not taken: at least 1 when only control records wait. Store.mu is held, so
+// that the writer hears the numbers in their order.
+func (s *Store) notify() {
+	n := 0
+	for _, b := range s.queue {
+		n += b.bytes
+		if b.bytes == 0 && !b.empty() {
+			n++
+		}
+	}
+	s.writer.Notify(n)
+}
+
+// control puts a control record into the pending batch; run is called when it is durable, before anyone is told.
+func (s *Store) control(ctx context.Context, c segment.Control, place func() error, run func()) error {
+	s.mu.Lock()
+	if s.state != live && s.state != draining {
+		err := s.notLive()
+		s.mu.Unlock()
+		return err
+	}
+	if place != nil {
+		if err := place(); err != nil {
+			s.mu.Unlock()
+			return err
+		}
+	}
+	b := s.queue[len(s.queue)-1]
+	b.controls = append(b.controls, c)
+	if run != nil {
+		b.onDone = append(b.onDone, run)
+	}
+	s.notify()
+	s.mu.Unlock()
+	return s.settle(ctx, b)
+}

@@ -1,0 +1,156 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/leatstream/leat/shardstore/segment"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// batch is what will become one segment: pending, then taken by the log's writer, then durable or failed.
+type batch struct {
+	n        uint64 // of its segment, once taken
+	bytes    int    // of records, for the bound of memory that is not durable
+	shards   []*shard
+	chunks   []*segment.Chunk // chunks[i] belongs to shards[i] until the batch is taken
+	controls []segment.Control
+	onDone   []func() // run in the order of durable segments, before done is closed
+
+	extents []Extent // by encode: where each chunk lies in the segment, in the order of sorted chunks
+	done    chan struct{}
+	err     error // set before done is closed: nil when durable
+}
+
+func newBatch() *batch { return &batch{done: make(chan struct{})} }
+
+func (b *batch) empty() bool { return len(b.chunks) == 0 && len(b.controls) == 0 }
+
+// source is the store as the log's writer sees it.
+type source struct{ *Store }
+
+var _ wal.Source = source{}
+
+// Take freezes the oldest pending batch as segment n. The header is frozen with it: nonce and trim included (rule 1).
+func (s source) Take(n uint64) (encode func() []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.queue[0]
+	s.queue = s.queue[1:]
+	if len(s.queue) == 0 {
+		s.queue = append(s.queue, newBatch())
+	}
+	b.n = n
+	s.taken = append(s.taken, b)
+	s.notify()
+	h := s.header(segment.KindSegment, n)
+	return func() []byte { return s.encode(b, h) }
+}
+
+func (s *Store) encode(b *batch, h segment.Header) []byte {
+	sortChunks(b)
+	object, extents, err := s.coder.Encode(h, b.chunks, b.controls, segment.Options{Codec: segment.CodecS2})
+	if err != nil {
+		// Encode fails only when chunks contradict themselves: memory is not to be trusted, so nothing may be acked.
+		panic("shardstore: segment does not add up: " + err.Error())
+	}
+	key := wal.Key(h.Session, h.N)
+	for i := range extents {
+		extents[i].Object = key
+	}
+	b.extents = extents
+	return object
+}
+
+// sortChunks puts the chunks in the order of shards, as a segment wants them, and their shards with them.
+func sortChunks(b *batch) {
+	order := make([]int, len(b.chunks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(x, y int) int { return b.chunks[x].Shard.Compare(b.chunks[y].Shard) })
+	chunks, shards := make([]*segment.Chunk, len(order)), make([]*shard, len(order))
+	for to, from := range order {
+		chunks[to], shards[to] = b.chunks[from], b.shards[from]
+	}
+	b.chunks, b.shards = chunks, shards
+}
+
+// Durable makes segment n's records visible and acks them: n and all earlier segments are durable (rule 3).
+func (s source) Durable(n uint64) {
+	s.mu.Lock()
+	b := s.taken[0]
+	if b.n != n {
+		s.mu.Unlock()
+		panic("shardstore: segments became durable out of order")
+	}
+	s.taken = s.taken[1:]
+	s.notDurable -= b.bytes
+	s.durable = n + 1
+	s.mu.Unlock()
+
+	kept := tailSegment{n: n, shards: b.shards}
+	for i, sh := range b.shards {
+		sh.publish(b.chunks[i], n, b.extents[i])
+		kept.bytes += int64(b.chunks[i].MemSize())
+		kept.raw += b.extents[i].Raw
+	}
+	s.keep(kept)
+	for _, f := range b.onDone {
+		f()
+	}
+	close(b.done)
+	s.stats.durable(b)
+}
+
+// failAll ends every batch that is not durable: their outcome is not known, or was never sent.
+func (s *Store) failAll(err error) {
+	s.mu.Lock()
+	lost := append(slices.Clone(s.taken), s.queue...)
+	s.taken, s.queue = nil, nil
+	s.mu.Unlock()
+	for _, b := range lost {
+		b.err = err
+		close(b.done)
+	}
+}
+
+// tailSegment is what one durable segment keeps in memory.
+type tailSegment struct {
+	n      uint64
+	shards []*shard
+	bytes  int64 // of memory
+	raw    int64 // bytes of encoded records, what a pack is made of
+}
+
+// tailMemory is the budget of visible chunks in memory, oldest first.
+type tailMemory struct {
+	mu       sync.Mutex
+	segments []tailSegment
+	bytes    int64
+}
+
+// keep accounts for a segment's chunks and forgets the oldest ones beyond the budget. What is forgotten is read back
+// from its object.
+func (s *Store) keep(t tailSegment) {
+	m := &s.tail
+	m.mu.Lock()
+	m.segments = append(m.segments, t)
+	m.bytes += t.bytes
+	var out []tailSegment
+	for m.bytes > s.cfg.Params.TailBytes && len(m.segments) > 1 {
+		out = append(out, m.segments[0])
+		m.bytes -= m.segments[0].bytes
+		m.segments = m.segments[1:]
+	}
+	m.mu.Unlock()
+	for _, o := range out {
+		for _, sh := range o.shards {
+			sh.evict(o.n)
+		}
+	}
+	s.packer.logged(t)
+}

@@ -1,0 +1,205 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/segment"
+)
+
+// extentAt finds the extent that holds an offset. mu is held; registered extents are known only when the shard is loaded.
+func (sh *shard) extentAt(at uint64) (Extent, bool) {
+	for _, run := range sh.runs() {
+		if e, ok := extentAt(run, at); ok {
+			return e, true
+		}
+	}
+	return Extent{}, false
+}
+
+// unload forgets the registered extents; the next read that needs them asks the index. mu is held.
+func (sh *shard) unload() {
+	sh.changes++
+	sh.extents, sh.loaded = nil, false
+	sh.fetched = nil // windows of other extents would overlap; the cache lets go of them in time
+}
+
+// forget drops everything that was read from the index or the store.
+func (sh *shard) forget() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.unload()
+}
+
+// load makes sure that the shard's registered extents are known. Only catch-up reads need it: the tail is in memory.
+func (s *Store) load(ctx context.Context, sh *shard) error {
+	for {
+		sh.mu.Lock()
+		loaded, changes := sh.loaded || sh.count == 0, sh.changes
+		sh.mu.Unlock()
+		if loaded {
+			return nil
+		}
+		answer, err := s.cfg.Index.Extents(ctx, []leat.ShardKey{sh.key})
+		if err != nil {
+			return &leat.Error{Kind: leat.KindUnavailable, Message: "the extent index cannot be read now: retry", Err: err}
+		}
+		sh.mu.Lock()
+		if sh.changes == changes {
+			sh.extents, sh.loaded, sh.count = answer[0].Extents, true, len(answer[0].Extents)
+			sh.horizon = max(sh.horizon, answer[0].Horizon)
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// fetch returns a chunk that holds an offset below the tail in memory: from the cache, or from the object. What comes
+// after it is fetched ahead.
+func (s *Store) fetch(ctx context.Context, sh *shard, at uint64) (*segment.Chunk, error) {
+	sh.mu.Lock()
+	w := sh.cachedWindow(at)
+	sh.mu.Unlock()
+	if w == nil {
+		e, err := s.extentOf(ctx, sh, at)
+		if err != nil {
+			return nil, err
+		}
+		if w, err = s.loadWindow(ctx, sh, e, at); err != nil {
+			return nil, err
+		}
+	} else {
+		s.stats.hits.Add(1)
+		s.cache.touch(w)
+	}
+	s.readAhead(sh, w.chunk.End())
+	return w.chunk, nil
+}
+
+// extentOf finds the extent that holds an offset, loading the index where that is needed.
+func (s *Store) extentOf(ctx context.Context, sh *shard, at uint64) (Extent, error) {
+	if err := s.load(ctx, sh); err != nil {
+		return Extent{}, err
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e, ok := sh.extentAt(at)
+	if !ok {
+		s.stats.missing.Add(1)
+		return Extent{}, leat.Errorf(leat.KindCorrupt, "no extent of shard %s holds offset %d (horizon %d, tail %d)", sh.key, at, sh.horizon, sh.visible)
+	}
+	return e, nil
+}
+
+// readAhead fetches the windows after an offset in the background, as far as Params.ReadAhead says.
+func (s *Store) readAhead(sh *shard, at uint64) {
+	sh.mu.Lock()
+	busy := sh.ahead
+	for n := 0; n < s.cfg.Params.ReadAhead; n++ {
+		w := sh.cachedWindow(at)
+		if w == nil {
+			break
+		}
+		at = w.chunk.End()
+		if n == s.cfg.Params.ReadAhead-1 {
+			busy = true // enough is there
+		}
+	}
+	if busy || at >= sh.memFirst() {
+		sh.mu.Unlock()
+		return
+	}
+	sh.ahead = true
+	sh.mu.Unlock()
+	if !s.background(s.life, func(ctx context.Context) {
+		_, err := s.aheadOne(ctx, sh, at)
+		sh.mu.Lock()
+		sh.ahead = false
+		sh.mu.Unlock()
+		if err != nil && ctx.Err() == nil && !errors.Is(err, blob.ErrNotFound) {
+			s.cfg.Logger.Debug("read-ahead failed; the reader will meet it", "shard", sh.key, "error", err)
+		}
+	}) {
+		sh.mu.Lock()
+		sh.ahead = false
+		sh.mu.Unlock()
+	}
+}
+
+func (s *Store) aheadOne(ctx context.Context, sh *shard, at uint64) (*window, error) {
+	e, err := s.extentOf(ctx, sh, at)
+	if err != nil {
+		return nil, err
+	}
+	return s.loadWindow(ctx, sh, e, at)
+}
+
+// window is a part of an extent in the block cache.
+type window struct {
+	sh    *shard
+	chunk *segment.Chunk
+	used  uint64 // when it was last used, in the cache's count
+}
+
+// cachedWindow finds the window that holds an offset. mu is held.
+func (sh *shard) cachedWindow(at uint64) *window {
+	i, ok := slices.BinarySearchFunc(sh.fetched, at, func(w *window, at uint64) int {
+		return around(w.chunk.First, w.chunk.End(), at)
+	})
+	if !ok {
+		return nil
+	}
+	return sh.fetched[i]
+}
+
+// cached tells whether a read at an offset costs no request. mu is held.
+func (sh *shard) cached(at uint64) bool { return sh.cachedWindow(at) != nil }
+
+// insert adds a window in order of first offset. mu is held.
+func (sh *shard) insert(w *window) {
+	i, _ := slices.BinarySearchFunc(sh.fetched, w.chunk.First, func(w *window, first uint64) int { return cmp.Compare(w.chunk.First, first) })
+	sh.fetched = slices.Insert(sh.fetched, i, w)
+}
+
+func (sh *shard) remove(w *window) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if i := slices.Index(sh.fetched, w); i >= 0 {
+		sh.fetched = slices.Delete(sh.fetched, i, i+1)
+	}
+}
+
+// loadWindow reads the part of an extent that holds an offset. Readers that want the same part share one request.
+func (s *Store) loadWindow(ctx context.Context, sh *shard, e Extent, at uint64) (*window, error) {
+	span, err := s.windowSpan(ctx, e, at)
+	if err != nil {
+		return nil, err
+	}
+	return s.cache.once(ctx, span, func() (*window, error) {
+		sh.mu.Lock()
+		w := sh.cachedWindow(at)
+		sh.mu.Unlock()
+		if w != nil {
+			return w, nil
+		}
+		c, err := s.readSpan(ctx, e, span, at)
+		if err != nil {
+			return nil, fmt.Errorf("read %s bytes %d+%d: %w", e.Object, span.off, span.length, err)
+		}
+		s.stats.fetches.Add(1)
+		s.stats.fetchedBytes.Add(uint64(span.length))
+		w = &window{sh: sh, chunk: c}
+		sh.mu.Lock()
+		sh.insert(w)
+		sh.mu.Unlock()
+		s.cache.add(w)
+		return w, nil
+	})
+}

@@ -1,0 +1,168 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/segment"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// FsckShard is what the catalog says of one shard.
+type FsckShard struct {
+	Assignment
+	Final   uint64   // of a closed shard
+	Extents []Extent // registered, in order
+}
+
+// Problem is one place where storage does not agree with itself.
+type Problem struct {
+	Shard  leat.ShardKey
+	Object string // empty when the catalog alone is wrong
+	Offset uint64 // of the first record concerned
+	Text   string
+}
+
+// String returns the problem on one line.
+func (p Problem) String() string {
+	s := fmt.Sprintf("%s offset %d: %s", p.Shard, p.Offset, p.Text)
+	if p.Object != "" {
+		s += " (" + p.Object + ")"
+	}
+	return s
+}
+
+// FsckStats counts what was looked at.
+type FsckStats struct {
+	Shards, Extents, Records uint64
+	Bytes                    int64 // stored bytes read and checked
+	Problems                 int
+}
+
+// Fsck checks the catalog against storage and repairs nothing: that each shard's extents cover [horizon, end) without
+// gap or overlap and every object they name exists (I7), that times never fall (I9), and that every checksum holds:
+// of the extent, of its blocks and of each record. An error means that the check itself could not go on.
+func Fsck(ctx context.Context, driver wal.Driver, blobs blob.Store, shards iter.Seq2[FsckShard, error], report func(Problem)) (FsckStats, error) {
+	f := fsck{driver: driver, blobs: blobs, coder: segment.NewCoder(), report: report}
+	for sh, err := range shards {
+		if err != nil {
+			return f.stats, err
+		}
+		if err := f.shard(ctx, sh); err != nil {
+			return f.stats, err
+		}
+	}
+	return f.stats, nil
+}
+
+type fsck struct {
+	driver wal.Driver
+	blobs  blob.Store
+	coder  *segment.Coder
+	report func(Problem)
+	stats  FsckStats
+}
+
+func (f *fsck) problem(k leat.ShardKey, object string, at uint64, format string, args ...any) {
+	f.stats.Problems++
+	f.report(Problem{Shard: k, Object: object, Offset: at, Text: fmt.Sprintf(format, args...)})
+}
+
+func (f *fsck) shard(ctx context.Context, sh FsckShard) error {
+	f.stats.Shards++
+	runs := []Extent{}
+	runs = append(runs, sh.Extents...)
+	end := sh.Next
+	for _, p := range sh.Pending {
+		for _, e := range p.Extents {
+			if e.End() > sh.Next {
+				runs = append(runs, e)
+				end = max(end, e.End())
+			}
+		}
+	}
+	f.cover(sh, runs, end)
+	last := int64(0)
+	for _, e := range runs {
+		if e.MinTime < last {
+			f.problem(sh.Shard, e.Object, e.First, "times fall: %d after %d", e.MinTime, last)
+		}
+		last = e.MaxTime
+		if err := f.extent(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cover checks that the extents join, from at or below the horizon to the end.
+func (f *fsck) cover(sh FsckShard, runs []Extent, end uint64) {
+	if sh.Closed && sh.Final != end {
+		f.problem(sh.Shard, "", end, "the shard is closed at %d but its extents end at %d", sh.Final, end)
+	}
+	if len(runs) == 0 {
+		if sh.Horizon != end {
+			f.problem(sh.Shard, "", sh.Horizon, "records up to %d are not in any extent", end)
+		}
+		return
+	}
+	if first := runs[0].First; first > sh.Horizon {
+		f.problem(sh.Shard, runs[0].Object, sh.Horizon, "the first extent begins at %d, above the horizon", first)
+	}
+	at := runs[0].First
+	for _, e := range runs {
+		switch {
+		case e.First > at:
+			f.problem(sh.Shard, e.Object, at, "records up to %d are not in any extent", e.First)
+		case e.First < at:
+			f.problem(sh.Shard, e.Object, e.First, "records up to %d are in two extents", at)
+		}
+		at = e.End()
+	}
+	if at != end {
+		f.problem(sh.Shard, "", at, "the extents end at %d but the shard at %d", at, end)
+	}
+}
+
+// extent reads an extent's bytes and checks every record in it.
+func (f *fsck) extent(ctx context.Context, e Extent) error {
+	f.stats.Extents++
+	var stored []byte
+	var err error
+	if session, n, ok := wal.ParseKey(e.Object); ok {
+		stored, err = f.driver.Read(ctx, session, n, e.Off, e.Len)
+	} else {
+		stored, err = f.blobs.Read(ctx, e.Object, e.Off, e.Len)
+	}
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		f.problem(e.Shard, e.Object, e.First, "the object is missing")
+		return nil
+	case err != nil:
+		return fmt.Errorf("read %s: %w", e.Object, err)
+	}
+	f.stats.Bytes += int64(len(stored))
+	c, err := f.coder.DecodeExtent(e, stored)
+	if err != nil {
+		f.problem(e.Shard, e.Object, e.First, "%v", err)
+		return nil
+	}
+	var records []leat.Record
+	for at := e.First; at < e.End(); {
+		records, err = c.Records(records[:0], at, 1000, 64<<20)
+		if err != nil || len(records) == 0 {
+			f.problem(e.Shard, e.Object, at, "record: %v", err)
+			return nil
+		}
+		at += uint64(len(records))
+	}
+	f.stats.Records += e.Count
+	return nil
+}

@@ -1,0 +1,388 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// memIndex is the catalog's part of the protocol in memory, with every check that the SQL one makes: sessions, trims,
+// epochs, contiguity, idempotence by pack number, unnamed objects. It lets the engine be tested without SQL, and with
+// answers that get lost.
+type memIndex struct {
+	mu        sync.Mutex
+	sessions  map[leat.SessionID]*memSession
+	shards    map[leat.ShardKey]*memShard
+	deletions map[string]int64
+	usage     map[leat.StreamID]int64 // records
+	// fault is asked before and after each method: an error before means not executed, after means answer lost.
+	fault func(op string, after bool) error
+}
+
+type memSession struct {
+	state   string // live, fencing, closed
+	trim    uint64
+	fence   uint64
+	packs   map[uint64]bool
+	pending map[leat.ShardKey]bool // rows (closed session, shard)
+	order   int
+}
+
+type memShard struct {
+	epoch    uint64
+	owner    leat.SessionID
+	next     uint64
+	lastTime int64
+	horizon  uint64
+	closed   bool
+	final    uint64
+	extents  []shardstore.Extent
+}
+
+func newMemIndex() *memIndex {
+	return &memIndex{
+		sessions: map[leat.SessionID]*memSession{}, shards: map[leat.ShardKey]*memShard{},
+		deletions: map[string]int64{}, usage: map[leat.StreamID]int64{},
+	}
+}
+
+func (x *memIndex) enter(op string) (leave func(*error), err error) {
+	x.mu.Lock()
+	fault := x.fault
+	if fault != nil {
+		if err := fault(op, false); err != nil {
+			x.mu.Unlock()
+			return nil, err
+		}
+	}
+	return func(err *error) {
+		x.mu.Unlock()
+		if fault != nil && *err == nil {
+			*err = fault(op, true)
+		}
+	}, nil
+}
+
+func (x *memIndex) Register(_ context.Context, r shardstore.Registration) (err error) {
+	leave, err := x.enter("register")
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	s := x.sessions[r.Session]
+	if s == nil || s.state != "live" {
+		return shardstore.ErrFenced
+	}
+	if s.packs[r.Number] {
+		return nil
+	}
+	if s.trim != r.TrimFrom {
+		return shardstore.ErrFenced
+	}
+	if err := x.check(r); err != nil {
+		return err
+	}
+	for _, e := range r.Replaces {
+		sh := x.shards[e.Shard]
+		i := slices.IndexFunc(sh.extents, func(o shardstore.Extent) bool { return o.First == e.First && o.Object == e.Object })
+		sh.extents = slices.Delete(sh.extents, i, i+1)
+	}
+	for _, e := range r.Extents {
+		sh := x.shards[e.Shard]
+		if sh == nil {
+			continue
+		}
+		if r.Counted {
+			sh.next, sh.lastTime = e.End(), e.MaxTime
+			x.usage[e.Shard.Stream] += int64(e.Count)
+		}
+		sh.extents = append(sh.extents, e)
+		slices.SortFunc(sh.extents, func(a, b shardstore.Extent) int { return int(int64(a.First) - int64(b.First)) })
+	}
+	s.trim = r.TrimTo
+	s.packs[r.Number] = true
+	for _, k := range r.Deletes {
+		x.deletions[k] = r.NotBefore
+	}
+	for _, e := range r.Replaces {
+		x.unname(e.Object, r.NotBefore)
+	}
+	x.adopt(r)
+	return nil
+}
+
+// check refuses a registration that breaks an invariant.
+func (x *memIndex) check(r shardstore.Registration) error {
+	next := map[leat.ShardKey]uint64{}
+	for _, e := range r.Extents {
+		sh := x.shards[e.Shard]
+		if sh == nil {
+			continue
+		}
+		if sh.owner != r.Session {
+			return shardstore.ErrFenced
+		}
+		if !r.Counted {
+			continue
+		}
+		at, ok := next[e.Shard]
+		if !ok {
+			at = sh.next
+		}
+		if e.First != at {
+			return fmt.Errorf("%w: %s goes on at %d, wanted %d", shardstore.ErrFenced, e.Shard, e.First, at)
+		}
+		next[e.Shard] = e.End()
+	}
+	for _, e := range r.Replaces {
+		sh := x.shards[e.Shard]
+		if sh == nil || !slices.ContainsFunc(sh.extents, func(o shardstore.Extent) bool { return o.First == e.First && o.Object == e.Object }) {
+			return fmt.Errorf("%w: %s at %d is not in %s", shardstore.ErrFenced, e.Shard, e.First, e.Object)
+		}
+	}
+	return nil
+}
+
+func (x *memIndex) adopt(r shardstore.Registration) {
+	old := x.sessions[r.Adopts]
+	if old == nil {
+		return
+	}
+	for _, k := range r.AdoptShards {
+		delete(old.pending, k)
+	}
+	if len(r.AdoptShards) > 0 && len(old.pending) == 0 {
+		for n := old.trim; n < old.fence; n++ {
+			x.deletions[wal.Key(r.Adopts, n)] = r.NotBefore
+		}
+	}
+}
+
+// unname queues an object that no extent names.
+func (x *memIndex) unname(object string, notBefore int64) {
+	for _, sh := range x.shards {
+		for _, e := range sh.extents {
+			if e.Object == object {
+				return
+			}
+		}
+	}
+	x.deletions[object] = notBefore
+}
+
+func (x *memIndex) Extents(_ context.Context, shards []leat.ShardKey) (out []shardstore.ShardExtents, err error) {
+	leave, err := x.enter("extents")
+	if err != nil {
+		return nil, err
+	}
+	defer leave(&err)
+	for _, k := range shards {
+		a := shardstore.ShardExtents{Shard: k}
+		if sh := x.shards[k]; sh != nil {
+			a.Extents, a.Horizon = slices.Clone(sh.extents), sh.horizon
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func (x *memIndex) AdvanceHorizon(_ context.Context, k leat.ShardKey, epoch, horizon uint64, notBefore int64) (err error) {
+	leave, err := x.enter("horizon")
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	sh := x.shards[k]
+	if sh == nil {
+		return nil
+	}
+	if sh.epoch != epoch {
+		return shardstore.ErrFenced
+	}
+	sh.horizon = max(sh.horizon, horizon)
+	var gone []string
+	sh.extents = slices.DeleteFunc(sh.extents, func(e shardstore.Extent) bool {
+		if e.End() <= horizon {
+			gone = append(gone, e.Object)
+			return true
+		}
+		return false
+	})
+	for _, o := range gone {
+		x.unname(o, notBefore)
+	}
+	return nil
+}
+
+func (x *memIndex) DueDeletions(_ context.Context, now int64, limit int) (keys []string, err error) {
+	leave, err := x.enter("due")
+	if err != nil {
+		return nil, err
+	}
+	defer leave(&err)
+	for k, at := range x.deletions {
+		if at <= now && len(keys) < limit {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+func (x *memIndex) Deleted(_ context.Context, keys []string) (err error) {
+	leave, err := x.enter("deleted")
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	for _, k := range keys {
+		delete(x.deletions, k)
+	}
+	return nil
+}
+
+func (x *memIndex) Named(_ context.Context, keys []string) (named map[string]bool, err error) {
+	leave, err := x.enter("named")
+	if err != nil {
+		return nil, err
+	}
+	defer leave(&err)
+	named = map[string]bool{}
+	for _, k := range keys {
+		if _, ok := x.deletions[k]; ok {
+			named[k] = true
+		}
+	}
+	for _, sh := range x.shards {
+		for _, e := range sh.extents {
+			if slices.Contains(keys, e.Object) {
+				named[e.Object] = true
+			}
+		}
+	}
+	return named, nil
+}
+
+// addShard makes an open shard that nobody owns.
+func (x *memIndex) addShard(k leat.ShardKey) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.shards[k] = &memShard{}
+}
+
+// openSession registers a live session.
+func (x *memIndex) openSession(id leat.SessionID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sessions[id] = &memSession{state: "live", packs: map[uint64]bool{}, pending: map[leat.ShardKey]bool{}, order: len(x.sessions)}
+}
+
+// fence moves a session to fencing and returns its trim.
+func (x *memIndex) fence(id leat.SessionID) uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.sessions[id]
+	if s.state == "live" {
+		s.state = "fencing"
+	}
+	return s.trim
+}
+
+// close ends a session as its closing says, once.
+func (x *memIndex) close(c shardstore.Closing) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.sessions[c.Session]
+	if s.state == "closed" {
+		return
+	}
+	s.state, s.fence = "closed", c.Fence
+	for _, r := range c.Reshards {
+		x.finish(r, leat.SessionID{})
+	}
+	for _, cs := range c.Shards {
+		if x.shards[cs.Shard] != nil {
+			s.pending[cs.Shard] = true
+		}
+	}
+	if len(s.pending) == 0 {
+		for n := s.trim; n < s.fence; n++ {
+			x.deletions[wal.Key(c.Session, n)] = 0
+		}
+	}
+	for _, sh := range x.shards {
+		if sh.owner == c.Session {
+			sh.owner = leat.SessionID{}
+		}
+	}
+}
+
+// finish puts a reshard's outcome into the index, once. mu is held.
+func (x *memIndex) finish(r shardstore.Reshard, owner leat.SessionID) {
+	for _, p := range r.Parents {
+		x.shards[p.Shard].closed, x.shards[p.Shard].final = true, p.Final
+	}
+	for _, c := range r.Children {
+		if x.shards[c.Shard] == nil {
+			x.shards[c.Shard] = &memShard{owner: owner, epoch: 1, lastTime: r.Time}
+		}
+	}
+}
+
+// take gives all shards without an owner to a session and returns their assignments without pending extents, and which
+// sessions hold those.
+func (x *memIndex) take(id leat.SessionID) (out []shardstore.Assignment, pending map[leat.ShardKey][]leat.SessionID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	pending = x.pendingSessions()
+	for k, sh := range x.shards {
+		if !sh.owner.IsZero() {
+			continue
+		}
+		sh.owner = id
+		sh.epoch++
+		out = append(out, shardstore.Assignment{
+			Shard: k, Epoch: sh.epoch, Horizon: sh.horizon, Next: sh.next, LastTime: sh.lastTime,
+			Closed: sh.closed, Extents: len(sh.extents),
+		})
+	}
+	slices.SortFunc(out, func(a, b shardstore.Assignment) int { return a.Shard.Compare(b.Shard) })
+	return out, pending
+}
+
+// pendingSessions lists, for each shard, the closed sessions that still hold extents of it, oldest first. mu is held.
+func (x *memIndex) pendingSessions() map[leat.ShardKey][]leat.SessionID {
+	pending := map[leat.ShardKey][]leat.SessionID{}
+	var order []leat.SessionID
+	for s := range x.sessions {
+		order = append(order, s)
+	}
+	slices.SortFunc(order, func(a, b leat.SessionID) int { return x.sessions[a].order - x.sessions[b].order })
+	for _, s := range order {
+		for k := range x.sessions[s].pending {
+			pending[k] = append(pending[k], s)
+		}
+	}
+	return pending
+}
+
+// snapshot is what fsck looks at.
+func (x *memIndex) snapshot() (out []shardstore.FsckShard, pending map[leat.ShardKey][]leat.SessionID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for k, sh := range x.shards {
+		out = append(out, shardstore.FsckShard{
+			Assignment: shardstore.Assignment{Shard: k, Epoch: sh.epoch, Horizon: sh.horizon, Next: sh.next, Closed: sh.closed},
+			Final:      sh.final, Extents: slices.Clone(sh.extents),
+		})
+	}
+	return out, x.pendingSessions()
+}

@@ -1,0 +1,155 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/segment"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// Recovery is what Recover needs.
+type Recovery struct {
+	Cluster leat.ClusterID
+	Driver  wal.Driver
+	Blobs   blob.Store
+	Clock   leat.Clock
+	Rand    io.Reader
+	Logger  *slog.Logger
+}
+
+// ClosingKey is the key of the object that decides how a session ended: closed/<session>.
+func ClosingKey(s leat.SessionID) string { return "closed/" + s.String() }
+
+// Recover decides how a session that is over ended (data-plane.md, rules 10 and 11). The caller MUST have moved the
+// session from live to fencing before and read trim after that. It may run twice, or on two nodes at once: whoever
+// writes closed/<session> first decides, and the others return the same.
+func Recover(ctx context.Context, o Recovery, session leat.SessionID, trim uint64) (Closing, error) {
+	if c, err := ReadClosing(ctx, o.Blobs, session); err == nil || !errors.Is(err, blob.ErrNotFound) {
+		return c, err
+	}
+	rec, err := o.Driver.Recover(ctx, session, trim, wal.RecoverOptions{
+		Cluster: o.Cluster,
+		Clock:   o.Clock,
+		Rand:    o.Rand,
+		ClosedExists: func(ctx context.Context) (bool, error) {
+			_, err := o.Blobs.Stat(ctx, ClosingKey(session))
+			if errors.Is(err, blob.ErrNotFound) {
+				return false, nil
+			}
+			return err == nil, err
+		},
+	})
+	if errors.Is(err, wal.ErrClosed) {
+		return ReadClosing(ctx, o.Blobs, session)
+	}
+	if err != nil {
+		return Closing{}, fmt.Errorf("recover the log of session %s: %w", session, err)
+	}
+	c, err := closingOf(session, trim, rec)
+	if err != nil {
+		return Closing{}, err
+	}
+	return decide(ctx, o.Blobs, c)
+}
+
+// decide writes the outcome unless another recoverer did; then that one counts.
+func decide(ctx context.Context, blobs blob.Store, c Closing) (Closing, error) {
+	body, err := encodeClosing(c)
+	if err != nil {
+		return Closing{}, err
+	}
+	const tries = 5
+	for try := 1; ; try++ {
+		err = blobs.Create(ctx, ClosingKey(c.Session), body)
+		switch {
+		case err == nil:
+			return c, nil
+		case errors.Is(err, blob.ErrExists):
+			return ReadClosing(ctx, blobs, c.Session)
+		case try == tries || ctx.Err() != nil:
+			return Closing{}, fmt.Errorf("write %s: %w", ClosingKey(c.Session), err)
+		}
+	}
+}
+
+// closingOf sums up the segments that a recovery found.
+func closingOf(session leat.SessionID, trim uint64, rec wal.Recovered) (Closing, error) {
+	c := Closing{Session: session, Trim: trim, Fence: rec.Fence}
+	shards := map[leat.ShardKey]*ClosedShard{}
+	for _, seg := range rec.Segments {
+		for _, e := range seg.Footer.Extents {
+			cs := shards[e.Shard]
+			if cs == nil {
+				cs = &ClosedShard{Shard: e.Shard, Epoch: e.Epoch, Final: e.First}
+				shards[e.Shard] = cs
+			}
+			if e.First != cs.Final || e.MinTime < cs.LastTime {
+				return Closing{}, leat.Errorf(leat.KindCorrupt, "segment %s: shard %s goes on at offset %d where %d was expected", e.Object, e.Shard, e.First, cs.Final)
+			}
+			cs.Final, cs.LastTime = e.End(), e.MaxTime
+			cs.Extents = append(cs.Extents, e)
+		}
+		for _, ctl := range seg.Footer.Controls {
+			if ctl.Kind == segment.ControlReshard {
+				c.Reshards = append(c.Reshards, *ctl.Reshard)
+			}
+		}
+	}
+	for _, cs := range shards {
+		c.Shards = append(c.Shards, *cs)
+	}
+	slices.SortFunc(c.Shards, func(a, b ClosedShard) int { return a.Shard.Compare(b.Shard) })
+	return c, nil
+}
+
+// The object closed/<session> is JSON with a first line that protects it: "leat-closed 1 <CRC-32C of the rest>".
+const closingForm = "leat-closed 1 %08x\n"
+
+func encodeClosing(c Closing) ([]byte, error) {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode the closing of session %s: %w", c.Session, err)
+	}
+	head := fmt.Sprintf(closingForm, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+	return append([]byte(head), body...), nil
+}
+
+// decodeClosing undoes encodeClosing and refuses anything that was altered.
+func decodeClosing(b []byte) (Closing, error) {
+	head, body, ok := bytes.Cut(b, []byte("\n"))
+	want := fmt.Sprintf(closingForm, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+	if !ok || string(head)+"\n" != want {
+		return Closing{}, leat.Errorf(leat.KindCorrupt, "the closing of a session does not match its checksum")
+	}
+	var c Closing
+	if err := json.Unmarshal(body, &c); err != nil {
+		return Closing{}, leat.Errorf(leat.KindCorrupt, "the closing of a session cannot be read: %w", err)
+	}
+	return c, nil
+}
+
+// ReadClosing reads closed/<session>: blob.ErrNotFound when the session's end was never decided.
+func ReadClosing(ctx context.Context, blobs blob.Store, session leat.SessionID) (Closing, error) {
+	b, err := blobs.Read(ctx, ClosingKey(session), 0, -1)
+	if err != nil {
+		return Closing{}, fmt.Errorf("read %s: %w", ClosingKey(session), err)
+	}
+	c, err := decodeClosing(b)
+	if err == nil && c.Session != session {
+		err = leat.Errorf(leat.KindCorrupt, "object %s speaks of session %s", ClosingKey(session), c.Session)
+	}
+	return c, err
+}

@@ -1,0 +1,132 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/segment"
+)
+
+// shard is one shard of a live session. The sequencer's lock (Store.mu) guards the fields of the first group; mu guards
+// the second. Where both are needed Store.mu is taken first.
+type shard struct {
+	key   leat.ShardKey
+	epoch uint64
+
+	// Under Store.mu: where the next record goes.
+	next     uint64         // offset of the next record
+	clock    int64          // time of the last record given an offset
+	open     *segment.Chunk // of the pending batch, nil when it has none of ours
+	openIn   *batch         // the batch that open belongs to
+	closing  bool           // a RESHARD record is on its way or durable
+	unopened bool           // a child whose RESHARD record is not durable yet
+
+	// Under mu: what readers see.
+	mu       sync.Mutex
+	tail     []tailChunk   // visible chunks in memory, contiguous, up to visible
+	logged   []Extent      // visible, in this session's segments, not yet registered
+	pending  []Pending     // in closed sessions' segments, not yet adopted
+	extents  []Extent      // registered; meaningful only when loaded
+	loaded   bool          // extents is what the index holds
+	changes  uint64        // of the registered extents; a load that saw one of them begin again
+	count    int           // number of registered extents
+	oldest   int64         // MaxTime of the first registered extent; 0 when not known
+	horizon  uint64        // lowest offset that is kept
+	visible  uint64        // offset after the newest visible record
+	lastTime int64         // of the newest visible record
+	closed   bool          // visible is the shard's end for ever
+	gone     bool          // dropped: the shard is not owned here any more
+	changed  chan struct{} // closed when visible, closed or gone change; nil when nobody waits
+	fetched  []*window     // windows of this shard in the block cache, in order of first offset
+	ahead    bool          // a read-ahead is on its way
+	checked  int           // count when the merger last found nothing to join
+}
+
+// tailChunk is a visible run of records in memory.
+type tailChunk struct {
+	*segment.Chunk
+	n uint64 // its segment
+}
+
+// wake tells everyone who waits on the shard. mu is held.
+func (sh *shard) wake() {
+	if sh.changed != nil {
+		close(sh.changed)
+		sh.changed = nil
+	}
+}
+
+// wait returns a channel that is closed at the next change. mu is held.
+func (sh *shard) wait() <-chan struct{} {
+	if sh.changed == nil {
+		sh.changed = make(chan struct{})
+	}
+	return sh.changed
+}
+
+// memFirst is the lowest offset that memory holds. mu is held.
+func (sh *shard) memFirst() uint64 {
+	if len(sh.tail) == 0 {
+		return sh.visible
+	}
+	return sh.tail[0].First
+}
+
+// publish makes a durable chunk visible. mu is not held.
+func (sh *shard) publish(c *segment.Chunk, n uint64, e Extent) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.tail = append(sh.tail, tailChunk{c, n})
+	sh.logged = append(sh.logged, e)
+	sh.visible, sh.lastTime = c.End(), c.MaxTime
+	sh.wake()
+}
+
+// evict forgets the chunks of segments up to and including n. Chunks leave in the order they came, so that the rest
+// stays contiguous.
+func (sh *shard) evict(n uint64) (freed int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	k := 0
+	for k < len(sh.tail) && sh.tail[k].n <= n {
+		freed += int64(sh.tail[k].MemSize())
+		k++
+	}
+	sh.tail = slices.Delete(sh.tail, 0, k)
+	if len(sh.tail) == 0 {
+		sh.tail = nil
+	}
+	return freed
+}
+
+// tailAt finds the chunk in memory that holds offset from. mu is held, and memFirst ≤ from < visible.
+func (sh *shard) tailAt(from uint64) int {
+	i, _ := slices.BinarySearchFunc(sh.tail, from, func(c tailChunk, at uint64) int {
+		return around(c.First, c.End(), at)
+	})
+	return i
+}
+
+// around compares a run [first, end) with an offset: 0 when it lies inside.
+func around(first, end, at uint64) int {
+	switch {
+	case end <= at:
+		return -1
+	case first > at:
+		return 1
+	}
+	return 0
+}
+
+// extentAt finds the extent that holds an offset in a sorted run.
+func extentAt(run []Extent, at uint64) (Extent, bool) {
+	i, ok := slices.BinarySearchFunc(run, at, func(e Extent, at uint64) int { return around(e.First, e.End(), at) })
+	if !ok {
+		return Extent{}, false
+	}
+	return run[i], true
+}

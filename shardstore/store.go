@@ -1,0 +1,323 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/segment"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// recordOverhead is what a record costs in memory beyond its key and data, about.
+const recordOverhead = 32
+
+// overloadPause is the retry hint of an overloaded node: a few flushes.
+const overloadPause = 100 * time.Millisecond
+
+type state uint8
+
+const (
+	opening state = iota
+	live
+	draining
+	ended
+)
+
+// Store is one live session of one node: the shards it owns and their log. See the package comment.
+type Store struct {
+	cfg    Config
+	coder  *segment.Coder
+	writer *wal.Writer
+	guard  *clockGuard
+	stats  stats
+
+	mu         sync.Mutex // the sequencer
+	state      state
+	shards     map[leat.ShardKey]*shard
+	queue      []*batch // not taken by the writer, oldest first; never empty
+	taken      []*batch // taken, not durable, in order of n
+	notDurable int      // bytes of records in queue and taken
+	durable    uint64   // segments below it are durable
+	trim       uint64   // segments below it are registered in packs
+	reason     error    // why the session ended
+
+	tail    tailMemory
+	cache   windowCache
+	indexes indexCache
+	packer  *packer
+
+	keeping sync.Mutex // held by whoever does housekeeping
+
+	life   context.Context // ends with the session
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the session has ended and every goroutine of it is gone
+	tasks  sync.WaitGroup
+}
+
+// Open begins a session's log with an OPEN record and returns when that is durable: the store works, and the session
+// may take shards. The caller MUST have registered the session as live before. ctx bounds the opening only; Close or
+// the end of the log ends the session.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	if err := cfg.Driver.Begin(ctx, cfg.Session); err != nil {
+		return nil, fmt.Errorf("begin the log of session %s: %w", cfg.Session, err)
+	}
+	s := &Store{
+		cfg: cfg, coder: segment.NewCoder(), state: live,
+		shards: map[leat.ShardKey]*shard{}, queue: []*batch{newBatch()}, done: make(chan struct{}),
+	}
+	s.guard = newClockGuard(cfg.Clock, cfg.Reference, cfg.Logger)
+	s.cache.init(cfg.Params.CacheBytes)
+	s.indexes.all = map[indexKey]segment.Index{}
+	s.packer = newPacker(s)
+	s.writer = wal.NewWriter(wal.Options{
+		Driver: cfg.Driver, Session: cfg.Session, Source: source{s}, Params: cfg.Log,
+		Clock: cfg.Clock, Logger: cfg.Logger,
+	})
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.life, s.cancel = run, cancel
+	go s.run(run)
+	if err := s.control(ctx, segment.Control{Kind: segment.ControlOpen}, nil, nil); err != nil {
+		cancel()
+		<-s.done
+		return nil, fmt.Errorf("write the first segment of session %s: %w", cfg.Session, errors.Join(err, s.Err()))
+	}
+	return s, nil
+}
+
+// run owns the session's goroutines: the log's writer, the packer and housekeeping. It ends the session when the writer does.
+func (s *Store) run(ctx context.Context) {
+	defer close(s.done)
+	background, stop := context.WithCancel(ctx)
+	s.background(background, s.packer.run)
+	s.background(background, s.housekeep)
+	err := s.writer.Run(ctx)
+	s.end(err)
+	stop()
+	s.cancel()
+	s.tasks.Wait()
+}
+
+// background runs f in a goroutine of the session, unless that is over. The session ends only after f has.
+func (s *Store) background(ctx context.Context, f func(context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == ended {
+		return false
+	}
+	s.tasks.Go(func() { f(ctx) })
+	return true
+}
+
+// end makes the session over: nothing is acked and nothing is served from here on.
+func (s *Store) end(err error) {
+	s.mu.Lock()
+	if s.state != ended {
+		s.state = ended
+		s.reason = err
+	}
+	shards := make([]*shard, 0, len(s.shards))
+	for _, sh := range s.shards {
+		shards = append(shards, sh)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.cfg.Logger.Error("session ended", "session", s.cfg.Session, "error", err)
+	}
+	s.failAll(ErrUnknownOutcome)
+	for _, sh := range shards {
+		sh.mu.Lock()
+		sh.gone = true
+		sh.wake()
+		sh.mu.Unlock()
+	}
+}
+
+// Done is closed when the session is over.
+func (s *Store) Done() <-chan struct{} { return s.done }
+
+// Err tells why the session ended: nil while it lives and after Close.
+func (s *Store) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reason
+}
+
+// Session returns the session's identity.
+func (s *Store) Session() leat.SessionID { return s.cfg.Session }
+
+// notLive is the error for calls that a session which is not live refuses. mu is held.
+func (s *Store) notLive() error {
+	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node has no live session: retry", After: overloadPause, Err: s.reason}
+}
+
+// Fail ends the session at once, as a fence would: for an owner that learns from elsewhere that it is over.
+func (s *Store) Fail(err error) {
+	s.abort(err)
+	<-s.done
+}
+
+// abort ends the session from one of its own goroutines.
+func (s *Store) abort(err error) {
+	s.mu.Lock()
+	if s.state != ended {
+		s.state, s.reason = ended, err
+	}
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// Close drains the session: no more puts, everything pending durable and packed, then a durable CLOSE record. After a
+// nil return the session left nothing to recover. It may be called twice.
+func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	switch s.state {
+	case live:
+		s.state = draining
+	case ended:
+		s.mu.Unlock()
+		<-s.done
+		return s.Err()
+	}
+	s.mu.Unlock()
+	err := s.drain(ctx)
+	s.mu.Lock()
+	s.state = ended
+	s.mu.Unlock()
+	s.cancel()
+	<-s.done
+	return errors.Join(err, s.Err())
+}
+
+// drain packs what the log holds and writes CLOSE, so that the next session finds nothing of ours to read back.
+func (s *Store) drain(ctx context.Context) error {
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	packErr := s.packer.packAll(ctx)
+	closeErr := s.control(ctx, segment.Control{Kind: segment.ControlClose}, nil, nil)
+	return errors.Join(packErr, closeErr, s.writer.Drain(ctx))
+}
+
+// flush waits until everything pending now is durable.
+func (s *Store) flush(ctx context.Context) error {
+	s.mu.Lock()
+	var last *batch
+	if n := len(s.queue); n > 0 && !s.queue[n-1].empty() {
+		last = s.queue[n-1]
+	} else if n := len(s.taken); n > 0 {
+		last = s.taken[n-1]
+	}
+	s.mu.Unlock()
+	if last == nil {
+		return nil
+	}
+	return s.settle(ctx, last)
+}
+
+func (s *Store) header(kind segment.Kind, n uint64) segment.Header {
+	h := segment.Header{Kind: kind, Cluster: s.cfg.Cluster, Session: s.cfg.Session, N: n, Trim: s.trim, Created: leat.Micros(s.cfg.Clock.Now())}
+	h.Nonce = leat.NewID[leat.SessionID](s.cfg.Rand)
+	return h
+}
+
+// OpenShards takes shards that this session owns from now on. An assignment whose pending extents do not join its
+// registered ones is refused whole with KindCorrupt (I7), and nothing is opened.
+func (s *Store) OpenShards(assigned []Assignment) error {
+	opened := make([]*shard, len(assigned))
+	for i, a := range assigned {
+		sh, err := newShard(a)
+		if err != nil {
+			return err
+		}
+		opened[i] = sh
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != live {
+		return s.notLive()
+	}
+	for _, sh := range opened {
+		if old := s.shards[sh.key]; old != nil && old.epoch >= sh.epoch {
+			continue
+		}
+		s.shards[sh.key] = sh
+	}
+	s.packer.adopting(opened)
+	return nil
+}
+
+func newShard(a Assignment) (*shard, error) {
+	sh := &shard{key: a.Shard, epoch: a.Epoch, horizon: a.Horizon, closing: a.Closed, closed: a.Closed, count: a.Extents}
+	next, last := a.Next, a.LastTime
+	for _, p := range a.Pending {
+		kept := Pending{Session: p.Session}
+		for _, e := range p.Extents {
+			if e.End() <= next {
+				continue // registered by an adoption that did not come to its end
+			}
+			if e.First != next {
+				return nil, leat.Errorf(leat.KindCorrupt, "shard %s: session %s continues at offset %d where %d was expected", a.Shard, p.Session, e.First, next)
+			}
+			kept.Extents = append(kept.Extents, e)
+			next, last = e.End(), max(last, e.MaxTime)
+		}
+		// Kept even when empty: the row (closed session, shard) must go.
+		sh.pending = append(sh.pending, kept)
+	}
+	sh.next, sh.visible, sh.clock, sh.lastTime = next, next, last, last
+	return sh, nil
+}
+
+// DropShards forgets shards of a stream that is being deleted. Their records are not packed any more.
+func (s *Store) DropShards(keys []leat.ShardKey) {
+	s.mu.Lock()
+	var dropped []*shard
+	for _, k := range keys {
+		if sh := s.shards[k]; sh != nil {
+			delete(s.shards, k)
+			dropped = append(dropped, sh)
+		}
+	}
+	s.mu.Unlock()
+	for _, sh := range dropped {
+		sh.mu.Lock()
+		sh.gone = true
+		sh.pending, sh.tail, sh.logged = nil, nil, nil
+		sh.wake()
+		sh.mu.Unlock()
+	}
+}
+
+func (s *Store) shard(k leat.ShardKey) (*shard, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == ended {
+		return nil, s.notLive()
+	}
+	sh := s.shards[k]
+	if sh == nil {
+		return nil, ErrNotOwned
+	}
+	return sh, nil
+}
+
+// owned returns a snapshot of the session's shards.
+func (s *Store) owned() []*shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*shard, 0, len(s.shards))
+	for _, sh := range s.shards {
+		all = append(all, sh)
+	}
+	return all
+}
