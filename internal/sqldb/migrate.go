@@ -1,0 +1,116 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/leatstream/leat"
+)
+
+// migrationLock is the key of PostgreSQL's advisory lock, one for all that migrates a Leat database.
+const migrationLock = 0x6c656174 // "leat"
+
+// migrationRuns bounds how often a migration of SQLite gives way to another process's.
+const migrationRuns = 10
+
+// Migrate applies those of the .sql files in the root of files (goose's form) that the database does not have yet, each
+// in a transaction of its own, and under a lock: of several nodes that start at once, one migrates and the others wait.
+// name is the owner's, a lower-case word: each owner counts its own versions. A database that is newer than files is
+// refused with KindUnsupported and not touched.
+func (db *DB) Migrate(ctx context.Context, name string, files fs.FS) error {
+	if db.Engine == Postgres {
+		if err := db.binaryCollation(ctx); err != nil {
+			return err
+		}
+	}
+	p, err := db.provider(name, files)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", name, err)
+	}
+	last := int64(-1)
+	for run := 1; ; run++ {
+		current, err := db.migrate(ctx, name, p)
+		if err == nil || db.Engine == Postgres || run == migrationRuns || current == last && !IsUnavailable(err) {
+			return err
+		}
+		// SQLite has no lock across transactions: another process may have applied the same file a moment before. When
+		// the version went up since, there may be less left to do.
+		last = current
+	}
+}
+
+func (db *DB) provider(name string, files fs.FS) (*goose.Provider, error) {
+	opts := []goose.ProviderOption{
+		goose.WithTableName(name + "_version"), goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true),
+	}
+	if db.Engine == SQLite {
+		return goose.NewProvider(goose.DialectSQLite3, db.write, files, opts...)
+	}
+	l, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db.write, files, append(opts, goose.WithSessionLocker(patientLocker{l}))...)
+}
+
+// migrate returns the version that it found.
+func (db *DB) migrate(ctx context.Context, name string, p *goose.Provider) (int64, error) {
+	current, known, err := p.GetVersions(ctx)
+	if err != nil {
+		return 0, explain(ctx, fmt.Errorf("read the schema version of %s: %w", name, err))
+	}
+	if current > known {
+		return current, leat.Errorf(leat.KindUnsupported, "the database's %s schema has version %d and this program knows %d: run a newer leat", name, current, known)
+	}
+	applied, err := p.Up(ctx)
+	for _, m := range applied {
+		db.cfg.Logger.Info("schema migrated", "owner", name, "version", m.Source.Version, "took", m.Duration)
+	}
+	if err != nil {
+		return current, explain(ctx, fmt.Errorf("migrate the %s schema: %w", name, err))
+	}
+	return current, nil
+}
+
+// binaryCollation gives PostgreSQL the collation that SQLite calls BINARY, so that both sort and compare bytes.
+func (db *DB) binaryCollation(ctx context.Context) error {
+	err := db.Tx(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(`CREATE COLLATION IF NOT EXISTS "binary" (LOCALE = 'C')`)
+		return err
+	})
+	if IsUniqueViolation(err) {
+		return nil // another node made it at this moment
+	}
+	if err != nil {
+		return fmt.Errorf("make the collation of keys: %w", err)
+	}
+	return nil
+}
+
+// patientLocker lifts the timeout of statements while migrations run: making an index may take long.
+type patientLocker struct{ lock.SessionLocker }
+
+func (l patientLocker) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	if err := l.SessionLocker.SessionLock(ctx, conn); err != nil {
+		return err
+	}
+	_, err := conn.ExecContext(ctx, "SET statement_timeout = 0")
+	if err != nil {
+		return errors.Join(err, l.SessionLocker.SessionUnlock(context.WithoutCancel(ctx), conn))
+	}
+	return nil
+}
+
+func (l patientLocker) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "RESET statement_timeout")
+	return errors.Join(err, l.SessionLocker.SessionUnlock(ctx, conn))
+}

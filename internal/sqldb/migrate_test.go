@@ -1,0 +1,94 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqldb_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+)
+
+func migrations(statements ...string) fstest.MapFS {
+	files := fstest.MapFS{}
+	for i, s := range statements {
+		files[fmt.Sprintf("%05d_step.sql", i+1)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + s + ";\n")}
+	}
+	return files
+}
+
+var (
+	first  = `CREATE TABLE a (name TEXT COLLATE "binary" PRIMARY KEY)`
+	second = "INSERT INTO a VALUES ('b'), ('B'), ('a-b'), ('ab')"
+)
+
+func TestMigrate(t *testing.T) {
+	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
+		db := open(t, cfg)
+		for _, files := range []fstest.MapFS{migrations(first), migrations(first, second), migrations(first, second)} {
+			if err := db.Migrate(t.Context(), "test", files); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var names []string
+		err := db.View(t.Context(), func(tx *sqldb.Tx) error {
+			names = nil
+			return tx.Each("SELECT name FROM a ORDER BY name", func(scan sqldb.Scan) error {
+				var s string
+				err := scan(&s)
+				names = append(names, s)
+				return err
+			})
+		})
+		if got := strings.Join(names, " "); err != nil || got != "B a-b ab b" {
+			t.Errorf("sorted %q, want byte order: %v", got, err)
+		}
+
+		err = db.Migrate(t.Context(), "test", migrations(first))
+		if leat.KindOf(err) != leat.KindUnsupported || !strings.Contains(err.Error(), "version 2 and this program knows 1") {
+			t.Errorf("an older program on a newer database: %v", err)
+		}
+		if err := db.Migrate(t.Context(), "others", migrations("CREATE TABLE b (n BIGINT)")); err != nil {
+			t.Errorf("another owner's migrations: %v", err)
+		}
+	})
+}
+
+func TestMigrateFailsWhole(t *testing.T) {
+	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
+		db := open(t, cfg)
+		bad := first + ";\nINSERT INTO nowhere VALUES (1)"
+		if err := db.Migrate(t.Context(), "test", migrations(bad)); err == nil {
+			t.Fatal("a broken migration succeeded")
+		}
+		if err := db.Migrate(t.Context(), "test", migrations(first, second)); err != nil {
+			t.Fatalf("the broken migration left something: %v", err)
+		}
+	})
+}
+
+// Nodes that start at once apply each migration once.
+func TestMigrateConcurrently(t *testing.T) {
+	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
+		const nodes = 4
+		errs := make(chan error, nodes)
+		for range nodes {
+			db := open(t, cfg)
+			go func() {
+				errs <- db.Migrate(t.Context(), "test", migrations(first, second, "CREATE TABLE c (n BIGINT)"))
+			}()
+		}
+		for range nodes {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := number(t, open(t, cfg), "SELECT count(*) FROM a"); n != 4 {
+			t.Errorf("%d rows, want 4", n)
+		}
+	})
+}

@@ -1,0 +1,56 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DB is an open database. Its methods may be called from any goroutine.
+type DB struct {
+	Engine Engine
+	// Pool gives PostgreSQL connections for LISTEN and COPY. It is nil on SQLite.
+	Pool *pgxpool.Pool
+
+	cfg   Config
+	write *sql.DB // SQLite: one connection
+	read  *sql.DB // PostgreSQL: the same as write
+	close func() error
+}
+
+// Open opens the database and checks that it answers. The error never holds the connection string.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	open := openPostgres
+	if cfg.SQLite != "" {
+		open = openSQLite
+	}
+	db, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Ping(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Ping asks the database for an answer.
+func (db *DB) Ping(ctx context.Context) error {
+	return db.View(ctx, func(tx *Tx) error {
+		var one int
+		return tx.Row("SELECT 1").Scan(&one)
+	})
+}
+
+// Close closes all connections. It may be called twice.
+func (db *DB) Close() error {
+	return db.close()
+}
