@@ -35,8 +35,10 @@ const (
 // ConsumerService registers the consumers of a stream: readers to which records
 // are pushed (RecordService.SubscribeToShard).
 type ConsumerServiceClient interface {
-	// Registers a consumer and returns at once with status CREATING; it can subscribe
-	// when DescribeStreamConsumer shows ACTIVE, usually well within a second.
+	// Registers a consumer.
+	//
+	// It returns at once with status CREATING; the consumer can subscribe when
+	// DescribeStreamConsumer shows ACTIVE, usually well within a second.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream has a
 	// consumer of that name; LIMIT_EXCEEDED beyond 20 consumers of a stream.
@@ -50,7 +52,9 @@ type ConsumerServiceClient interface {
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older than
 	// five minutes.
 	ListStreamConsumers(ctx context.Context, in *ListStreamConsumersRequest, opts ...grpc.CallOption) (*ListStreamConsumersResponse, error)
-	// Deregisters a consumer. Its subscriptions end.
+	// Deregisters a consumer.
+	//
+	// Its subscriptions end.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND for stream or consumer.
 	DeregisterStreamConsumer(ctx context.Context, in *DeregisterStreamConsumerRequest, opts ...grpc.CallOption) (*DeregisterStreamConsumerResponse, error)
@@ -111,8 +115,10 @@ func (c *consumerServiceClient) DeregisterStreamConsumer(ctx context.Context, in
 // ConsumerService registers the consumers of a stream: readers to which records
 // are pushed (RecordService.SubscribeToShard).
 type ConsumerServiceServer interface {
-	// Registers a consumer and returns at once with status CREATING; it can subscribe
-	// when DescribeStreamConsumer shows ACTIVE, usually well within a second.
+	// Registers a consumer.
+	//
+	// It returns at once with status CREATING; the consumer can subscribe when
+	// DescribeStreamConsumer shows ACTIVE, usually well within a second.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream has a
 	// consumer of that name; LIMIT_EXCEEDED beyond 20 consumers of a stream.
@@ -126,7 +132,9 @@ type ConsumerServiceServer interface {
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older than
 	// five minutes.
 	ListStreamConsumers(context.Context, *ListStreamConsumersRequest) (*ListStreamConsumersResponse, error)
-	// Deregisters a consumer. Its subscriptions end.
+	// Deregisters a consumer.
+	//
+	// Its subscriptions end.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND for stream or consumer.
 	DeregisterStreamConsumer(context.Context, *DeregisterStreamConsumerRequest) (*DeregisterStreamConsumerResponse, error)

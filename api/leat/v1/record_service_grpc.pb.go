@@ -41,9 +41,11 @@ const (
 // Messages can be larger than the 4 MiB that gRPC clients take by default: set the
 // client's maximum receive and send sizes to 16 MiB.
 type RecordServiceClient interface {
-	// Puts one record and returns when it is durable. Its shard is the open one
-	// whose range has the record's hash key: explicit_hash_key where given, else
-	// the MD5 of the partition key as a big-endian number.
+	// Puts one record.
+	//
+	// It returns when the record is durable. The record's shard is the open one whose
+	// range has its hash key: explicit_hash_key where given, else the MD5 of the
+	// partition key as a big-endian number.
 	//
 	// Errors: INVALID_ARGUMENT, also for a record larger than the stream takes;
 	// NOT_FOUND, also while the stream is CREATING; THROUGHPUT_EXCEEDED and
@@ -51,10 +53,11 @@ type RecordServiceClient interface {
 	// tells; UNKNOWN_OUTCOME: perhaps written, and putting it again may write it
 	// twice.
 	PutRecord(ctx context.Context, in *PutRecordRequest, opts ...grpc.CallOption) (*PutRecordResponse, error)
-	// Puts up to 500 records, together 10 MiB of data and partition keys, and
-	// returns when those that were taken are durable. Each record has its own
-	// outcome: the call succeeds even when every record failed, so look at
-	// failed_record_count and put the failed ones again.
+	// Puts up to 500 records, each with its own outcome.
+	//
+	// Together they may have 10 MiB of data and partition keys. It returns when those
+	// that were taken are durable. The call succeeds even when every record failed, so
+	// look at failed_record_count and put the failed ones again.
 	//
 	// Records of one call and one partition key are in order where none failed; a
 	// record that failed and is put again stands after those that succeeded.
@@ -63,27 +66,30 @@ type RecordServiceClient interface {
 	// record is malformed or larger than the stream takes; NOT_FOUND, also while the
 	// stream is CREATING; UNAVAILABLE.
 	PutRecords(ctx context.Context, in *PutRecordsRequest, opts ...grpc.CallOption) (*PutRecordsResponse, error)
-	// Returns a shard iterator: a token for GetRecords that stands for a place in a
-	// shard. It lives five minutes, may be used more than once, and is good for this
-	// shard alone.
+	// Returns a shard iterator: a token that stands for a place in a shard.
+	//
+	// GetRecords takes it. It lives five minutes, may be used more than once, and is
+	// good for this shard alone.
 	//
 	// Errors: INVALID_ARGUMENT, also for a sequence number of another shard and for a
 	// time in the future; NOT_FOUND.
 	GetShardIterator(ctx context.Context, in *GetShardIteratorRequest, opts ...grpc.CallOption) (*GetShardIteratorResponse, error)
-	// Reads the records at an iterator: up to limit records, together 10 MiB of data
-	// and partition keys. No records does not mean the end; read on with
-	// next_shard_iterator until it is empty.
+	// Reads the records at an iterator.
+	//
+	// Up to limit records, together 10 MiB of data and partition keys. No records does
+	// not mean the end: read on with next_shard_iterator until it is empty.
 	//
 	// Errors: INVALID_ARGUMENT for an iterator that this cluster did not hand out;
 	// EXPIRED_ITERATOR after five minutes; NOT_FOUND when the stream is gone;
 	// THROUGHPUT_EXCEEDED beyond the shard's 5 reads or 2 MiB a second, where the
 	// server enforces them; UNAVAILABLE: read again with the same iterator.
 	GetRecords(ctx context.Context, in *GetRecordsRequest, opts ...grpc.CallOption) (*GetRecordsResponse, error)
-	// Pushes the records of a shard to a registered consumer as soon as they are
-	// durable. The first message comes at once, then at least one every five seconds,
-	// empty when there is nothing new. The stream ends without an error after five
-	// minutes or at the shard's end; the consumer subscribes again, AFTER the last
-	// continuation_sequence_number.
+	// Pushes the records of a shard to a registered consumer.
+	//
+	// They are pushed as soon as they are durable. The first message comes at once,
+	// then at least one every five seconds, empty when there is nothing new. The
+	// stream ends without an error after five minutes or at the shard's end; the
+	// consumer subscribes again, AFTER the last continuation_sequence_number.
 	//
 	// One subscription is active for a consumer and shard: a newer one ends the older
 	// one with RESOURCE_IN_USE, but is itself refused with that within the older one's
@@ -176,9 +182,11 @@ type RecordService_SubscribeToShardClient = grpc.ServerStreamingClient[Subscribe
 // Messages can be larger than the 4 MiB that gRPC clients take by default: set the
 // client's maximum receive and send sizes to 16 MiB.
 type RecordServiceServer interface {
-	// Puts one record and returns when it is durable. Its shard is the open one
-	// whose range has the record's hash key: explicit_hash_key where given, else
-	// the MD5 of the partition key as a big-endian number.
+	// Puts one record.
+	//
+	// It returns when the record is durable. The record's shard is the open one whose
+	// range has its hash key: explicit_hash_key where given, else the MD5 of the
+	// partition key as a big-endian number.
 	//
 	// Errors: INVALID_ARGUMENT, also for a record larger than the stream takes;
 	// NOT_FOUND, also while the stream is CREATING; THROUGHPUT_EXCEEDED and
@@ -186,10 +194,11 @@ type RecordServiceServer interface {
 	// tells; UNKNOWN_OUTCOME: perhaps written, and putting it again may write it
 	// twice.
 	PutRecord(context.Context, *PutRecordRequest) (*PutRecordResponse, error)
-	// Puts up to 500 records, together 10 MiB of data and partition keys, and
-	// returns when those that were taken are durable. Each record has its own
-	// outcome: the call succeeds even when every record failed, so look at
-	// failed_record_count and put the failed ones again.
+	// Puts up to 500 records, each with its own outcome.
+	//
+	// Together they may have 10 MiB of data and partition keys. It returns when those
+	// that were taken are durable. The call succeeds even when every record failed, so
+	// look at failed_record_count and put the failed ones again.
 	//
 	// Records of one call and one partition key are in order where none failed; a
 	// record that failed and is put again stands after those that succeeded.
@@ -198,27 +207,30 @@ type RecordServiceServer interface {
 	// record is malformed or larger than the stream takes; NOT_FOUND, also while the
 	// stream is CREATING; UNAVAILABLE.
 	PutRecords(context.Context, *PutRecordsRequest) (*PutRecordsResponse, error)
-	// Returns a shard iterator: a token for GetRecords that stands for a place in a
-	// shard. It lives five minutes, may be used more than once, and is good for this
-	// shard alone.
+	// Returns a shard iterator: a token that stands for a place in a shard.
+	//
+	// GetRecords takes it. It lives five minutes, may be used more than once, and is
+	// good for this shard alone.
 	//
 	// Errors: INVALID_ARGUMENT, also for a sequence number of another shard and for a
 	// time in the future; NOT_FOUND.
 	GetShardIterator(context.Context, *GetShardIteratorRequest) (*GetShardIteratorResponse, error)
-	// Reads the records at an iterator: up to limit records, together 10 MiB of data
-	// and partition keys. No records does not mean the end; read on with
-	// next_shard_iterator until it is empty.
+	// Reads the records at an iterator.
+	//
+	// Up to limit records, together 10 MiB of data and partition keys. No records does
+	// not mean the end: read on with next_shard_iterator until it is empty.
 	//
 	// Errors: INVALID_ARGUMENT for an iterator that this cluster did not hand out;
 	// EXPIRED_ITERATOR after five minutes; NOT_FOUND when the stream is gone;
 	// THROUGHPUT_EXCEEDED beyond the shard's 5 reads or 2 MiB a second, where the
 	// server enforces them; UNAVAILABLE: read again with the same iterator.
 	GetRecords(context.Context, *GetRecordsRequest) (*GetRecordsResponse, error)
-	// Pushes the records of a shard to a registered consumer as soon as they are
-	// durable. The first message comes at once, then at least one every five seconds,
-	// empty when there is nothing new. The stream ends without an error after five
-	// minutes or at the shard's end; the consumer subscribes again, AFTER the last
-	// continuation_sequence_number.
+	// Pushes the records of a shard to a registered consumer.
+	//
+	// They are pushed as soon as they are durable. The first message comes at once,
+	// then at least one every five seconds, empty when there is nothing new. The
+	// stream ends without an error after five minutes or at the shard's end; the
+	// consumer subscribes again, AFTER the last continuation_sequence_number.
 	//
 	// One subscription is active for a consumer and shard: a newer one ends the older
 	// one with RESOURCE_IN_USE, but is itself refused with that within the older one's

@@ -38,30 +38,37 @@ const (
 // whatever shard is open for their hash key. Readers read a closed shard to its
 // end and go on with its children.
 type ShardServiceClient interface {
-	// Lists the shards of a stream, ordered by shard id: open ones and those closed
-	// ones that still hold records, or fewer by a filter.
+	// Lists the shards of a stream.
+	//
+	// They are ordered by shard id: open ones and those closed ones that still hold
+	// records, or fewer by a filter.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older
 	// than five minutes.
 	ListShards(ctx context.Context, in *ListShardsRequest, opts ...grpc.CallOption) (*ListShardsResponse, error)
-	// Splits an open shard in two and returns at once; the stream is UPDATING until
-	// the shard is closed and its two children are open.
+	// Splits an open shard in two.
+	//
+	// It returns at once; the stream is UPDATING until the shard is closed and its two
+	// children are open.
 	//
 	// Errors: INVALID_ARGUMENT when the key does not lie strictly inside the range
 	// or the shard is closed; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE; LIMIT_EXCEEDED beyond the account's shards.
 	SplitShard(ctx context.Context, in *SplitShardRequest, opts ...grpc.CallOption) (*SplitShardResponse, error)
-	// Merges two open, adjacent shards into one and returns at once; the stream is
-	// UPDATING until both are closed and their child is open.
+	// Merges two open, adjacent shards into one.
+	//
+	// It returns at once; the stream is UPDATING until both are closed and their child
+	// is open.
 	//
 	// Errors: INVALID_ARGUMENT when the shards are not adjacent, stand in the wrong
 	// order or are closed; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE.
 	MergeShards(ctx context.Context, in *MergeShardsRequest, opts ...grpc.CallOption) (*MergeShardsResponse, error)
-	// Brings a stream to a number of open shards of even size, by splits and merges,
-	// and returns at once; the stream is UPDATING until it has them. Shards that
-	// live only in between are closed on the way. A stream that has that many
-	// already is left as it is.
+	// Brings a stream to a number of open shards of even size.
+	//
+	// It does so by splits and merges and returns at once; the stream is UPDATING
+	// until it has them. Shards that live only in between are closed on the way. A
+	// stream that has that many already is left as it is.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE; LIMIT_EXCEEDED beyond the account's shards, or beyond the bounds of a
@@ -127,30 +134,37 @@ func (c *shardServiceClient) ScaleStream(ctx context.Context, in *ScaleStreamReq
 // whatever shard is open for their hash key. Readers read a closed shard to its
 // end and go on with its children.
 type ShardServiceServer interface {
-	// Lists the shards of a stream, ordered by shard id: open ones and those closed
-	// ones that still hold records, or fewer by a filter.
+	// Lists the shards of a stream.
+	//
+	// They are ordered by shard id: open ones and those closed ones that still hold
+	// records, or fewer by a filter.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older
 	// than five minutes.
 	ListShards(context.Context, *ListShardsRequest) (*ListShardsResponse, error)
-	// Splits an open shard in two and returns at once; the stream is UPDATING until
-	// the shard is closed and its two children are open.
+	// Splits an open shard in two.
+	//
+	// It returns at once; the stream is UPDATING until the shard is closed and its two
+	// children are open.
 	//
 	// Errors: INVALID_ARGUMENT when the key does not lie strictly inside the range
 	// or the shard is closed; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE; LIMIT_EXCEEDED beyond the account's shards.
 	SplitShard(context.Context, *SplitShardRequest) (*SplitShardResponse, error)
-	// Merges two open, adjacent shards into one and returns at once; the stream is
-	// UPDATING until both are closed and their child is open.
+	// Merges two open, adjacent shards into one.
+	//
+	// It returns at once; the stream is UPDATING until both are closed and their child
+	// is open.
 	//
 	// Errors: INVALID_ARGUMENT when the shards are not adjacent, stand in the wrong
 	// order or are closed; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE.
 	MergeShards(context.Context, *MergeShardsRequest) (*MergeShardsResponse, error)
-	// Brings a stream to a number of open shards of even size, by splits and merges,
-	// and returns at once; the stream is UPDATING until it has them. Shards that
-	// live only in between are closed on the way. A stream that has that many
-	// already is left as it is.
+	// Brings a stream to a number of open shards of even size.
+	//
+	// It does so by splits and merges and returns at once; the stream is UPDATING
+	// until it has them. Shards that live only in between are closed on the way. A
+	// stream that has that many already is left as it is.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE; LIMIT_EXCEEDED beyond the account's shards, or beyond the bounds of a

@@ -36,21 +36,27 @@ const (
 //
 // StreamService creates, describes, changes and deletes streams.
 type StreamServiceClient interface {
-	// Creates a stream and returns at once with status CREATING; it takes records
-	// when DescribeStreamSummary shows ACTIVE, usually well within a second. The
-	// first shards divide the hash space evenly.
+	// Creates a stream.
+	//
+	// It returns at once with status CREATING; the stream takes records when
+	// DescribeStreamSummary shows ACTIVE, usually well within a second. The first
+	// shards divide the hash space evenly.
 	//
 	// Errors: INVALID_ARGUMENT; RESOURCE_IN_USE when the account has a stream of
 	// that name; LIMIT_EXCEEDED beyond the account's shards or streams.
 	CreateStream(ctx context.Context, in *CreateStreamRequest, opts ...grpc.CallOption) (*CreateStreamResponse, error)
-	// Describes a stream with its shards, page by page: open shards and those
-	// closed ones that still hold records. ListShards filters, this does not.
+	// Describes a stream with its shards.
+	//
+	// The shards come page by page: open ones and those closed ones that still hold
+	// records. ListShards filters, this does not.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older
 	// than five minutes.
 	DescribeStream(ctx context.Context, in *DescribeStreamRequest, opts ...grpc.CallOption) (*DescribeStreamResponse, error)
-	// Describes a stream without its shards. It costs the same whatever the number
-	// of shards: ask this one when waiting for a status.
+	// Describes a stream without its shards.
+	//
+	// It costs the same whatever the number of shards: ask this one when waiting for
+	// a status.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND.
 	DescribeStreamSummary(ctx context.Context, in *DescribeStreamSummaryRequest, opts ...grpc.CallOption) (*DescribeStreamSummaryResponse, error)
@@ -59,9 +65,9 @@ type StreamServiceClient interface {
 	// Errors: INVALID_ARGUMENT; EXPIRED_TOKEN for a page token older than five
 	// minutes.
 	ListStreams(ctx context.Context, in *ListStreamsRequest, opts ...grpc.CallOption) (*ListStreamsResponse, error)
-	// Changes settings of a stream. Giving a setting the value that it has already
-	// succeeds and changes nothing.
+	// Changes settings of a stream.
 	//
+	// Giving a setting the value that it has already succeeds and changes nothing.
 	// Lower retention takes effect at once; records that have expired stay expired
 	// when retention is raised again. A lower maximum record size does not touch
 	// records that were put before.
@@ -71,8 +77,10 @@ type StreamServiceClient interface {
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE.
 	UpdateStream(ctx context.Context, in *UpdateStreamRequest, opts ...grpc.CallOption) (*UpdateStreamResponse, error)
-	// Deletes a stream with all its records and returns at once; the stream shows
-	// status DELETING until it is gone, then NOT_FOUND. This cannot be undone.
+	// Deletes a stream with all its records.
+	//
+	// It returns at once; the stream shows status DELETING until it is gone, then
+	// NOT_FOUND. This cannot be undone.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when consumers are
 	// registered and enforce_consumer_deletion is not set.
@@ -153,21 +161,27 @@ func (c *streamServiceClient) DeleteStream(ctx context.Context, in *DeleteStream
 //
 // StreamService creates, describes, changes and deletes streams.
 type StreamServiceServer interface {
-	// Creates a stream and returns at once with status CREATING; it takes records
-	// when DescribeStreamSummary shows ACTIVE, usually well within a second. The
-	// first shards divide the hash space evenly.
+	// Creates a stream.
+	//
+	// It returns at once with status CREATING; the stream takes records when
+	// DescribeStreamSummary shows ACTIVE, usually well within a second. The first
+	// shards divide the hash space evenly.
 	//
 	// Errors: INVALID_ARGUMENT; RESOURCE_IN_USE when the account has a stream of
 	// that name; LIMIT_EXCEEDED beyond the account's shards or streams.
 	CreateStream(context.Context, *CreateStreamRequest) (*CreateStreamResponse, error)
-	// Describes a stream with its shards, page by page: open shards and those
-	// closed ones that still hold records. ListShards filters, this does not.
+	// Describes a stream with its shards.
+	//
+	// The shards come page by page: open ones and those closed ones that still hold
+	// records. ListShards filters, this does not.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older
 	// than five minutes.
 	DescribeStream(context.Context, *DescribeStreamRequest) (*DescribeStreamResponse, error)
-	// Describes a stream without its shards. It costs the same whatever the number
-	// of shards: ask this one when waiting for a status.
+	// Describes a stream without its shards.
+	//
+	// It costs the same whatever the number of shards: ask this one when waiting for
+	// a status.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND.
 	DescribeStreamSummary(context.Context, *DescribeStreamSummaryRequest) (*DescribeStreamSummaryResponse, error)
@@ -176,9 +190,9 @@ type StreamServiceServer interface {
 	// Errors: INVALID_ARGUMENT; EXPIRED_TOKEN for a page token older than five
 	// minutes.
 	ListStreams(context.Context, *ListStreamsRequest) (*ListStreamsResponse, error)
-	// Changes settings of a stream. Giving a setting the value that it has already
-	// succeeds and changes nothing.
+	// Changes settings of a stream.
 	//
+	// Giving a setting the value that it has already succeeds and changes nothing.
 	// Lower retention takes effect at once; records that have expired stay expired
 	// when retention is raised again. A lower maximum record size does not touch
 	// records that were put before.
@@ -188,8 +202,10 @@ type StreamServiceServer interface {
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
 	// ACTIVE.
 	UpdateStream(context.Context, *UpdateStreamRequest) (*UpdateStreamResponse, error)
-	// Deletes a stream with all its records and returns at once; the stream shows
-	// status DELETING until it is gone, then NOT_FOUND. This cannot be undone.
+	// Deletes a stream with all its records.
+	//
+	// It returns at once; the stream shows status DELETING until it is gone, then
+	// NOT_FOUND. This cannot be undone.
 	//
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when consumers are
 	// registered and enforce_consumer_deletion is not set.

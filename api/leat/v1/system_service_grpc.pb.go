@@ -59,8 +59,9 @@ const (
 //
 // SystemService tells about the server itself.
 type SystemServiceClient interface {
-	// Tells what server this is and how it does. It answers in every state of the
-	// server, without the catalog or the bucket.
+	// Tells what server this is and how it does.
+	//
+	// It answers in every state of the server, without the catalog or the bucket.
 	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
 }
 
@@ -88,8 +89,9 @@ func (c *systemServiceClient) GetServerInfo(ctx context.Context, in *GetServerIn
 //
 // SystemService tells about the server itself.
 type SystemServiceServer interface {
-	// Tells what server this is and how it does. It answers in every state of the
-	// server, without the catalog or the bucket.
+	// Tells what server this is and how it does.
+	//
+	// It answers in every state of the server, without the catalog or the bucket.
 	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)
 	mustEmbedUnimplementedSystemServiceServer()
 }

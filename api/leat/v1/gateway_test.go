@@ -1,0 +1,179 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package leatv1_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
+)
+
+// spy stands for a connection: it keeps what the gateway calls and answers nothing.
+type spy struct {
+	method  string
+	request proto.Message
+}
+
+func (s *spy) Invoke(_ context.Context, method string, args, _ any, _ ...grpc.CallOption) error {
+	s.method, s.request = method, args.(proto.Message)
+	return nil
+}
+
+func (s *spy) NewStream(ctx context.Context, _ *grpc.StreamDesc, method string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+	return &spyStream{spy: s, ctx: ctx, method: method}, nil
+}
+
+type spyStream struct {
+	grpc.ClientStream
+	spy    *spy
+	ctx    context.Context
+	method string
+}
+
+func (s *spyStream) Context() context.Context { return s.ctx }
+func (s *spyStream) CloseSend() error         { return nil }
+func (s *spyStream) SendMsg(m any) error {
+	s.spy.method, s.spy.request = s.method, m.(proto.Message)
+	return status.Error(codes.Unimplemented, "a spy answers nothing")
+}
+
+func gateway(t *testing.T) (http.Handler, *spy) {
+	t.Helper()
+	s, mux := &spy{}, runtime.NewServeMux()
+	for _, register := range []error{
+		leatv1.RegisterStreamServiceHandlerClient(t.Context(), mux, leatv1.NewStreamServiceClient(s)),
+		leatv1.RegisterShardServiceHandlerClient(t.Context(), mux, leatv1.NewShardServiceClient(s)),
+		leatv1.RegisterRecordServiceHandlerClient(t.Context(), mux, leatv1.NewRecordServiceClient(s)),
+		leatv1.RegisterConsumerServiceHandlerClient(t.Context(), mux, leatv1.NewConsumerServiceClient(s)),
+		leatv1.RegisterSystemServiceHandlerClient(t.Context(), mux, leatv1.NewSystemServiceClient(s)),
+	} {
+		if register != nil {
+			t.Fatal(register)
+		}
+	}
+	return mux, s
+}
+
+// restRoutes has a request for each operation, and what the gateway must make of it.
+var restRoutes = []struct {
+	rpc, method, path, body string
+	want                    string // prototext of the request message
+	message                 proto.Message
+}{
+	{"StreamService/CreateStream", "POST", "/v1/streams", `{"stream":"s","shardCount":4,"mode":"STREAM_MODE_PROVISIONED"}`,
+		`stream:"s" shard_count:4 mode:STREAM_MODE_PROVISIONED`, &leatv1.CreateStreamRequest{}},
+	{"StreamService/DescribeStream", "GET", "/v1/streams/a.b-c_d?pageSize=7", ``,
+		`stream:"a.b-c_d" page_size:7`, &leatv1.DescribeStreamRequest{}},
+	{"StreamService/DescribeStreamSummary", "GET", "/v1/streams/s:summary", ``,
+		`stream:"s"`, &leatv1.DescribeStreamSummaryRequest{}},
+	{"StreamService/ListStreams", "GET", "/v1/streams?page_token=t", ``,
+		`page_token:"t"`, &leatv1.ListStreamsRequest{}},
+	{"StreamService/UpdateStream", "PATCH", "/v1/streams/s", `{"retentionHours":48}`,
+		`stream:"s" settings:{retention_hours:48} update_mask:{paths:"retention_hours"}`, &leatv1.UpdateStreamRequest{}},
+	{"StreamService/DeleteStream", "DELETE", "/v1/streams/s?enforceConsumerDeletion=true", ``,
+		`stream:"s" enforce_consumer_deletion:true`, &leatv1.DeleteStreamRequest{}},
+
+	{"ShardService/ListShards", "GET", "/v1/streams/s/shards?filter.type=SHARD_FILTER_TYPE_AT_TIMESTAMP&filter.timestamp=1970-01-01T00:00:09Z", ``,
+		`stream:"s" filter:{type:SHARD_FILTER_TYPE_AT_TIMESTAMP timestamp:{seconds:9}}`, &leatv1.ListShardsRequest{}},
+	{"ShardService/SplitShard", "POST", "/v1/streams/s/shards/shardId-000000000000:split", `{"newStartingHashKey":"9"}`,
+		`stream:"s" shard_id:"shardId-000000000000" new_starting_hash_key:"9"`, &leatv1.SplitShardRequest{}},
+	{"ShardService/MergeShards", "POST", "/v1/streams/s/shards/0:merge", `{"adjacentShardId":"1"}`,
+		`stream:"s" shard_id:"0" adjacent_shard_id:"1"`, &leatv1.MergeShardsRequest{}},
+	{"ShardService/ScaleStream", "POST", "/v1/streams/s:scale", `{"targetShardCount":8}`,
+		`stream:"s" target_shard_count:8`, &leatv1.ScaleStreamRequest{}},
+
+	{"RecordService/PutRecord", "POST", "/v1/streams/s/records", `{"partitionKey":"k","data":"aGk="}`,
+		`stream:"s" partition_key:"k" data:"hi"`, &leatv1.PutRecordRequest{}},
+	{"RecordService/PutRecords", "POST", "/v1/streams/s/records:batch", `{"records":[{"partitionKey":"k","explicitHashKey":"0"}]}`,
+		`stream:"s" records:{partition_key:"k" explicit_hash_key:"0"}`, &leatv1.PutRecordsRequest{}},
+	{"RecordService/GetShardIterator", "GET", "/v1/streams/s/shards/0:iterator?start.type=STARTING_POSITION_TYPE_LATEST", ``,
+		`stream:"s" shard_id:"0" start:{type:STARTING_POSITION_TYPE_LATEST}`, &leatv1.GetShardIteratorRequest{}},
+	{"RecordService/GetRecords", "GET", "/v1/records?shardIterator=AQ-_&limit=10", ``,
+		`shard_iterator:"AQ-_" limit:10`, &leatv1.GetRecordsRequest{}},
+	{"RecordService/SubscribeToShard", "GET", "/v1/streams/s/consumers/c/shards/0:subscribe?start.type=STARTING_POSITION_TYPE_TRIM_HORIZON", ``,
+		`stream:"s" consumer:"c" shard_id:"0" start:{type:STARTING_POSITION_TYPE_TRIM_HORIZON}`, &leatv1.SubscribeToShardRequest{}},
+
+	{"ConsumerService/RegisterStreamConsumer", "POST", "/v1/streams/s/consumers", `{"consumer":"c"}`,
+		`stream:"s" consumer:"c"`, &leatv1.RegisterStreamConsumerRequest{}},
+	{"ConsumerService/DescribeStreamConsumer", "GET", "/v1/streams/s/consumers/c", ``,
+		`stream:"s" consumer:"c"`, &leatv1.DescribeStreamConsumerRequest{}},
+	{"ConsumerService/ListStreamConsumers", "GET", "/v1/streams/s/consumers", ``,
+		`stream:"s"`, &leatv1.ListStreamConsumersRequest{}},
+	{"ConsumerService/DeregisterStreamConsumer", "DELETE", "/v1/streams/s/consumers/c", ``,
+		`stream:"s" consumer:"c"`, &leatv1.DeregisterStreamConsumerRequest{}},
+
+	{"SystemService/GetServerInfo", "GET", "/v1/server", ``,
+		``, &leatv1.GetServerInfoRequest{}},
+}
+
+// TestRESTRoutes shows that every path reaches its operation, custom verbs included, with its members in place.
+func TestRESTRoutes(t *testing.T) {
+	mux, spy := gateway(t)
+	for _, c := range restRoutes {
+		t.Run(c.rpc, func(t *testing.T) {
+			spy.method, spy.request = "", nil
+			mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(c.method, c.path, strings.NewReader(c.body)))
+			if want := "/leat.v1." + c.rpc; spy.method != want {
+				t.Fatalf("%s %s reached %q, not %s", c.method, c.path, spy.method, want)
+			}
+			if err := prototext.Unmarshal([]byte(c.want), c.message); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.message, spy.request, protocmp.Transform()); diff != "" {
+				t.Errorf("%s %s (-want +got):\n%s", c.method, c.path, diff)
+			}
+		})
+	}
+}
+
+// TestOpenAPI shows that the file describes all operations, in the same paths, and nothing else.
+func TestOpenAPI(t *testing.T) {
+	var doc struct {
+		Info  struct{ Title, Version string }
+		Paths map[string]map[string]struct {
+			OperationID, Summary string
+		}
+	}
+	if err := json.Unmarshal([]byte(leatv1.OpenAPI()), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Info.Title != "Leat" || doc.Info.Version != "v1" {
+		t.Errorf("title %q version %q: the options of proto/openapi.yaml are not in force", doc.Info.Title, doc.Info.Version)
+	}
+	got := map[string]string{}
+	variable := regexp.MustCompile(`\{[^}]*\}`)
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			if op.Summary == "" {
+				t.Errorf("%s %s has no summary", method, path)
+			}
+			got[strings.Replace(op.OperationID, "_", "/", 1)] = strings.ToUpper(method) + " " + variable.ReplaceAllString(path, "[^/:]+")
+		}
+	}
+	for _, c := range restRoutes {
+		path, _, _ := strings.Cut(c.path, "?")
+		if !regexp.MustCompile("^" + got[c.rpc] + "$").MatchString(c.method + " " + path) {
+			t.Errorf("%s is %q in the OpenAPI file, not %s %s", c.rpc, got[c.rpc], c.method, path)
+		}
+		delete(got, c.rpc)
+	}
+	if len(got) > 0 {
+		t.Errorf("operations without a route in restRoutes: %v", got)
+	}
+}
