@@ -3,7 +3,11 @@
 
 package segment
 
-import "hash/crc32"
+import (
+	"hash/crc32"
+
+	"github.com/leatstream/leat"
+)
 
 const (
 	// BlockSize is the aim for the raw bytes of a block. A block is larger only when it holds one record.
@@ -71,8 +75,10 @@ func BlockLen(stored []byte) (int, error) {
 	return blockHeaderSize + int(h.stored), nil
 }
 
-// walk verifies the records of a block: that they fill it, that times do not fall, and what they add up to.
-func (b *block) walk(first uint64, sum *totals) error {
+// walk verifies the records of a block: that they fill it, that times do not fall, and what they add up to; with
+// content also that each has the bytes that its CRC was taken of.
+func (b *block) walk(first uint64, content bool, sum *totals) error {
+	var r leat.Record
 	at, t := 0, b.base
 	for n := range b.count {
 		p, ok := parseRecord(b.raw, at, t)
@@ -80,7 +86,11 @@ func (b *block) walk(first uint64, sum *totals) error {
 			return corrupt("record %d is not whole", first+b.rel+n)
 		}
 		at, t = p.next, p.time
-		sum.add(b.raw, &p, first+b.rel+n)
+		p.fill(&r, b.raw, first+b.rel+n, content)
+		if content && r.Checksum() != r.CRC {
+			return corrupt("record %d has CRC %08x, its bytes %08x", r.Offset, r.CRC, r.Checksum())
+		}
+		sum.add(&r)
 	}
 	if at != len(b.raw) {
 		return corrupt("%d records from %d fill %d of their block's %d bytes", b.count, first+b.rel, at, len(b.raw))

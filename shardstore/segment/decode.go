@@ -109,7 +109,7 @@ func (c *Coder) decodeBlock(e *Extent, chunk *Chunk, seed uint32, stored []byte,
 	if b.raw, err = c.expand(&h, stored[blockHeaderSize:]); err != nil {
 		return b, 0, err
 	}
-	if err := b.walk(chunk.First, sum); err != nil {
+	if err := b.walk(chunk.First, false, sum); err != nil {
 		return b, 0, err
 	}
 	if b.last > e.MaxTime {

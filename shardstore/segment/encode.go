@@ -21,8 +21,9 @@ type Options struct {
 // records. Adjacent chunks of one shard and epoch without a gap become one extent, their small blocks joined, up to
 // MaxExtentRaw; a chunk is never divided between extents. Extents come in the order of the chunks; their Object is empty.
 //
-// Before it returns, the records that were written are counted, timed and summed again and compared with the chunks
-// (invariant I8): an error, KindInternal or KindCorrupt, means that the object MUST NOT be used.
+// Before it returns, the records that were written are checked against their checksums, counted, timed and summed again
+// and compared with the chunks (invariant I8): what a fault in memory changed is neither acked nor packed. An error,
+// KindInternal or KindCorrupt, means that nothing may be deleted or acked for these chunks.
 func (c *Coder) Encode(h Header, chunks []*Chunk, controls []Control, o Options) (object []byte, extents []Extent, err error) {
 	if o.Codec >= codecEnd {
 		return nil, nil, broken("codec %d", o.Codec)
@@ -225,7 +226,7 @@ func (w *writer) blocks(object []byte, run []*Chunk, e *Extent, out *totals) (_ 
 		if b.base < last || len(raw) != j.size || j.rel != out.count {
 			return nil, 0, corrupt("block of %v at %d is out of place", e.Shard, e.First+j.rel)
 		}
-		if err := b.walk(e.First, out); err != nil {
+		if err := b.walk(e.First, true, out); err != nil {
 			return nil, 0, err
 		}
 		last = b.last

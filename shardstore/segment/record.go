@@ -103,14 +103,14 @@ func uvarint(b []byte, at int) (v uint64, next int) {
 // size is what leat.Record.Size would say.
 func (p *place) size() int { return p.keyEnd - p.key + p.end - p.data }
 
-// fill sets r to the record at p. Key and data alias raw.
-func (p *place) fill(r *leat.Record, raw []byte, offset uint64) {
+// fill sets r to the record at p. Key and data alias raw; the explicit hash key, which costs memory, only if asked.
+func (p *place) fill(r *leat.Record, raw []byte, offset uint64, hash bool) {
 	r.PartitionKey = ""
 	if p.keyEnd > p.key {
 		r.PartitionKey = unsafe.String(&raw[p.key], p.keyEnd-p.key)
 	}
 	r.ExplicitHash = nil
-	if p.hash > 0 {
+	if hash && p.hash > 0 {
 		h := leat.HashKeyFromBytes([16]byte(raw[p.hash : p.hash+16]))
 		r.ExplicitHash = &h
 	}

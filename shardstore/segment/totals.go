@@ -3,11 +3,7 @@
 
 package segment
 
-import (
-	"unsafe"
-
-	"github.com/leatstream/leat"
-)
+import "github.com/leatstream/leat"
 
 // totals are what a run of records adds up to: equal before and after packing (invariant I8).
 type totals struct {
@@ -17,11 +13,7 @@ type totals struct {
 	units int64
 }
 
-func (t *totals) add(raw []byte, p *place, offset uint64) {
-	r := leat.Record{Data: raw[p.data:p.end], CRC: p.crc, Offset: offset, Time: p.time}
-	if p.keyEnd > p.key {
-		r.PartitionKey = unsafe.String(&raw[p.key], p.keyEnd-p.key)
-	}
+func (t *totals) add(r *leat.Record) {
 	t.count++
 	t.hash += r.Hash()
 	t.bytes += int64(r.Size())
