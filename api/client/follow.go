@@ -1,0 +1,165 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/leatstream/leat"
+)
+
+// follower reads one shard in order.
+type follower struct {
+	r     *Reader
+	id    string
+	start Start     // where to go on without an iterator: moves with what was read
+	until time.Time // by the server's clock: what has arrived by then is the present; zero until known
+}
+
+// poll asks for page after page. It returns the last one: at the shard's end, or with ToPresent at its present end.
+func (f *follower) poll(ctx context.Context) (*page, error) {
+	o := &f.r.opts
+	iterator, wait := "", time.Duration(0)
+	for {
+		if !pause(ctx, o.Clock, wait) {
+			return nil, ctx.Err()
+		}
+		p, err := f.fetch(ctx, iterator)
+		if err != nil {
+			return nil, err
+		}
+		if p.next == "" || (o.ToPresent && f.present(p)) {
+			return p, nil
+		}
+		iterator = p.next
+		switch {
+		case p.behind > 0 || len(p.records) > 0:
+			wait = 0
+		case wait == 0:
+			wait = o.PollMin
+		default:
+			wait = min(2*wait, o.PollMax)
+		}
+	}
+}
+
+// fetch gets one page and delivers it. Pages take a slot from the question until Next has them.
+func (f *follower) fetch(ctx context.Context, iterator string) (*page, error) {
+	select {
+	case f.r.slots <- struct{}{}:
+		defer func() { <-f.r.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	var p *page
+	err := f.r.persist(ctx, func() (err error) {
+		if iterator == "" {
+			if iterator, err = f.r.client.iterator(ctx, f.r.stream, f.id, f.start); err != nil {
+				return err
+			}
+		}
+		p, err = f.r.client.getRecords(ctx, iterator, f.r.opts.PageRecords)
+		if leat.KindOf(err) == leat.KindExpiredIterator {
+			iterator = ""
+			return &leat.Error{Kind: leat.KindUnavailable, Message: "a new iterator is needed", Err: silent{err}}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, f.pass(ctx, p)
+}
+
+// pass delivers the records of a page and moves on behind them.
+func (f *follower) pass(ctx context.Context, p *page) error {
+	p.shard = f.id
+	for _, r := range p.records {
+		r.ShardID = f.id
+	}
+	if len(p.records) == 0 {
+		f.stay()
+		return nil
+	}
+	f.start = AfterSequence(p.records[len(p.records)-1].SequenceNumber)
+	return f.r.deliver(ctx, p)
+}
+
+// stay keeps a shard that began at its tail, and was given nothing yet, from beginning at a later tail when its iterator
+// expires: from now on it would go on at the time of the last answer. Clocks that differ make it see a little less or
+// more of what arrived in between.
+func (f *follower) stay() {
+	if f.start.kind == startLatest || (f.start.kind == startTime && f.r.start.kind == startLatest) {
+		f.start = AtTime(f.r.opts.Clock.Now())
+	}
+}
+
+// present tells whether a page reaches what was the shard's end when its first page was read, so that a shard that is
+// written to all the time is read to an end as well. The server's clock comes from its own answer: arrival of the last
+// record plus how far that is behind.
+func (f *follower) present(p *page) bool {
+	if p.behind == 0 {
+		return true
+	}
+	if len(p.records) == 0 {
+		return false
+	}
+	last := p.records[len(p.records)-1].Arrival
+	if f.until.IsZero() {
+		f.until = last.Add(p.behind)
+	}
+	return last.After(f.until)
+}
+
+// push subscribes, again and again, since a subscription lasts five minutes. It returns the last event.
+func (f *follower) push(ctx context.Context) (last *page, err error) {
+	for {
+		began := f.start
+		err = f.r.persist(ctx, func() error {
+			last, err = f.subscribe(ctx)
+			if err != nil && f.start != began {
+				// It got on: what follows is a new failure, with all of RetryFor before it.
+				began = f.start
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if last != nil && (last.next == "" || (f.r.opts.ToPresent && f.present(last))) {
+			return last, nil
+		}
+	}
+}
+
+// subscribe delivers the events of one subscription and returns the last one; nil when there was none.
+func (f *follower) subscribe(ctx context.Context) (last *page, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sub, err := f.r.client.subscribe(ctx, f.r.stream, f.id, f.r.opts.Consumer, f.start)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		p, err := sub.next()
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return last, err
+		}
+		last = p
+		if err := f.pass(ctx, p); err != nil {
+			return nil, err
+		}
+		if p.next == "" || (f.r.opts.ToPresent && f.present(p)) {
+			return p, nil
+		}
+		f.start = AfterSequence(p.next)
+	}
+}

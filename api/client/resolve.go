@@ -1,0 +1,253 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/leatstream/leat"
+)
+
+// resolve settles records whose fate is open after a batch, and returns those that were certainly not written.
+func (l *lane) resolve(m *mark, unknown []*item, why error) (again []*item) {
+	p := l.p
+	if p.opts.Unknown == UnknownFail {
+		for _, it := range unknown {
+			l.fail(it, why)
+		}
+		return nil
+	}
+	since := p.opts.Clock.Now()
+	pause(p.ctx, p.opts.Clock, p.opts.ResolveSettle)
+	for tries := 0; ; tries++ {
+		ctx, cancel := context.WithTimeout(p.ctx, p.opts.AttemptTimeout)
+		found, err := p.finder.find(ctx, m, unknown)
+		cancel()
+		if err == nil {
+			return l.settle(unknown, found)
+		}
+		if fatal(err) || p.ctx.Err() != nil || p.opts.Clock.Now().Sub(since) >= p.opts.RetryFor {
+			for _, it := range unknown {
+				l.fail(it, why)
+			}
+			return nil
+		}
+		l.failures = tries
+		l.backOff(err)
+	}
+}
+
+// settle acknowledges what was found; the fate of the rest is no longer open.
+func (l *lane) settle(unknown []*item, found map[*item]Placed) (again []*item) {
+	for _, it := range unknown {
+		if placed, ok := found[it]; ok {
+			placed.Found = true
+			l.p.stats.found.Add(1)
+			l.ack(it, placed)
+			continue
+		}
+		it.doubt = false
+		l.p.stats.retried.Add(1)
+		again = append(again, it)
+	}
+	l.progress(len(unknown)) // the server answers
+	return again
+}
+
+// finder knows where the shards were before a batch was sent, and looks from there on for records whose fate is open.
+//
+// It finds every record that was written, and never takes an earlier record for it: a mark is below whatever its batch
+// may write, and above whatever its lane has written before, since that was acknowledged (or found) before the mark.
+type finder struct {
+	client *Client
+	stream string
+	clock  leat.Clock
+
+	mu     sync.Mutex
+	shards map[string]*shard   // as last listed
+	places map[string]position // above or at everything acknowledged, in shards that have a place
+	stale  bool                // a shard answered that is not in shards
+}
+
+// position is where a shard is read from: after a record, or at an iterator that was issued at the shard's tail.
+type position struct {
+	after    string
+	iterator string
+	issued   time.Time
+}
+
+// mark is where each shard was that a batch may write to, and which shards there were.
+type mark struct {
+	from  map[string]position
+	known map[string]bool
+}
+
+// iteratorAge is how long a tail iterator is used for new marks: well below the five minutes that it lives, since a
+// crash and a restart may lie between the mark and the search.
+const iteratorAge = 30 * time.Second
+
+func newFinder(c *Client, stream string, clock leat.Clock) *finder {
+	return &finder{client: c, stream: stream, clock: clock, places: map[string]position{}}
+}
+
+// acked notes the place of an acknowledged record. Sequence numbers of a shard sort as text.
+func (f *finder) acked(shardID, sequence string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if sequence > f.places[shardID].after {
+		f.places[shardID] = position{after: sequence}
+	}
+	if f.shards[shardID] == nil {
+		f.stale = true
+	}
+}
+
+// mark notes where the shards are that the batch may write to.
+func (f *finder) mark(ctx context.Context, batch []*item) (*mark, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.shards == nil || f.stale {
+		shards, err := f.client.listAll(ctx, f.stream)
+		if err != nil {
+			return nil, err
+		}
+		f.shards, f.stale = shards, false
+	}
+	m := &mark{from: map[string]position{}, known: map[string]bool{}}
+	for id, s := range f.shards {
+		m.known[id] = true
+		if !s.closed && anyIn(s.hashes, batch) {
+			place, err := f.place(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			m.from[id] = place
+		}
+	}
+	for id, place := range f.places {
+		if !m.known[id] { // made since the listing
+			m.from[id] = place
+		}
+	}
+	return m, nil
+}
+
+func anyIn(r leat.HashKeyRange, batch []*item) bool {
+	for _, it := range batch {
+		if r.Contains(it.hash()) {
+			return true
+		}
+	}
+	return false
+}
+
+// place returns where a shard is now or was a little ago. f.mu is held.
+func (f *finder) place(ctx context.Context, id string) (position, error) {
+	place, ok := f.places[id]
+	now := f.clock.Now()
+	if ok && (place.after != "" || now.Sub(place.issued) < iteratorAge) {
+		return place, nil
+	}
+	iterator, err := f.client.iterator(ctx, f.stream, id, Latest())
+	if err != nil {
+		return position{}, err
+	}
+	place = position{iterator: iterator, issued: now}
+	f.places[id] = place
+	return place, nil
+}
+
+// find reads from the mark on and returns which of the records are there.
+func (f *finder) find(ctx context.Context, m *mark, batch []*item) (map[*item]Placed, error) {
+	shards, err := f.client.listAll(ctx, f.stream)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	f.shards, f.stale = shards, false
+	f.mu.Unlock()
+	wanted := map[[32]byte][]*item{}
+	for _, it := range batch {
+		print := fingerprint(it.PartitionKey, it.Data)
+		wanted[print] = append(wanted[print], it)
+	}
+	found := map[*item]Placed{}
+	for id, s := range shards {
+		from, marked := m.from[id]
+		if !marked && m.known[id] || !anyIn(s.hashes, batch) {
+			continue // closed before the batch was sent, or none of its records' business
+		}
+		if err := f.search(ctx, id, from, wanted, found); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+const (
+	maxSearchPages = 10_000                 // bounds one search of one shard
+	readPause      = 200 * time.Millisecond // five reads a second are what AWS allows
+)
+
+// search reads one shard from a position to its present end; the zero position is the shard's beginning.
+func (f *finder) search(ctx context.Context, id string, from position, wanted map[[32]byte][]*item, found map[*item]Placed) error {
+	iterator := from.iterator
+	if iterator == "" {
+		start := TrimHorizon()
+		if from.after != "" {
+			start = AfterSequence(from.after)
+		}
+		var err error
+		if iterator, err = f.client.iterator(ctx, f.stream, id, start); err != nil {
+			return err
+		}
+	}
+	for range maxSearchPages {
+		p, err := f.client.getRecords(ctx, iterator, leat.MaxGetRecords)
+		if leat.KindOf(err) == leat.KindThroughputExceeded {
+			pause(ctx, f.clock, max(retryAfter(err), readPause))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, r := range p.records {
+			print := fingerprint(r.PartitionKey, r.Data)
+			if same := wanted[print]; len(same) > 0 {
+				found[same[0]] = Placed{ShardID: id, SequenceNumber: r.SequenceNumber}
+				wanted[print] = same[1:]
+			}
+		}
+		if p.next == "" || p.behind == 0 {
+			return nil
+		}
+		iterator = p.next
+	}
+	return &leat.Error{Kind: leat.KindUnavailable, Op: "Put", Message: "shard " + id + " grows faster than it can be searched"}
+}
+
+// fingerprint recognises a record.
+func fingerprint(key string, data []byte) (sum [32]byte) {
+	h := sha256.New()
+	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], uint64(len(key)))
+	h.Write(n[:])
+	h.Write([]byte(key))
+	h.Write(data)
+	h.Sum(sum[:0])
+	return sum
+}
+
+// hash is the record's place in the hash space. Put has checked the explicit key.
+func (it *item) hash() leat.HashKey {
+	if it.ExplicitHashKey != "" {
+		k, _ := leat.ParseHashKey(it.ExplicitHashKey)
+		return k
+	}
+	return leat.HashPartitionKey(it.PartitionKey)
+}
