@@ -3,11 +3,7 @@
 
 package segment
 
-import (
-	"hash/crc32"
-
-	"github.com/leatstream/leat"
-)
+import "hash/crc32"
 
 const (
 	// BlockSize is the aim for the raw bytes of a block. A block is larger only when it holds one record.
@@ -73,28 +69,4 @@ func BlockLen(stored []byte) (int, error) {
 		return 0, err
 	}
 	return blockHeaderSize + int(h.stored), nil
-}
-
-// walk verifies the records of a block: that they fill it, that times do not fall, and what they add up to; with
-// content also that each has the bytes that its CRC was taken of.
-func (b *block) walk(first uint64, content bool, sum *totals) error {
-	var r leat.Record
-	at, t := 0, b.base
-	for n := range b.count {
-		p, ok := parseRecord(b.raw, at, t)
-		if !ok || (n == 0 && p.time != b.base) {
-			return corrupt("record %d is not whole", first+b.rel+n)
-		}
-		at, t = p.next, p.time
-		p.fill(&r, b.raw, first+b.rel+n, content)
-		if content && r.Checksum() != r.CRC {
-			return corrupt("record %d has CRC %08x, its bytes %08x", r.Offset, r.CRC, r.Checksum())
-		}
-		sum.add(&r)
-	}
-	if at != len(b.raw) {
-		return corrupt("%d records from %d fill %d of their block's %d bytes", b.count, first+b.rel, at, len(b.raw))
-	}
-	b.last = t
-	return nil
 }

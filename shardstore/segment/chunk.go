@@ -129,7 +129,7 @@ func (c *Chunk) Records(dst []leat.Record, from uint64, maxRecords, maxBytes int
 			}
 			dst = append(dst, leat.Record{})
 			r := &dst[len(dst)-1]
-			p.fill(r, b.raw, offset, true)
+			p.fill(r, b.raw, offset, nil)
 			if r.Checksum() != r.CRC {
 				return dst[:len(dst)-1], corrupt("record %d of %v has CRC %08x, its bytes %08x", offset, c.Shard, r.CRC, r.Checksum())
 			}

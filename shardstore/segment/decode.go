@@ -58,10 +58,10 @@ func (c *Coder) decode(e *Extent, first uint64, stored []byte, budget int64) (*C
 	chunk := NewChunk(e.Shard, e.Epoch, first)
 	seed := e.seed()
 	consumed := 0
-	var sum totals
+	var v verifier
 	var raw int64
 	for chunk.End() < e.End() && raw < budget && len(stored)-consumed >= blockHeaderSize {
-		b, n, err := c.decodeBlock(e, chunk, seed, stored[consumed:], &sum)
+		b, n, err := c.decodeBlock(e, chunk, seed, stored[consumed:], &v)
 		if err != nil {
 			return nil, 0, inExtent(err, e, chunk.End())
 		}
@@ -74,18 +74,18 @@ func (c *Coder) decode(e *Extent, first uint64, stored []byte, budget int64) (*C
 			chunk.MinTime = b.base
 		}
 		chunk.MaxTime = b.last
-		chunk.Count = sum.count
+		chunk.Count = v.sum.count
 		chunk.blocks = append(chunk.blocks, b)
 	}
 	if chunk.Count == 0 {
 		return nil, 0, nil
 	}
-	chunk.Hash, chunk.Bytes, chunk.Units = sum.hash, sum.bytes, sum.units
+	chunk.Hash, chunk.Bytes, chunk.Units = v.sum.hash, v.sum.bytes, v.sum.units
 	return chunk, consumed, nil
 }
 
 // decodeBlock reads the block that must follow what the chunk has; n is its stored length, 0 when it is not whole.
-func (c *Coder) decodeBlock(e *Extent, chunk *Chunk, seed uint32, stored []byte, sum *totals) (b block, n int, err error) {
+func (c *Coder) decodeBlock(e *Extent, chunk *Chunk, seed uint32, stored []byte, v *verifier) (b block, n int, err error) {
 	h, err := parseBlockHeader(stored)
 	if err != nil {
 		return b, 0, err
@@ -109,7 +109,7 @@ func (c *Coder) decodeBlock(e *Extent, chunk *Chunk, seed uint32, stored []byte,
 	if b.raw, err = c.expand(&h, stored[blockHeaderSize:]); err != nil {
 		return b, 0, err
 	}
-	if err := b.walk(chunk.First, false, sum); err != nil {
+	if err := v.walk(&b, chunk.First); err != nil {
 		return b, 0, err
 	}
 	if b.last > e.MaxTime {

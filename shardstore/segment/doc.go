@@ -20,21 +20,21 @@
 //
 // Header, 128 bytes. Its nonce tells two writers of one key apart (data-plane.md, rule 2).
 //
-//	  0  8  magic "leatobj\n"            48  8  n: number of the segment or pack
-//	  8  2  version, 1                   56 16  nonce
-//	 10  1  kind: 1 segment, 2 pack,     72  8  trim
-//	        3 fence                      80  8  created
-//	 11  5  reserved                     88 36  reserved
-//	 16 16  cluster                     124  4  CRC of bytes 0 to 123
-//	 32 16  session
+//	 0  8  magic "leatobj\n"            48  8  n: number of the segment or pack
+//	 8  2  version, 1                   56 16  nonce
+//	10  1  kind: 1 segment, 2 pack,     72  8  trim
+//	       3 fence                      80  8  created
+//	11  5  reserved                     88 36  reserved
+//	16 16  cluster                     124  4  CRC of bytes 0 to 123
+//	32 16  session
 //
 // Block, 36 bytes and what it stores. An extent's blocks follow one another in the order of offsets.
 //
-//	  0  1  codec: 0 none, 1 s2, 2 zstd  16  8  offset of the first record - first offset of the extent
-//	  1  3  reserved                     24  8  time of the first record
-//	  4  4  raw length                   32  4  CRC, begun with the extent's identity (below), of bytes 0 to 31 and
-//	  8  4  stored length                       of the stored bytes
-//	 12  4  number of records            36  …  stored bytes
+//	 0  1  codec: 0 none, 1 s2, 2 zstd  16  8  offset of the first record - first offset of the extent
+//	 1  3  reserved                     24  8  time of the first record
+//	 4  4  raw length                   32  4  CRC, begun with the extent's identity (below), of bytes 0 to 31 and
+//	 8  4  stored length                       of the stored bytes
+//	12  4  number of records            36  …  stored bytes
 //
 // A block has 64 KiB of raw bytes at most, or one record. It is compressed only if that saves an eighth. The identity
 // is the CRC of {stream 16, ordinal 8, epoch 8, first offset 8}: a sound block of another shard or place does not pass.
@@ -59,16 +59,16 @@
 // Extents are sorted by shard and first offset. They lie end to end: the first at byte 128, each next one after the
 // blocks and index of the one before, the footer after the last.
 //
-//	  0 16  stream                       72  4  length of the index, 0 when none
-//	 16  8  ordinal of the shard         76  4  raw length of the blocks
-//	 24  8  epoch                        80  4  bytes of data and keys
-//	 32  8  first offset                 84  4  put payload units
-//	 40  8  time of the first record     88  4  CRC of the blocks
-//	 48  8  time of the last record      92  1  densest codec
-//	 56  8  sum of leat.Record.Hash      93  1  level
-//	 64  4  number of records            94  2  reserved
-//	 68  4  length of the blocks         96 16  key id, zero: not encrypted
-//	                                    112 12  nonce of the encryption, zero
+//	 0 16  stream                       72  4  length of the index, 0 when none
+//	16  8  ordinal of the shard         76  4  raw length of the blocks
+//	24  8  epoch                        80  4  bytes of data and keys
+//	32  8  first offset                 84  4  put payload units
+//	40  8  time of the first record     88  4  CRC of the blocks
+//	48  8  time of the last record      92  1  densest codec
+//	56  8  sum of leat.Record.Hash      93  1  level
+//	64  4  number of records            94  2  reserved
+//	68  4  length of the blocks         96 16  key id, zero: not encrypted
+//	                                   112 12  nonce of the encryption, zero
 //
 // Control record:
 //
@@ -79,16 +79,16 @@
 //
 // Trailer, 40 bytes. Since it names the footer's place, an object that was cut or joined to another does not pass.
 //
-//	  0  8  place of the footer          20  4  reserved
-//	  8  4  length of the footer         24  4  CRC of the footer
-//	 12  4  number of extents            28  4  CRC of bytes 0 to 27
-//	 16  4  number of control records    32  8  magic "leatend\n"
+//	 0  8  place of the footer          20  4  reserved
+//	 8  4  length of the footer         24  4  CRC of the footer
+//	12  4  number of extents            28  4  CRC of bytes 0 to 27
+//	16  4  number of control records    32  8  magic "leatend\n"
 //
 // One read of the last 64 KiB gives some 520 extents.
 //
 // # Encryption at rest
 //
-// Version 1 refuses extents with a key id by name; their place is laid out so that it can come without a new footer. Each block's stored
+// Version 1 refuses extents with a key id by name; the row has the room, so that it needs no new footer. Each block's stored
 // bytes would be sealed after compression, with the data key that the key id names, the block's header without CRC and
 // the extent's identity as associated data, and as nonce the extent's, its last 8 bytes XORed with the block's relative
 // first offset. That number is unique in the extent and stands in the block, so ranged reads and seeks stay possible.

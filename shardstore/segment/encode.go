@@ -40,7 +40,7 @@ func (c *Coder) Encode(h Header, chunks []*Chunk, controls []Control, o Options)
 	object = make([]byte, 0, sizeOf(runs, controls, o.Codec))
 	object = h.Append(object)
 	extents = make([]Extent, len(runs))
-	w := writer{coder: c, codec: o.Codec}
+	w := writer{coder: c, codec: o.Codec, verify: verifier{content: true}}
 	for i, run := range runs {
 		if object, err = w.extent(object, run, &extents[i]); err != nil {
 			return nil, nil, err
@@ -112,6 +112,8 @@ type joiner struct {
 	size  int // raw bytes of the group, joined
 }
 
+func (j *joiner) start(run []*Chunk) { *j = joiner{run: run, parts: j.parts[:0]} }
+
 // next moves to the next group; false at the end.
 func (j *joiner) next() bool {
 	j.parts, j.count, j.size = j.parts[:0], 0, 0
@@ -158,8 +160,9 @@ func (j *joiner) joined(scratch []byte) []byte {
 func sizeOf(runs [][]*Chunk, controls []Control, codec Codec) int {
 	n := HeaderSize + TrailerSize + footerSize(runs, controls)
 	slack := 0
+	var j joiner
 	for _, run := range runs {
-		j := joiner{run: run}
+		j.start(run)
 		length, mark, rows := 0, 0, 1
 		for j.next() {
 			if length-mark >= indexEvery {
@@ -183,6 +186,8 @@ func sizeOf(runs [][]*Chunk, controls []Control, codec Codec) int {
 type writer struct {
 	coder   *Coder
 	codec   Codec
+	joiner  joiner
+	verify  verifier
 	scratch []byte
 	index   Index
 }
@@ -191,14 +196,15 @@ type writer struct {
 func (w *writer) extent(object []byte, run []*Chunk, e *Extent) ([]byte, error) {
 	head, tail := run[0], run[len(run)-1]
 	*e = Extent{Shard: head.Shard, Epoch: head.Epoch, First: head.First, MinTime: head.MinTime, MaxTime: tail.MaxTime, Off: int64(len(object))}
-	var in, out totals
+	var in totals
 	for _, c := range run {
 		in.addChunk(c)
 	}
-	object, last, err := w.blocks(object, run, e, &out)
+	object, last, err := w.blocks(object, run, e)
 	if err != nil {
 		return nil, err
 	}
+	out := w.verify.sum
 	if in != out || in.count != tail.End()-head.First || last != tail.MaxTime {
 		return nil, corrupt("%d chunks of %v from %d do not add up: %+v at %d µs, written %+v at %d µs", len(run), head.Shard, head.First, in, tail.MaxTime, out, last)
 	}
@@ -213,20 +219,21 @@ func (w *writer) extent(object []byte, run []*Chunk, e *Extent) ([]byte, error) 
 }
 
 // blocks appends the blocks of a run and sums up their records.
-func (w *writer) blocks(object []byte, run []*Chunk, e *Extent, out *totals) (_ []byte, last int64, err error) {
-	w.index = w.index[:0]
+func (w *writer) blocks(object []byte, run []*Chunk, e *Extent) (_ []byte, last int64, err error) {
+	w.index, w.verify.sum = w.index[:0], totals{}
 	seed := e.seed()
 	last = e.MinTime
-	for j := (joiner{run: run}); j.next(); {
+	j := &w.joiner
+	for j.start(run); j.next(); {
 		raw := j.joined(w.scratch)
 		if len(j.parts) > 1 {
 			w.scratch = raw
 		}
 		b := block{raw: raw, rel: j.rel, count: j.count, base: j.parts[0].base}
-		if b.base < last || len(raw) != j.size || j.rel != out.count {
+		if b.base < last || len(raw) != j.size || j.rel != w.verify.sum.count {
 			return nil, 0, corrupt("block of %v at %d is out of place", e.Shard, e.First+j.rel)
 		}
-		if err := b.walk(e.First, true, out); err != nil {
+		if err := w.verify.walk(&b, e.First); err != nil {
 			return nil, 0, err
 		}
 		last = b.last

@@ -103,16 +103,19 @@ func uvarint(b []byte, at int) (v uint64, next int) {
 // size is what leat.Record.Size would say.
 func (p *place) size() int { return p.keyEnd - p.key + p.end - p.data }
 
-// fill sets r to the record at p. Key and data alias raw; the explicit hash key, which costs memory, only if asked.
-func (p *place) fill(r *leat.Record, raw []byte, offset uint64, hash bool) {
+// fill sets r to the record at p. Key and data alias raw; an explicit hash key goes to hash, or to new memory when nil.
+func (p *place) fill(r *leat.Record, raw []byte, offset uint64, hash *leat.HashKey) {
 	r.PartitionKey = ""
 	if p.keyEnd > p.key {
 		r.PartitionKey = unsafe.String(&raw[p.key], p.keyEnd-p.key)
 	}
 	r.ExplicitHash = nil
-	if hash && p.hash > 0 {
-		h := leat.HashKeyFromBytes([16]byte(raw[p.hash : p.hash+16]))
-		r.ExplicitHash = &h
+	if p.hash > 0 {
+		if hash == nil {
+			hash = new(leat.HashKey)
+		}
+		*hash = leat.HashKeyFromBytes([16]byte(raw[p.hash : p.hash+16]))
+		r.ExplicitHash = hash
 	}
 	r.Data = raw[p.data:p.end:p.end]
 	r.CRC, r.Offset, r.Time = p.crc, offset, p.time
