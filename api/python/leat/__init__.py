@@ -1,0 +1,1 @@
+"""Leat: durable, ordered, replayable streams."""
