@@ -9,29 +9,44 @@
 // JSON. Field names in JSON are in lowerCamelCase; bytes are base64; 64-bit numbers
 // are strings; enums are their full names.
 //
+// # Credentials
+//
+// A server that asks for a token gets it as "authorization: Bearer TOKEN", in gRPC
+// metadata or as an HTTP header.
+//
 // # Errors
 //
-// Every error carries a google.rpc.ErrorInfo with domain "leat" and one of these
-// reasons. Decide by the reason: it says more than the status code. Where the fault
-// is in one member of the request, metadata "field" is its name as it stands in
-// these files. Where a pause helps, a google.rpc.RetryInfo says how long.
+// Every error that Leat makes carries a google.rpc.ErrorInfo with domain "leat" and
+// one of the reasons below; its metadata has "request_id", which the server's log
+// has too. Decide by the reason: it says more than the gRPC code and HTTP status
+// beside it. Where one member of the request is at fault, metadata "field" and a
+// google.rpc.BadRequest name it as it stands in these files. Where a pause helps, a
+// google.rpc.RetryInfo says how long.
 //
-//   - INVALID_ARGUMENT: the request can never succeed as it stands.
-//   - NOT_FOUND: the stream, shard or consumer does not exist.
-//   - RESOURCE_IN_USE: it exists already, or its state forbids the operation now.
-//   - LIMIT_EXCEEDED: a quota, or a rate of control operations.
-//   - THROUGHPUT_EXCEEDED: a limit on records of a shard or of the server. Not
-//     executed: retry after the pause.
-//   - EXPIRED_ITERATOR: a shard iterator older than five minutes.
-//   - EXPIRED_TOKEN: a page token older than five minutes.
-//   - UNAUTHENTICATED: the credential is missing or wrong.
-//   - ACCESS_DENIED: the caller is known and may not do this.
-//   - UNSUPPORTED: a feature that is not built.
-//   - UNAVAILABLE: the server cannot serve this now. Certainly not executed: retry.
-//   - UNKNOWN_OUTCOME: a write that may or may not have been executed.
-//   - CORRUPT: stored data fails its checks.
-//   - CANCELED: the caller went away or ran out of time.
-//   - INTERNAL: a fault of the server's own. May have been executed.
+//   - INVALID_ARGUMENT (INVALID_ARGUMENT, 400): the request can never succeed as it
+//     stands.
+//   - NOT_FOUND (NOT_FOUND, 404): the stream, shard or consumer does not exist.
+//   - RESOURCE_IN_USE (FAILED_PRECONDITION, 409): it exists already, or its state
+//     forbids the operation now.
+//   - LIMIT_EXCEEDED (RESOURCE_EXHAUSTED, 429): a quota, or a rate of control
+//     operations.
+//   - THROUGHPUT_EXCEEDED (RESOURCE_EXHAUSTED, 429): a limit on records of a shard or
+//     of the server. Not executed: retry after the pause.
+//   - EXPIRED_ITERATOR (FAILED_PRECONDITION, 400): a shard iterator older than five
+//     minutes.
+//   - EXPIRED_TOKEN (FAILED_PRECONDITION, 400): a page token older than five minutes.
+//   - UNAUTHENTICATED (UNAUTHENTICATED, 401): the credential is missing or wrong.
+//   - ACCESS_DENIED (PERMISSION_DENIED, 403): the caller is known and may not do this.
+//   - UNSUPPORTED (UNIMPLEMENTED, 501): a feature that is not built.
+//   - UNAVAILABLE (UNAVAILABLE, 503): the server cannot serve this now. Certainly not
+//     executed: retry.
+//   - UNKNOWN_OUTCOME (UNKNOWN, 500): a write that may or may not have been executed.
+//   - CORRUPT (DATA_LOSS, 500): stored data fails its checks.
+//   - CANCELED (CANCELLED, 499): the caller went away or ran out of time.
+//   - INTERNAL (INTERNAL, 500): a fault of the server's own. May have been executed.
+//
+// An error without an ErrorInfo was made by gRPC itself or by what stands between,
+// such as a connection that broke: a write may have been executed.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
