@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
@@ -49,10 +48,10 @@ func TestRules(t *testing.T) {
 		{"retention 23", &leatv1.CreateStreamRequest{Stream: "s", RetentionHours: 23}, "retention_hours"},
 		{"retention 8760", &leatv1.CreateStreamRequest{Stream: "s", RetentionHours: 8760}, ""},
 		{"retention 8761", &leatv1.CreateStreamRequest{Stream: "s", RetentionHours: 8761}, "retention_hours"},
-		{"record size least", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: leat.MinMaxRecordBytes}, ""},
-		{"record size less", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: leat.MinMaxRecordBytes - 1}, "max_record_bytes"},
-		{"record size most", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: leat.MaxRecordBytes}, ""},
-		{"record size more", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: leat.MaxRecordBytes + 1}, "max_record_bytes"},
+		{"record size least", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: 1 << 20}, ""},
+		{"record size less", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: 1<<20 - 1}, "max_record_bytes"},
+		{"record size most", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: 10 << 20}, ""},
+		{"record size more", &leatv1.CreateStreamRequest{Stream: "s", MaxRecordBytes: 10<<20 + 1}, "max_record_bytes"},
 
 		{"settings missing", &leatv1.UpdateStreamRequest{Stream: "s"}, "settings"},
 		{"mask", update("retention_hours", "mode", "max_record_bytes"), ""},
@@ -60,8 +59,8 @@ func TestRules(t *testing.T) {
 		{"settings wrong", &leatv1.UpdateStreamRequest{Stream: "s", Settings: &leatv1.StreamSettings{RetentionHours: 1}}, "settings.retention_hours"},
 
 		{"filter without a type", &leatv1.ListShardsRequest{Stream: "s", Filter: &leatv1.ShardFilter{}}, "filter.type"},
-		{"page of 10000", &leatv1.ListShardsRequest{Stream: "s", PageSize: leat.MaxListShards}, ""},
-		{"page of 10001", &leatv1.ListShardsRequest{Stream: "s", PageSize: leat.MaxListShards + 1}, "page_size"},
+		{"page of 10000", &leatv1.ListShardsRequest{Stream: "s", PageSize: 10_000}, ""},
+		{"page of 10001", &leatv1.ListShardsRequest{Stream: "s", PageSize: 10_000 + 1}, "page_size"},
 		{"split in the middle", &leatv1.SplitShardRequest{Stream: "s", ShardId: "0"}, ""},
 		{"split at a key", &leatv1.SplitShardRequest{Stream: "s", ShardId: "shardId-000000000000", NewStartingHashKey: "12"}, ""},
 		{"split without a shard", &leatv1.SplitShardRequest{Stream: "s"}, "shard_id"},
@@ -72,15 +71,15 @@ func TestRules(t *testing.T) {
 		{"no key", &leatv1.PutRecordRequest{Stream: "s"}, "partition_key"},
 		{"key of 256 wide characters", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: strings.Repeat("語", 256)}, ""},
 		{"key of 257", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: strings.Repeat("x", 257)}, "partition_key"},
-		{"data at the limit", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", Data: make([]byte, leat.MaxRecordBytes)}, ""},
-		{"data beyond", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", Data: make([]byte, leat.MaxRecordBytes+1)}, "data"},
-		{"hash of 39 digits", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", ExplicitHashKey: leat.MaxHashKey.String()}, ""},
+		{"data at the limit", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", Data: make([]byte, 10<<20)}, ""},
+		{"data beyond", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", Data: make([]byte, 10<<20+1)}, "data"},
+		{"hash of 39 digits", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", ExplicitHashKey: "340282366920938463463374607431768211455"}, ""},
 		{"hash of 40 digits", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", ExplicitHashKey: strings.Repeat("1", 40)}, "explicit_hash_key"},
 		{"hash negative", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", ExplicitHashKey: "-1"}, "explicit_hash_key"},
 		{"ordering", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", SequenceNumberForOrdering: number}, ""},
 		{"ordering of 55 digits", &leatv1.PutRecordRequest{Stream: "s", PartitionKey: "k", SequenceNumberForOrdering: number[1:]}, "sequence_number_for_ordering"},
-		{"batch of 500", &leatv1.PutRecordsRequest{Stream: "s", Records: entries(leat.MaxPutRecords)}, ""},
-		{"batch of 501", &leatv1.PutRecordsRequest{Stream: "s", Records: entries(leat.MaxPutRecords + 1)}, "records"},
+		{"batch of 500", &leatv1.PutRecordsRequest{Stream: "s", Records: entries(500)}, ""},
+		{"batch of 501", &leatv1.PutRecordsRequest{Stream: "s", Records: entries(500 + 1)}, "records"},
 		{"batch of none", &leatv1.PutRecordsRequest{Stream: "s"}, "records"},
 		{"batch with a bad one", &leatv1.PutRecordsRequest{Stream: "s", Records: append(entries(2), &leatv1.PutRecordsRequestEntry{})}, "records[2].partition_key"},
 
@@ -90,7 +89,7 @@ func TestRules(t *testing.T) {
 		{"iterator of 13 digits", &leatv1.GetShardIteratorRequest{Stream: "s", ShardId: strings.Repeat("1", 13), Start: latest}, "shard_id"},
 		{"read", &leatv1.GetRecordsRequest{ShardIterator: "x"}, ""},
 		{"read without an iterator", &leatv1.GetRecordsRequest{}, "shard_iterator"},
-		{"read too much", &leatv1.GetRecordsRequest{ShardIterator: "x", Limit: leat.MaxGetRecords + 1}, "limit"},
+		{"read too much", &leatv1.GetRecordsRequest{ShardIterator: "x", Limit: 10_000 + 1}, "limit"},
 		{"subscribe without a consumer", &leatv1.SubscribeToShardRequest{Stream: "s", ShardId: "0", Start: latest}, "consumer"},
 		{"consumer", &leatv1.RegisterStreamConsumerRequest{Stream: "s", Consumer: "c"}, ""},
 		{"consumer with a space", &leatv1.RegisterStreamConsumerRequest{Stream: "s", Consumer: "c c"}, "consumer"},
