@@ -118,20 +118,19 @@ func (f *follower) present(p *page) bool {
 // push subscribes, again and again, since a subscription lasts five minutes. It returns the last event.
 func (f *follower) push(ctx context.Context) (last *page, err error) {
 	for {
-		began := f.start
+		var broken error
 		err = f.r.persist(ctx, func() error {
-			last, err = f.subscribe(ctx)
-			if err != nil && f.start != began {
-				// It got on: what follows is a new failure, with all of RetryFor before it.
-				began = f.start
-				return nil
+			if last, broken = f.subscribe(ctx); last == nil {
+				return broken
 			}
-			return err
+			return nil // it got on: what follows is a new failure, with all of RetryFor before it
 		})
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if last != nil && (last.next == "" || (f.r.opts.ToPresent && f.present(last))) {
+		case broken != nil && (!repeatable(broken) || !pause(ctx, f.r.opts.Clock, f.r.opts.BackoffMin)):
+			return nil, broken
+		case broken == nil && last != nil && (last.next == "" || (f.r.opts.ToPresent && f.present(last))):
 			return last, nil
 		}
 	}
@@ -155,7 +154,7 @@ func (f *follower) subscribe(ctx context.Context) (last *page, err error) {
 		}
 		last = p
 		if err := f.pass(ctx, p); err != nil {
-			return nil, err
+			return last, err
 		}
 		if p.next == "" || (f.r.opts.ToPresent && f.present(p)) {
 			return p, nil

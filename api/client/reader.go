@@ -87,6 +87,8 @@ type ReaderOptions struct {
 	// RetryFor is how long a shard is tried again while the server does not answer: a minute by default, negative for no
 	// retry.
 	RetryFor time.Duration
+	// BackoffMin and BackoffMax bound the pause before a read is tried again, which doubles: 50 ms and 2 s by default.
+	BackoffMin, BackoffMax time.Duration
 	// Clock is the machine's by default.
 	Clock leat.Clock
 }
@@ -97,6 +99,8 @@ func (o ReaderOptions) withDefaults() ReaderOptions {
 	def(&o.PollMin, 20*time.Millisecond)
 	def(&o.PollMax, time.Second)
 	def(&o.RetryFor, time.Minute)
+	def(&o.BackoffMin, 50*time.Millisecond)
+	def(&o.BackoffMax, 2*time.Second)
 	if o.Clock == nil {
 		o.Clock = leat.SystemClock{}
 	}
@@ -181,10 +185,13 @@ func (r *Reader) turn(ctx context.Context) error {
 	case <-ctx.Done():
 		return &leat.Error{Kind: leat.KindCanceled, Op: "Next", Message: "gave up waiting for a record", Err: ctx.Err()}
 	case <-r.done:
-		if r.failed != nil {
-			return r.failed
+		switch {
+		case r.failed == nil:
+			return io.EOF
+		case asError(r.failed) == nil: // the reader's own context
+			return &leat.Error{Kind: leat.KindCanceled, Op: "Next", Message: "the reader is closed", Err: r.failed}
 		}
-		return io.EOF
+		return r.failed
 	}
 }
 

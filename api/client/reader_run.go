@@ -128,9 +128,8 @@ func (r *Reader) deliver(ctx context.Context, p *page) error {
 
 // persist repeats a read until it succeeds, has failed for RetryFor, or fails for good.
 func (r *Reader) persist(ctx context.Context, read func() error) error {
-	const first, most = 50 * time.Millisecond, 2 * time.Second
 	since := r.opts.Clock.Now()
-	for wait := first; ; wait = min(2*wait, most) {
+	for wait := r.opts.BackoffMin; ; wait = min(2*wait, r.opts.BackoffMax) {
 		err := read()
 		if err == nil || !repeatable(err) || ctx.Err() != nil || r.opts.Clock.Now().Sub(since) >= r.opts.RetryFor {
 			return err

@@ -85,6 +85,14 @@ type position struct {
 type mark struct {
 	from  map[string]position
 	known map[string]bool
+	taken map[string]bool // sequence numbers of the batch's own records that were acknowledged
+}
+
+// note says that a record of the batch was acknowledged, so that an equal one is not taken for it.
+func (m *mark) note(sequence string) {
+	if m != nil {
+		m.taken[sequence] = true
+	}
 }
 
 // iteratorAge is how long a tail iterator is used for new marks: well below the five minutes that it lives, since a
@@ -118,7 +126,7 @@ func (f *finder) mark(ctx context.Context, batch []*item) (*mark, error) {
 		}
 		f.shards, f.stale = shards, false
 	}
-	m := &mark{from: map[string]position{}, known: map[string]bool{}}
+	m := &mark{from: map[string]position{}, known: map[string]bool{}, taken: map[string]bool{}}
 	for id, s := range f.shards {
 		m.known[id] = true
 		if !s.closed && anyIn(s.hashes, batch) {
@@ -171,22 +179,37 @@ func (f *finder) find(ctx context.Context, m *mark, batch []*item) (map[*item]Pl
 	f.mu.Lock()
 	f.shards, f.stale = shards, false
 	f.mu.Unlock()
-	wanted := map[[32]byte][]*item{}
+	q := &query{mark: m, wanted: map[[32]byte][]*item{}, found: map[*item]Placed{}}
 	for _, it := range batch {
-		print := fingerprint(it.PartitionKey, it.Data)
-		wanted[print] = append(wanted[print], it)
+		sum := fingerprint(it.PartitionKey, it.Data)
+		q.wanted[sum] = append(q.wanted[sum], it)
 	}
-	found := map[*item]Placed{}
 	for id, s := range shards {
 		from, marked := m.from[id]
 		if !marked && m.known[id] || !anyIn(s.hashes, batch) {
 			continue // closed before the batch was sent, or none of its records' business
 		}
-		if err := f.search(ctx, id, from, wanted, found); err != nil {
+		if err := f.search(ctx, id, from, q); err != nil {
 			return nil, err
 		}
 	}
-	return found, nil
+	return q.found, nil
+}
+
+// query is what a search looks for, and what it has found.
+type query struct {
+	mark   *mark
+	wanted map[[32]byte][]*item // equal records in the order of Put
+	found  map[*item]Placed
+}
+
+// look compares one record of the stream.
+func (q *query) look(shardID string, r *ReadRecord) {
+	sum := fingerprint(r.PartitionKey, r.Data)
+	if same := q.wanted[sum]; len(same) > 0 && !q.mark.taken[r.SequenceNumber] {
+		q.found[same[0]] = Placed{ShardID: shardID, SequenceNumber: r.SequenceNumber}
+		q.wanted[sum] = same[1:]
+	}
 }
 
 const (
@@ -195,7 +218,7 @@ const (
 )
 
 // search reads one shard from a position to its present end; the zero position is the shard's beginning.
-func (f *finder) search(ctx context.Context, id string, from position, wanted map[[32]byte][]*item, found map[*item]Placed) error {
+func (f *finder) search(ctx context.Context, id string, from position, q *query) error {
 	iterator := from.iterator
 	if iterator == "" {
 		start := TrimHorizon()
@@ -217,11 +240,7 @@ func (f *finder) search(ctx context.Context, id string, from position, wanted ma
 			return err
 		}
 		for _, r := range p.records {
-			print := fingerprint(r.PartitionKey, r.Data)
-			if same := wanted[print]; len(same) > 0 {
-				found[same[0]] = Placed{ShardID: id, SequenceNumber: r.SequenceNumber}
-				wanted[print] = same[1:]
-			}
+			q.look(id, r)
 		}
 		if p.next == "" || p.behind == 0 {
 			return nil

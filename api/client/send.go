@@ -35,6 +35,7 @@ func (l *lane) send(batch []*item) (again []*item, why error) {
 		switch o := outcomes[i]; {
 		case o.err == nil:
 			acked++
+			mark.note(o.sequence)
 			l.ack(it, Placed{ShardID: o.shard, SequenceNumber: o.sequence})
 		case doubtful(o.err) && p.opts.Unknown != UnknownRepeat:
 			unknown = append(unknown, it)
