@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
 )

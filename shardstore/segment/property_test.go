@@ -7,9 +7,10 @@ import (
 	"sort"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
-	"pgregory.net/rapid"
 )
 
 // drawRecord makes a record; most are small, some are larger than a block.
