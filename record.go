@@ -4,7 +4,6 @@
 package leat
 
 import (
-	"encoding/binary"
 	"hash/crc32"
 )
 
@@ -23,14 +22,18 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Checksum is the CRC-32C over key length, key, explicit hash and data: everything that a producer gave.
 func (r *Record) Checksum() uint32 {
-	var b [21]byte
-	n := binary.PutUvarint(b[:], uint64(len(r.PartitionKey)))
-	if r.ExplicitHash != nil {
-		h := r.ExplicitHash.Bytes()
-		n += copy(b[n:], h[:])
+	c := ^uint32(0)
+	n := uint64(len(r.PartitionKey))
+	for ; n >= 0x80; n >>= 7 {
+		c = castagnoli[byte(c)^(byte(n)|0x80)] ^ c>>8
 	}
-	c := crc32.Update(0, castagnoli, b[:n])
-	c = crc32.Update(c, castagnoli, unsafeBytes(r.PartitionKey))
+	c = castagnoli[byte(c)^byte(n)] ^ c>>8
+	if r.ExplicitHash != nil {
+		for _, b := range r.ExplicitHash.Bytes() {
+			c = castagnoli[byte(c)^b] ^ c>>8
+		}
+	}
+	c = crc32.Update(^c, castagnoli, unsafeBytes(r.PartitionKey))
 	return crc32.Update(c, castagnoli, r.Data)
 }
 
