@@ -1,0 +1,102 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// CloseSession ends a session as its closing says, in one transaction (data-plane.md, rules 11 and 12): its shards lose
+// their owner, what its segments still hold of them is noted, and the reshards found in them are finished.
+//
+// A clean close comes from the session's own node while it is live, and MUST have nothing pending; any other comes from
+// a recoverer after BeginFencing. Whoever loses a race gets ErrClosed, has changed nothing, and uses what the winner
+// wrote to closed/<session>; so does whoever calls again after an unknown outcome. shardstore.ErrFenced when a clean
+// close comes after the fencing began, or an unclean one before.
+func (c *Catalog) CloseSession(ctx context.Context, closing shardstore.Closing, clean bool) error {
+	if clean && (len(pendingOf(closing)) > 0 || len(closing.Reshards) > 0) {
+		return leat.Errorf(leat.KindInvalidArgument, "session %s cannot be closed as clean: something of it is not registered", closing.Session)
+	}
+	return c.settle(ctx, func(tx *sqldb.Tx) error { return c.closeSession(tx, closing, clean) })
+}
+
+func (c *Catalog) closeSession(tx *sqldb.Tx, closing shardstore.Closing, clean bool) error {
+	revision, err := bump(tx)
+	if err != nil {
+		return err
+	}
+	from := SessionFencing
+	if clean {
+		from = SessionLive
+	}
+	var trim uint64
+	err = tx.Row(`
+UPDATE sessions SET state = 'closed', closed = $3, fence = $4, clean = $5
+WHERE id = $1 AND state = $2
+RETURNING trimmed`, closing.Session, string(from), c.now(), closing.Fence, clean).Scan(sqldb.U64(&trim))
+	if errors.Is(err, sql.ErrNoRows) {
+		return notOpen(tx, closing.Session)
+	}
+	if err != nil {
+		return err
+	}
+	if closing.Trim > trim {
+		// Whoever recovered it left segments out that this catalog knows nothing of: it is older than the log.
+		return leat.Errorf(leat.KindCorrupt, "session %s was closed from segment %d on, and the catalog knows of those below %d only: run leat rebuild",
+			closing.Session, closing.Trim, trim)
+	}
+	for _, r := range closing.Reshards {
+		if err := c.finishReshard(tx, revision, r); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec("UPDATE shards SET owner = NULL WHERE owner = $1", closing.Session); err != nil {
+		return err
+	}
+	if err := noteClosedShards(tx, closing); err != nil {
+		return err
+	}
+	return queueSegments(tx, closing.Session, trim, closing.Fence, c.deleteAt())
+}
+
+// pendingOf lists the shards of which the closed session's segments hold records.
+func pendingOf(closing shardstore.Closing) (pending []shardstore.ClosedShard) {
+	for _, s := range closing.Shards {
+		if len(s.Extents) > 0 {
+			pending = append(pending, s)
+		}
+	}
+	return pending
+}
+
+// noteClosedShards writes the rows (closed session, shard) for shards that exist. These are locked, so that a stream
+// which is being removed does not leave rows behind.
+func noteClosedShards(tx *sqldb.Tx, closing shardstore.Closing) error {
+	pending := pendingOf(closing)
+	rows, epochs := sqldb.NewRows(2, len(pending)), map[leat.ShardKey]uint64{}
+	for _, s := range pending {
+		rows.Add(s.Shard.Stream, s.Shard.Ordinal)
+		epochs[s.Shard] = s.Epoch
+	}
+	noted := sqldb.NewRows(4, len(pending))
+	err := tx.EachRows(`
+WITH v (stream, ordinal) AS (VALUES $rows)
+UPDATE shards SET epoch = shards.epoch FROM v WHERE shards.stream = v.stream AND shards.ordinal = v.ordinal
+RETURNING shards.stream, shards.ordinal`, rows, func(scan sqldb.Scan) error {
+		k, err := scanShardKey(scan)
+		noted.Add(closing.Session, k.Stream, k.Ordinal, epochs[k])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecRows("INSERT INTO closed_shards (session, stream, ordinal, epoch) VALUES $rows", noted)
+	return err
+}

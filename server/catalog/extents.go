@@ -1,0 +1,90 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"context"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/shardstore"
+)
+
+const extentColumns = 18
+
+const insertExtents = `
+INSERT INTO extents (stream, ordinal, first_offset, records, epoch, min_time, max_time, object, place, length,
+	index_length, raw, bytes, units, codec, crc, hash, level)
+VALUES $rows`
+
+func addExtent(rows *sqldb.Rows, e *shardstore.Extent) {
+	rows.Add(e.Shard.Stream, e.Shard.Ordinal, e.First, e.Count, e.Epoch, e.MinTime, e.MaxTime, e.Object, e.Off, e.Len,
+		e.IndexLen, e.Raw, e.Bytes, e.Units, uint8(e.Codec), e.CRC, e.Hash, e.Level)
+}
+
+// selectedExtent are the columns that scanExtent reads, of the table e.
+const selectedExtent = `e.stream, e.ordinal, e.first_offset, e.records, e.epoch, e.min_time, e.max_time, e.object, e.place,
+	e.length, e.index_length, e.raw, e.bytes, e.units, e.codec, e.crc, e.hash, e.level`
+
+func scanExtent(scan sqldb.Scan, more ...any) (e shardstore.Extent, err error) {
+	err = scan(append([]any{
+		sqldb.ID(&e.Shard.Stream), sqldb.U64(&e.Shard.Ordinal), sqldb.U64(&e.First), sqldb.U64(&e.Count), sqldb.U64(&e.Epoch),
+		&e.MinTime, &e.MaxTime, &e.Object, &e.Off, &e.Len, &e.IndexLen, &e.Raw, &e.Bytes, &e.Units, &e.Codec, &e.CRC,
+		sqldb.U64(&e.Hash), &e.Level,
+	}, more...)...)
+	return e, err
+}
+
+// shardRows lists shards for a WITH clause.
+func shardRows(keys []leat.ShardKey) *sqldb.Rows {
+	rows := sqldb.NewRows(2, len(keys))
+	for _, k := range keys {
+		rows.Add(k.Stream, k.Ordinal)
+	}
+	return rows
+}
+
+// Extents returns the registered extents of shards; see shardstore.Index.
+func (c *Catalog) Extents(ctx context.Context, shards []leat.ShardKey) (out []shardstore.ShardExtents, err error) {
+	at := make(map[leat.ShardKey]int, len(shards))
+	for i, k := range shards {
+		at[k] = i
+	}
+	keys := shardRows(shards)
+	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
+		out = make([]shardstore.ShardExtents, len(shards))
+		for i, k := range shards {
+			out[i].Shard = k
+		}
+		err := tx.EachRows(`
+WITH v (stream, ordinal) AS (VALUES $rows)
+SELECT s.stream, s.ordinal, s.horizon FROM v JOIN shards s ON s.stream = v.stream AND s.ordinal = v.ordinal`,
+			keys, func(scan sqldb.Scan) error {
+				var k leat.ShardKey
+				var horizon uint64
+				err := scan(sqldb.ID(&k.Stream), sqldb.U64(&k.Ordinal), sqldb.U64(&horizon))
+				out[at[k]].Horizon = horizon
+				return err
+			})
+		if err != nil {
+			return err
+		}
+		// A shard whose stream is being removed has no row any more, and its extents do not count.
+		return tx.EachRows(`
+WITH v (stream, ordinal) AS (VALUES $rows)
+SELECT `+selectedExtent+`
+FROM v
+JOIN shards s ON s.stream = v.stream AND s.ordinal = v.ordinal
+JOIN extents e ON e.stream = v.stream AND e.ordinal = v.ordinal
+ORDER BY e.stream, e.ordinal, e.first_offset`, keys, func(scan sqldb.Scan) error {
+			e, err := scanExtent(scan)
+			if err == nil {
+				x := &out[at[e.Shard]]
+				x.Extents = append(x.Extents, e)
+			}
+			return err
+		})
+	})
+	return out, err
+}

@@ -1,0 +1,35 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+)
+
+// AcquireLeader takes or renews the cluster's one lease for ttl from now, and tells whether the session leads. It does
+// not ask whether the session is open. The lease keeps two nodes from doing the same work; that nothing goes wrong where
+// their clocks disagree and both believe to lead is the work of the compare-and-swaps elsewhere.
+func (c *Catalog) AcquireLeader(ctx context.Context, session leat.SessionID, ttl time.Duration) (leads bool, err error) {
+	err = c.settle(ctx, func(tx *sqldb.Tx) error {
+		now := c.now()
+		n, err := tx.Exec(`
+UPDATE leader SET term = CASE WHEN holder = $1 THEN term ELSE term + 1 END, holder = $1, until = $2
+WHERE one = 1 AND (holder = $1 OR until <= $3)`, session, now.Add(ttl), now)
+		leads = n == 1
+		return err
+	})
+	return leads, err
+}
+
+// ReleaseLeader ends the session's lease, so that another need not wait for its end.
+func (c *Catalog) ReleaseLeader(ctx context.Context, session leat.SessionID) error {
+	return c.settle(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec("UPDATE leader SET until = 0 WHERE one = 1 AND holder = $1", session)
+		return err
+	})
+}

@@ -1,0 +1,246 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// A pack's extents come back field by field, the shard's end and the trim move, segments are queued, usage is written.
+func TestRegister(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 2)
+		s := b.session()
+		b.take(s)
+		k0, k1 := leat.ShardKey{Stream: st.ID}, leat.ShardKey{Stream: st.ID, Ordinal: 1}
+		hour := b.clock.now.Truncate(time.Hour)
+		late := extent(k1, 1, 0, 5, "")
+		late.MaxTime = leat.Micros(hour.Add(time.Hour + time.Minute))
+		early := extent(k0, 1, 10, 3, "")
+		early.MaxTime = leat.Micros(hour.Add(time.Minute))
+		r := pack(s, 0, 0, 3, extent(k0, 1, 0, 10, ""), early, late)
+		r.Extents[0].MaxTime = early.MaxTime - 5
+		b.register(r)
+
+		if got := b.extents(k0).Extents; !slices.Equal(got, r.Extents[:2]) {
+			t.Errorf("came back as %+v", got)
+		}
+		owned, err := b.Owned(t.Context(), s)
+		b.must(err)
+		if o := owned[0]; o.Next != 13 || o.LastTime != early.MaxTime || o.Extents != 2 || o.Epoch != 1 {
+			t.Errorf("shard 0 is %+v", o)
+		}
+		b.same("queue", b.queued(), segment(s, 0), segment(s, 1), segment(s, 2))
+		sessions, err := b.ListSessions(t.Context())
+		b.must(err)
+		if sessions[0].Trim != 3 {
+			t.Errorf("trim %d", sessions[0].Trim)
+		}
+		usage, err := b.Usage(t.Context(), account, hour, hour.Add(2*time.Hour))
+		b.must(err)
+		want := []catalog.Usage{
+			{Account: account, Stream: st.ID, Hour: hour, Records: 13, Bytes: 13 * 150, Units: 13},
+			{Account: account, Stream: st.ID, Hour: hour.Add(time.Hour), Records: 5, Bytes: 5 * 150, Units: 5},
+		}
+		if !slices.Equal(usage, want) {
+			t.Errorf("usage %+v", usage)
+		}
+	})
+}
+
+// A registration that is sent again changes nothing, also when its first COMMIT had no answer.
+func TestRegisterTwice(t *testing.T) {
+	for name, plan := range map[string]string{"again": "--", "applied, no answer": "a-", "not applied, no answer": "b-", "both": "ba-"} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, b *bundle) {
+				st := b.stream("s", 1)
+				s := b.session()
+				b.take(s)
+				r := pack(s, 7, 0, 2, extent(leat.ShardKey{Stream: st.ID}, 1, 0, 10, ""))
+				b.link.cut(plan)
+				b.register(r)
+				b.register(r)
+				if n := len(b.extents(leat.ShardKey{Stream: st.ID}).Extents); n != 1 {
+					t.Errorf("%d extents", n)
+				}
+				if n := b.used(); n != 10 {
+					t.Errorf("usage of %d records", n)
+				}
+				b.fence(s, 2)
+				b.register(r) // it is registered, whatever became of the session
+			})
+		})
+	}
+}
+
+// When no run gets an answer the outcome stays unknown; a later call finds out.
+func TestRegisterUnknown(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 1)
+		s := b.session()
+		b.take(s)
+		r := pack(s, 0, 0, 1, extent(leat.ShardKey{Stream: st.ID}, 1, 0, 10, ""))
+		b.link.cut("bbb")
+		if err := b.Register(t.Context(), r); !errors.Is(err, sqldb.ErrCommitUnknown) || leat.KindOf(err) != leat.KindUnknownOutcome {
+			t.Errorf("error %v", err)
+		}
+		b.register(r)
+		if n := b.used(); n != 10 {
+			t.Errorf("usage of %d records", n)
+		}
+	})
+}
+
+// What Register refuses, it refuses whole.
+func TestRegisterRefuses(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 2)
+		s, other := b.session(), b.session()
+		b.take(s)
+		k0, k1 := leat.ShardKey{Stream: st.ID}, leat.ShardKey{Stream: st.ID, Ordinal: 1}
+		first := pack(s, 0, 0, 1, extent(k0, 1, 0, 10, ""), extent(k1, 1, 0, 10, ""))
+		b.register(first)
+		merge := func(replaces []shardstore.Extent, extents ...shardstore.Extent) shardstore.Registration {
+			r := pack(s, 1, 1, 1, extents...)
+			r.Counted, r.Replaces = false, replaces
+			return r
+		}
+		moved := slices.Clone(first.Extents[:1])
+		moved[0].Object = "pack/elsewhere"
+		with := func(r shardstore.Registration, edit func(*shardstore.Registration)) shardstore.Registration {
+			edit(&r)
+			return r
+		}
+		good := pack(s, 1, 1, 2, extent(k0, 1, 10, 5, ""))
+		for name, r := range map[string]shardstore.Registration{
+			"another's trim":   pack(s, 1, 0, 2, extent(k0, 1, 10, 5, "")),
+			"an epoch ahead":   pack(s, 1, 1, 2, extent(k0, 2, 10, 5, "")),
+			"an epoch behind":  pack(s, 1, 1, 2, extent(k0, 0, 10, 5, "")),
+			"a gap":            pack(s, 1, 1, 2, extent(k0, 1, 11, 5, "")),
+			"an overlap":       pack(s, 1, 1, 2, extent(k0, 1, 9, 5, "")),
+			"a gap within":     pack(s, 1, 1, 2, extent(k0, 1, 10, 5, ""), extent(k0, 1, 16, 5, "")),
+			"another's shard":  pack(other, 1, 0, 2, extent(k0, 1, 10, 5, "")),
+			"no such session":  pack(leat.SessionID{1}, 1, 0, 2, extent(k0, 1, 10, 5, "")),
+			"merge of nothing": merge([]shardstore.Extent{extent(k0, 1, 10, 5, "pack/x")}, extent(k0, 1, 10, 5, "")),
+			"merge elsewhere":  merge(moved, extent(k0, 1, 0, 10, "")),
+		} {
+			if err := b.Register(t.Context(), r); !errors.Is(err, shardstore.ErrFenced) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for name, r := range map[string]shardstore.Registration{
+			"merge that shrinks":   merge(first.Extents[:1], extent(k0, 1, 0, 9, "")),
+			"merge without source": merge(nil, extent(k0, 1, 10, 5, "")),
+			"counted merge":        with(good, func(r *shardstore.Registration) { r.Replaces = first.Extents[:1] }),
+			"unsorted":             pack(s, 1, 1, 2, extent(k1, 1, 10, 5, ""), extent(k0, 1, 10, 5, "")),
+			"trim backwards":       pack(s, 1, 1, 0),
+			"untrimmed segment":    with(good, func(r *shardstore.Registration) { r.Deletes = []string{segment(s, 2)} }),
+			"another's segment":    with(good, func(r *shardstore.Registration) { r.Deletes = []string{segment(other, 0)} }),
+			"a live one's rows":    with(good, func(r *shardstore.Registration) { r.Adopts, r.AdoptShards = other, []leat.ShardKey{k0} }),
+			"empty extent":         pack(s, 1, 1, 2, extent(k0, 1, 10, 0, "")),
+		} {
+			if err := b.Register(t.Context(), r); leat.KindOf(err) != leat.KindInvalidArgument {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if got := b.extents(k0).Extents; !slices.Equal(got, first.Extents[:1]) {
+			t.Errorf("something was changed: %+v", got)
+		}
+		b.same("queue", b.queued(), segment(s, 0))
+		if n := b.used(); n != 20 {
+			t.Errorf("usage of %d records", n)
+		}
+		b.register(good)
+		if _, err := b.BeginFencing(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Register(t.Context(), pack(s, 2, 2, 3)); !errors.Is(err, shardstore.ErrFenced) {
+			t.Errorf("after fencing began: %v", err)
+		}
+	})
+}
+
+// Extents of a stream that is gone are skipped; an object that then holds nothing is queued at once.
+func TestRegisterForGoneShards(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		gone, kept := b.stream("gone", 1), b.stream("kept", 1)
+		s := b.session()
+		b.take(s)
+		b.must(b.BeginDelete(t.Context(), gone.ID, false))
+		b.must(b.RemoveStream(t.Context(), gone.ID))
+		g, k := leat.ShardKey{Stream: gone.ID}, leat.ShardKey{Stream: kept.ID}
+		both := []shardstore.Extent{extent(g, 1, 0, 10, ""), extent(k, 1, 0, 10, "")}
+		slices.SortFunc(both, func(a, b shardstore.Extent) int { return a.Shard.Compare(b.Shard) })
+		b.register(pack(s, 0, 0, 1, both...))
+		empty := pack(s, 1, 1, 2, extent(g, 1, 10, 10, ""))
+		b.register(empty)
+		if n := len(b.extents(k).Extents); n != 1 {
+			t.Errorf("%d extents of the kept stream", n)
+		}
+		if n := len(b.extents(g).Extents); n != 0 {
+			t.Errorf("%d extents of the gone stream", n)
+		}
+		b.same("queue", b.queued(), empty.Object, segment(s, 0), segment(s, 1))
+		if n := b.used(); n != 10 {
+			t.Errorf("usage of %d records", n)
+		}
+	})
+}
+
+// A merge puts one extent in the place of several and frees their objects; a shared one stays until its last extent goes.
+func TestMergeAndHorizonFreeObjects(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 2)
+		s := b.session()
+		b.take(s)
+		k0, k1 := leat.ShardKey{Stream: st.ID}, leat.ShardKey{Stream: st.ID, Ordinal: 1}
+		p0 := pack(s, 0, 0, 0, extent(k0, 1, 0, 10, ""), extent(k1, 1, 0, 10, ""))
+		p1 := pack(s, 1, 0, 0, extent(k0, 1, 10, 10, ""))
+		b.register(p0)
+		b.register(p1)
+		m := pack(s, 2, 0, 0, extent(k0, 1, 0, 20, ""))
+		m.Counted = false
+		m.Replaces = []shardstore.Extent{p1.Extents[0], p0.Extents[0]} // in any order
+		b.register(m)
+		b.same("after the merge", b.queued(), p1.Object)
+		if got := b.extents(k0).Extents; !slices.Equal(got, m.Extents) {
+			t.Errorf("after the merge: %+v", got)
+		}
+		if n := b.used(); n != 30 {
+			t.Errorf("usage of %d records: a merge must not count", n)
+		}
+
+		if err := b.AdvanceHorizon(t.Context(), k1, 2, 10, 5); !errors.Is(err, shardstore.ErrFenced) {
+			t.Errorf("horizon with another epoch: %v", err)
+		}
+		b.must(b.AdvanceHorizon(t.Context(), k1, 1, 9, 5))
+		b.same("horizon within an extent", b.queued(), p1.Object)
+		b.must(b.AdvanceHorizon(t.Context(), k1, 1, 10, 5))
+		b.must(b.AdvanceHorizon(t.Context(), k1, 1, 4, 5)) // not back
+		b.same("horizon beyond the last extent", b.queued(), p0.Object, p1.Object)
+		if x := b.extents(k1); x.Horizon != 10 || len(x.Extents) != 0 {
+			t.Errorf("after the horizon moved: %+v", x)
+		}
+		b.must(b.AdvanceHorizon(t.Context(), leat.ShardKey{Stream: st.ID, Ordinal: 9}, 1, 10, 5))
+
+		due, err := b.DueDeletions(t.Context(), 999, 10)
+		b.must(err)
+		b.same("due before 1000", due, p0.Object)
+		named, err := b.Named(t.Context(), []string{p0.Object, m.Object, "pack/orphan"})
+		b.must(err)
+		if !named[p0.Object] || !named[m.Object] || named["pack/orphan"] {
+			t.Errorf("named %v", named)
+		}
+		b.must(b.Deleted(t.Context(), []string{p0.Object}))
+		b.same("after deletion", b.queued(), p1.Object)
+	})
+}

@@ -1,0 +1,145 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// SessionState is the life of a session: live → fencing → closed.
+type SessionState string
+
+// The states of a session.
+const (
+	SessionLive    SessionState = "live"
+	SessionFencing SessionState = "fencing" // somebody is writing the fence into its log
+	SessionClosed  SessionState = "closed"  // for ever
+)
+
+// Session is one life of one node's log.
+type Session struct {
+	ID      leat.SessionID
+	Node    string // a name for people
+	Address string // where other nodes reach it
+	State   SessionState
+	Trim    uint64 // segments below it are registered in packs
+	Beat    uint64 // counts heartbeats
+	Opened  time.Time
+	Closed  time.Time // zero until closed
+	Fence   uint64    // once closed: the first segment number that never counts
+	Clean   bool      // closed by its own node, which left nothing to recover
+}
+
+// ErrClosed says that a session is closed already: whoever closed it decided how it ended.
+var ErrClosed = errors.New("catalog: session is closed already")
+
+// OpenSession registers a live session; only ID, Node and Address are read. Its id MUST be new. A second call for a
+// session that lives changes nothing.
+func (c *Catalog) OpenSession(ctx context.Context, s Session) error {
+	return c.settle(ctx, func(tx *sqldb.Tx) error {
+		n, err := tx.Exec(`
+INSERT INTO sessions (id, node, address, state, opened) VALUES ($1, $2, $3, 'live', $4)
+ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now())
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return sameSession(tx, s)
+		}
+		_, err = tx.Exec("INSERT INTO beats (session, beat) VALUES ($1, 0)", s.ID)
+		return err
+	})
+}
+
+func sameSession(tx *sqldb.Tx, s Session) error {
+	var node, address, state string
+	if err := tx.Row("SELECT node, address, state FROM sessions WHERE id = $1", s.ID).Scan(&node, &address, &state); err != nil {
+		return err
+	}
+	if node != s.Node || address != s.Address || state != string(SessionLive) {
+		return leat.Errorf(leat.KindInUse, "session %s exists already: ids of sessions are never used again", s.ID)
+	}
+	return nil
+}
+
+// Beat counts one heartbeat. shardstore.ErrFenced when the session is not live.
+func (c *Catalog) Beat(ctx context.Context, id leat.SessionID) error {
+	return c.db.Tx(ctx, func(tx *sqldb.Tx) error {
+		n, err := tx.Exec(`
+UPDATE beats SET beat = beat + 1
+WHERE session = $1 AND EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND state = 'live')`, id)
+		return sqldb.One(n, err, fmt.Errorf("session %s: %w", id, shardstore.ErrFenced))
+	})
+}
+
+// ListSessions returns the sessions in the given states, all without one, in the order in which they were opened.
+func (c *Catalog) ListSessions(ctx context.Context, states ...SessionState) (all []Session, err error) {
+	if len(states) == 0 {
+		states = []SessionState{SessionLive, SessionFencing, SessionClosed}
+	}
+	wanted := sqldb.NewRows(1, len(states))
+	for _, s := range states {
+		wanted.Add(string(s))
+	}
+	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
+		all = nil
+		return tx.EachRows(`
+WITH wanted (state) AS (VALUES $rows)
+SELECT s.id, s.node, s.address, s.state, s.trimmed, b.beat, s.opened, s.closed, s.fence, s.clean
+FROM sessions s JOIN beats b ON b.session = s.id
+WHERE s.state IN (SELECT state FROM wanted)
+ORDER BY s.opened, s.id`, wanted, func(scan sqldb.Scan) error {
+			var s Session
+			err := scan(sqldb.ID(&s.ID), &s.Node, &s.Address, &s.State, sqldb.U64(&s.Trim), sqldb.U64(&s.Beat),
+				sqldb.Time(&s.Opened), sqldb.Time(&s.Closed), sqldb.U64(&s.Fence), sqldb.Bool(&s.Clean))
+			all = append(all, s)
+			return err
+		})
+	})
+	return all, err
+}
+
+// BeginFencing moves a session from live to fencing, or finds it there, and returns its trim, which does not move from
+// then on. ErrClosed when it is closed; KindNotFound when it never was.
+func (c *Catalog) BeginFencing(ctx context.Context, id leat.SessionID) (trim uint64, err error) {
+	err = c.settle(ctx, func(tx *sqldb.Tx) error {
+		err := tx.Row(`
+UPDATE sessions SET state = 'fencing' WHERE id = $1 AND state IN ('live', 'fencing')
+RETURNING trimmed`, id).Scan(sqldb.U64(&trim))
+		if errors.Is(err, sql.ErrNoRows) {
+			return notOpen(tx, id)
+		}
+		return err
+	})
+	return trim, err
+}
+
+// notOpen says why a session could not be fenced or closed.
+func notOpen(tx *sqldb.Tx, id leat.SessionID) error {
+	var state SessionState
+	err := tx.Row("SELECT state FROM sessions WHERE id = $1", id).Scan(&state)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return leat.Errorf(leat.KindNotFound, "session %s is not in the catalog", id)
+	case err != nil:
+		return err
+	case state == SessionClosed:
+		return fmt.Errorf("session %s: %w", id, ErrClosed)
+	}
+	return fmt.Errorf("session %s is %s: %w", id, state, shardstore.ErrFenced)
+}
+
+// holdLive locks the row of a session that is live until the transaction ends, so that nobody can fence it meanwhile.
+func holdLive(tx *sqldb.Tx, id leat.SessionID) error {
+	n, err := tx.Exec("UPDATE sessions SET trimmed = trimmed WHERE id = $1 AND state = 'live'", id)
+	return sqldb.One(n, err, fmt.Errorf("session %s is not live: %w", id, shardstore.ErrFenced))
+}
