@@ -12,6 +12,11 @@ import (
 	"github.com/leatstream/leat"
 )
 
+// Authenticator turns an authorization header into a caller: KindUnauthenticated when it may not be trusted.
+type Authenticator interface {
+	Authenticate(authorization string) (leat.Principal, error)
+}
+
 // Anybody accepts every caller, with or without a credential, as the account of development. It MUST NOT be used on an
 // address that others reach.
 type Anybody struct{}

@@ -1,0 +1,166 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// Put is one record on its way into a shard, with its outcome.
+type Put = shardstore.Put
+
+// Engine is this node's shards. While no session is open every method returns a KindUnavailable error.
+type Engine interface {
+	// Append gives each record its place and returns when all that were taken are durable; outcomes stand in the puts.
+	// An error is returned only when nothing at all was executed.
+	Append(ctx context.Context, puts []shardstore.Put) error
+	// Read returns records of a shard from an offset on.
+	Read(ctx context.Context, shard leat.ShardKey, from uint64, lim shardstore.ReadLimits) (shardstore.Page, error)
+	// Wait returns when a record at an offset >= from is visible, or the shard is closed at from;
+	// shardstore.ErrNotOwned when ownership ends.
+	Wait(ctx context.Context, shard leat.ShardKey, from uint64) error
+	// Locate returns the offset of the first record whose time is at or after a time in microseconds; the tail when
+	// there is none.
+	Locate(ctx context.Context, shard leat.ShardKey, at int64) (offset uint64, err error)
+	// Bounds returns where a shard begins and ends now.
+	Bounds(ctx context.Context, shard leat.ShardKey) (shardstore.Bounds, error)
+}
+
+// Control is the loop that carries out what the catalog intends.
+type Control interface {
+	// Kick wakes it; it never blocks.
+	Kick()
+}
+
+// ShardLimits says whether the per-shard limits of AWS hold on this server.
+type ShardLimits string
+
+// The values of --shard-limits.
+const (
+	LimitsAWS ShardLimits = "aws"
+	LimitsOff ShardLimits = "off"
+)
+
+// Config is what a broker needs; only Authorizer, Clock and Logger have defaults.
+type Config struct {
+	Engine      Engine
+	Catalog     *catalog.Catalog
+	Control     Control
+	Authorizer  Authorizer  // nil: everybody may do everything in their own account
+	ShardLimits ShardLimits // of streams in provisioned mode
+	Region      string      // in ARNs
+	Secret      []byte      // of the cluster, 16 bytes or more: authenticates iterators and page tokens
+	// TransitionDelay is how long a new consumer stays CREATING: tools want to see it; 0 means 20 ms.
+	TransitionDelay time.Duration
+	Clock           leat.Clock
+	Logger          *slog.Logger
+}
+
+// Validate tells everything that is wrong, joined.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.Engine == nil || c.Catalog == nil || c.Control == nil {
+		errs = append(errs, errors.New("broker: engine, catalog and control must be given"))
+	}
+	if c.ShardLimits != LimitsAWS && c.ShardLimits != LimitsOff {
+		errs = append(errs, errors.New("broker: shard limits must be aws or off"))
+	}
+	if c.Region == "" {
+		errs = append(errs, errors.New("broker: region is empty"))
+	}
+	if len(c.Secret) < 16 {
+		errs = append(errs, errors.New("broker: the cluster's secret must have 16 bytes or more"))
+	}
+	return errors.Join(errs...)
+}
+
+// Broker does the operations. All its methods may be called concurrently.
+type Broker struct {
+	engine     Engine
+	catalog    *catalog.Catalog
+	control    Control
+	authorize  Authorizer
+	limits     ShardLimits
+	region     string
+	transition time.Duration
+	clock      leat.Clock
+	log        *slog.Logger
+
+	directory *Directory
+	meters    *meters
+	subs      *subscriptions
+	known     *knownConsumers
+	iterators sealer
+	pages     sealer
+}
+
+// New makes a broker. Run MUST be running for it to see what other nodes and the control loop change.
+func New(c Config) (*Broker, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Clock == nil {
+		c.Clock = leat.SystemClock{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.TransitionDelay == 0 {
+		c.TransitionDelay = 20 * time.Millisecond
+	}
+	if c.Authorizer == nil {
+		c.Authorizer = SameAccount{}
+	}
+	return &Broker{
+		engine: c.Engine, catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
+		limits: c.ShardLimits, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
+		directory: NewDirectory(c.Catalog, c.Clock, c.Logger),
+		meters:    newMeters(c.Clock),
+		subs:      newSubscriptions(),
+		known:     newKnownConsumers(),
+		iterators: newSealer(c.Secret, "shard iterator"),
+		pages:     newSealer(c.Secret, "page token"),
+	}, nil
+}
+
+// Directory is what the broker knows of streams and shards without asking the catalog.
+func (b *Broker) Directory() *Directory { return b.directory }
+
+// ShardLimits says whether the per-shard limits of AWS hold.
+func (b *Broker) ShardLimits() ShardLimits { return b.limits }
+
+// Region is the region in this server's ARNs.
+func (b *Broker) Region() string { return b.region }
+
+// tidyEvery is how often what is kept of idle shards and streams that are gone is dropped.
+const tidyEvery = time.Minute
+
+// Run keeps the directory fresh until ctx ends. It returns nil then.
+func (b *Broker) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.directory.Run(ctx) })
+	g.Go(func() error {
+		for {
+			c, stop := b.clock.NewTimer(tidyEvery)
+			select {
+			case <-c:
+				b.meters.forgetIdle()
+				b.known.forgetGone(b.directory)
+			case <-ctx.Done():
+				stop()
+				return nil
+			}
+		}
+	})
+	return g.Wait()
+}

@@ -1,0 +1,289 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/leatstream/leat"
+)
+
+// Source is where streams and shards are decided; catalog.Catalog satisfies it.
+type Source interface {
+	// Revision rises with every change of any stream or shard.
+	Revision(ctx context.Context) (uint64, error)
+	// Streams lists every stream of every account.
+	Streams(ctx context.Context) ([]leat.Stream, error)
+	// StreamByName returns KindNotFound when there is none.
+	StreamByName(ctx context.Context, account, name string) (leat.Stream, error)
+	// StreamByID returns KindNotFound when there is none.
+	StreamByID(ctx context.Context, id leat.StreamID) (leat.Stream, error)
+	// Shards lists the shards of a stream, open and closed.
+	Shards(ctx context.Context, id leat.StreamID) ([]leat.Shard, error)
+}
+
+// How often the directory asks.
+const (
+	pollEvery  = time.Second
+	pollAtMost = 100 * time.Millisecond // between two looks when operations find the snapshot stale
+	staleAfter = 20 * time.Millisecond  // between two questions about a stream that is not known or not active
+	missesKept = 4096                   // names remembered for that, at most
+)
+
+// Directory is what this node knows of all streams and their shards: an immutable snapshot that puts and tail reads use
+// without asking the catalog. It is asked again when its revision rises, and for one stream when an operation finds that
+// the snapshot is behind. While the catalog is away the last snapshot serves.
+type Directory struct {
+	source Source
+	clock  leat.Clock
+	log    *slog.Logger
+
+	snap   atomic.Pointer[snapshot]
+	loaded atomic.Bool   // a whole load has succeeded
+	kick   chan struct{} // asks Run to look soon
+
+	// turn holds one token: who has it reads the catalog and writes snap, so that an older answer never replaces a
+	// newer one.
+	turn     chan struct{}
+	revision uint64 // of the last whole load; with turn
+
+	mu    sync.Mutex
+	asked map[streamName]time.Time // when the last question about a stream began
+}
+
+// NewDirectory makes an empty directory.
+func NewDirectory(source Source, clock leat.Clock, log *slog.Logger) *Directory {
+	d := &Directory{
+		source: source, clock: clock, log: log,
+		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), asked: map[streamName]time.Time{},
+	}
+	d.snap.Store(&snapshot{byName: map[streamName]*streamView{}, byID: map[leat.StreamID]*streamView{}})
+	return d
+}
+
+// Loaded tells whether the directory has ever been read as a whole.
+func (d *Directory) Loaded() bool { return d.loaded.Load() }
+
+// Stream returns what the snapshot says of a stream.
+func (d *Directory) Stream(id leat.StreamID) (leat.Stream, bool) {
+	if v := d.snap.Load().byID[id]; v != nil {
+		return v.Stream, true
+	}
+	return leat.Stream{}, false
+}
+
+// Changed reads what has changed, now. That the catalog is away is Run's to say.
+func (d *Directory) Changed(ctx context.Context) {
+	if d.RefreshAll(ctx) != nil {
+		d.Stale()
+	}
+}
+
+// find returns a stream. One that takes reads and writes comes from the snapshot; for any other the catalog is asked,
+// not too often. KindNotFound when there is none, KindUnavailable when that cannot be known now.
+func (d *Directory) find(ctx context.Context, key streamName) (*streamView, error) {
+	v := d.snap.Load().byName[key]
+	if v != nil && v.serves() {
+		return v, nil
+	}
+	if d.askedSince(key, d.clock.Now().Add(-staleAfter)) {
+		return found(v, key)
+	}
+	return d.shared(ctx, key)
+}
+
+// findID returns the stream with an identity, from the snapshot where it is there.
+func (d *Directory) findID(ctx context.Context, id leat.StreamID) (*streamView, error) {
+	if v := d.snap.Load().byID[id]; v != nil {
+		return v, nil
+	}
+	s, err := d.source.StreamByID(ctx, id)
+	if err != nil {
+		return nil, away(err)
+	}
+	v, err := d.Refresh(ctx, s.Account, s.Name)
+	if err == nil && v.ID != id {
+		return nil, errNoStream(Resource{Account: s.Account, Stream: s.Name})
+	}
+	return v, err
+}
+
+func found(v *streamView, key streamName) (*streamView, error) {
+	if v == nil {
+		return nil, errNoStream(Resource{Account: key.account, Stream: key.name})
+	}
+	return v, nil
+}
+
+// askedSince tells whether a question about a stream began at or after a time.
+func (d *Directory) askedSince(key streamName, t time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, ok := d.asked[key]
+	return ok && at.After(t)
+}
+
+func (d *Directory) asking(key streamName) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.asked) >= missesKept {
+		clear(d.asked)
+	}
+	d.asked[key] = d.clock.Now()
+}
+
+// enter takes the turn to read the catalog; leave gives it back.
+func (d *Directory) enter(ctx context.Context) error {
+	select {
+	case d.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return leat.Errorf(leat.KindCanceled, "the caller went away or ran out of time: %w", ctx.Err())
+	}
+}
+
+func (d *Directory) leave() { <-d.turn }
+
+// Refresh reads one stream from the catalog: the answer is not older than the call.
+func (d *Directory) Refresh(ctx context.Context, account, name string) (*streamView, error) {
+	if err := d.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer d.leave()
+	return d.load(ctx, streamName{account, name})
+}
+
+// shared is Refresh for callers who come in crowds: whoever waited while another read the stream takes that answer.
+func (d *Directory) shared(ctx context.Context, key streamName) (*streamView, error) {
+	began := d.clock.Now()
+	if err := d.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer d.leave()
+	if d.askedSince(key, began) {
+		return found(d.snap.Load().byName[key], key)
+	}
+	return d.load(ctx, key)
+}
+
+// load reads a stream into the snapshot. The caller has the turn.
+func (d *Directory) load(ctx context.Context, key streamName) (*streamView, error) {
+	d.asking(key)
+	v, err := d.read(ctx, key)
+	if err != nil && leat.KindOf(err) != leat.KindNotFound {
+		return nil, away(err)
+	}
+	old := d.snap.Load()
+	if old.byName[key] != v {
+		d.snap.Store(old.with(key, v))
+	}
+	return found(v, key)
+}
+
+// read returns what the catalog says of a stream: the view of the snapshot itself where nothing has changed.
+func (d *Directory) read(ctx context.Context, key streamName) (*streamView, error) {
+	s, err := d.source.StreamByName(ctx, key.account, key.name)
+	if err != nil {
+		return nil, err
+	}
+	return d.view(ctx, s)
+}
+
+func (d *Directory) view(ctx context.Context, s leat.Stream) (*streamView, error) {
+	if old := d.snap.Load().byID[s.ID]; old != nil && old.Version == s.Version {
+		return old, nil
+	}
+	shards, err := d.source.Shards(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	return newStreamView(s, shards), nil
+}
+
+// RefreshAll reads every stream that has changed since the last time.
+func (d *Directory) RefreshAll(ctx context.Context) error {
+	if err := d.enter(ctx); err != nil {
+		return err
+	}
+	defer d.leave()
+	revision, err := d.source.Revision(ctx)
+	if err != nil {
+		return away(err)
+	}
+	if d.Loaded() && revision == d.revision {
+		return nil
+	}
+	streams, err := d.source.Streams(ctx)
+	if err != nil {
+		return away(err)
+	}
+	next := &snapshot{byName: make(map[streamName]*streamView, len(streams)), byID: make(map[leat.StreamID]*streamView, len(streams))}
+	for i := range streams {
+		v, err := d.view(ctx, streams[i])
+		if err != nil {
+			return away(err)
+		}
+		next.byName[streamName{v.Account, v.Name}], next.byID[v.ID] = v, v
+	}
+	d.snap.Store(next)
+	d.revision = revision
+	d.loaded.Store(true)
+	return nil
+}
+
+// Stale asks Run to look soon: an operation found that the snapshot and the engine disagree.
+func (d *Directory) Stale() {
+	select {
+	case d.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the snapshot fresh until ctx ends, then returns nil. That the catalog is away is logged once each time.
+func (d *Directory) Run(ctx context.Context) error {
+	healthy := true
+	for {
+		err := d.RefreshAll(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil && healthy {
+			d.log.Warn("directory: the catalog is away, serving what is known", "error", err)
+		} else if err == nil && !healthy {
+			d.log.Info("directory: the catalog is back")
+		}
+		healthy = err == nil
+		if !d.rest(ctx, pollAtMost, nil) || !d.rest(ctx, pollEvery-pollAtMost, d.kick) {
+			return nil
+		}
+	}
+}
+
+// rest waits, or less when kicked; false when ctx ends.
+func (d *Directory) rest(ctx context.Context, t time.Duration, kick <-chan struct{}) bool {
+	c, stop := d.clock.NewTimer(t)
+	defer stop()
+	select {
+	case <-c:
+		return true
+	case <-kick:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// away makes errors of the catalog that are not its answers retryable: a question changes nothing.
+func away(err error) error {
+	switch leat.KindOf(err) {
+	case leat.KindInternal:
+		return &leat.Error{Kind: leat.KindUnavailable, Message: "the catalog cannot be reached; nothing was executed: retry", After: retryMoved, Err: err}
+	default:
+		return err
+	}
+}

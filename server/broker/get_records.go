@@ -1,0 +1,103 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// GetRecords promises: records in order, without a gap, each as it was put (its checksum is checked here, where it
+// leaves). Next is empty exactly when Children is not: the shard has ended and every record of it was returned.
+// An empty page with a Next is normal: ask again.
+//
+// What has expired is skipped. MillisBehind is 0 only when nothing newer is visible.
+//
+// Differs from AWS: nothing that a client can see.
+
+// GetRecordsRequest continues a read.
+type GetRecordsRequest struct {
+	Stream   string // name or ARN; optional: the iterator names it. Where given they MUST agree
+	Iterator string
+	Limit    int // records, 1 to 10,000; 0 means 10,000
+}
+
+// GetRecordsResult is one page of a shard.
+type GetRecordsResult struct {
+	Stream   leat.Stream
+	Shard    leat.ShardKey
+	Records  []leat.Record // MUST NOT be changed: they alias the store's memory
+	Next     string        // iterator of the next page; empty at the shard's end
+	Behind   time.Duration // from the last record returned, or the place, to now; 0 when caught up
+	Children []leat.Shard  // at the shard's end: where to go on
+}
+
+// GetRecords reads from the place of an iterator on.
+func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetRecordsRequest) (GetRecordsResult, error) {
+	if req.Limit < 0 || req.Limit > leat.MaxGetRecords {
+		return GetRecordsResult{}, leat.Invalid("limit", "limit %d must be from 1 to %d", req.Limit, leat.MaxGetRecords)
+	}
+	it, err := b.openIterator(req.Iterator)
+	if err != nil {
+		return GetRecordsResult{}, err
+	}
+	v, err := b.byID(ctx, who, ActionGetRecords, it.shard.Stream, req.Stream, "shard_iterator")
+	if err != nil {
+		return GetRecordsResult{}, err
+	}
+	limited := b.metered(v)
+	if limited {
+		if wait := b.meters.read(it.shard); wait > 0 {
+			return GetRecordsResult{}, throttled(v, it.shard.Ordinal, wait)
+		}
+	}
+	lim := shardstore.ReadLimits{Records: req.Limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now())}
+	if lim.Records == 0 {
+		lim.Records = leat.MaxGetRecords
+	}
+	p, err := b.engine.Read(ctx, it.shard, it.offset, lim)
+	if err != nil {
+		return GetRecordsResult{}, refusal(err)
+	}
+	size, err := checked(it.shard, p.Records)
+	if err != nil {
+		return GetRecordsResult{}, err
+	}
+	if limited {
+		b.meters.readBytes(it.shard, size)
+	}
+	res := GetRecordsResult{Stream: v.Stream, Shard: it.shard, Records: p.Records, Behind: p.Behind}
+	if p.Ended {
+		res.Children = b.children(ctx, v, it.shard.Ordinal)
+	}
+	if len(res.Children) == 0 {
+		res.Next = b.nextIterator(it, p.Next)
+	}
+	return res, nil
+}
+
+// children returns the children of a shard that has ended. They may be known a moment later than the end: then there
+// are none yet, and the reader asks again.
+func (b *Broker) children(ctx context.Context, v *streamView, ordinal uint64) []leat.Shard {
+	if c := v.childrenOf(ordinal); len(c) > 0 {
+		return c
+	}
+	return b.refreshed(ctx, v).childrenOf(ordinal)
+}
+
+// checked compares each record with the checksum it entered with, and returns their size.
+func checked(shard leat.ShardKey, records []leat.Record) (size int, err error) {
+	for i := range records {
+		r := &records[i]
+		if r.Checksum() != r.CRC {
+			return 0, &leat.Error{Kind: leat.KindCorrupt, Message: fmt.Sprintf("record %s of %s does not match its checksum: run leat fsck", leat.SequenceNumber(shard, r.Offset), leat.ShardID(shard.Ordinal))}
+		}
+		size += r.Size()
+	}
+	return size, nil
+}

@@ -1,0 +1,84 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+
+	"github.com/leatstream/leat"
+)
+
+// writable finds the stream of a put: NotFound while it is made or removed, as AWS answers.
+func (b *Broker) writable(ctx context.Context, what Resource) (*streamView, error) {
+	v, err := b.directory.find(ctx, streamName{what.Account, what.Stream})
+	if err != nil {
+		return nil, err
+	}
+	if !v.serves() {
+		return nil, errNoStream(what)
+	}
+	return v, nil
+}
+
+// readableNamed finds a stream by name for a read that begins.
+func (b *Broker) readableNamed(ctx context.Context, who leat.Principal, action Action, stream string) (*streamView, error) {
+	what, err := b.target(ctx, who, action, stream)
+	if err != nil {
+		return nil, err
+	}
+	return b.writable(ctx, what)
+}
+
+// described finds a stream, whatever its state, as new as the catalog knows it; what the directory knows when the
+// catalog is away.
+func (b *Broker) described(ctx context.Context, who leat.Principal, action Action, stream string) (*streamView, error) {
+	what, err := b.target(ctx, who, action, stream)
+	if err != nil {
+		return nil, err
+	}
+	v, err := b.directory.Refresh(ctx, what.Account, what.Stream)
+	if leat.KindOf(err) == leat.KindUnavailable {
+		if known, ok := b.directory.snap.Load().byName[streamName{what.Account, what.Stream}]; ok {
+			return known, nil
+		}
+	}
+	return v, err
+}
+
+// byID finds the stream that a token names and asks whether the caller may act on it. Where the caller names a stream
+// too it MUST be the same; field is the token's name in the request.
+func (b *Broker) byID(ctx context.Context, who leat.Principal, action Action, id leat.StreamID, named, field string) (*streamView, error) {
+	var target Resource
+	if named != "" {
+		var err error
+		if target, err = b.target(ctx, who, action, named); err != nil {
+			return nil, err
+		}
+	}
+	v, err := b.directory.findID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	what := Resource{Account: v.Account, Stream: v.Name}
+	if named != "" && target != what {
+		return nil, leat.Invalid(field, "%s belongs to another stream than %s", field, target.Stream)
+	}
+	if err := b.authorize.Authorize(ctx, who, action, what); err != nil {
+		return nil, err
+	}
+	if !v.serves() {
+		return nil, errNoStream(what)
+	}
+	return v, nil
+}
+
+// refreshed returns a stream as the catalog knows it now, or what was known when it cannot be asked. It never returns
+// another stream of the same name.
+func (b *Broker) refreshed(ctx context.Context, v *streamView) *streamView {
+	n, err := b.directory.shared(ctx, streamName{v.Account, v.Name})
+	if err != nil || n.ID != v.ID {
+		return v
+	}
+	return n
+}

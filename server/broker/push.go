@@ -1,0 +1,216 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore"
+)
+
+const (
+	heartbeat      = 5 * time.Second // between events, at most
+	pushRecords    = 10_000
+	pushBytes      = 1 << 20 // of one event: small enough to flow, large enough to be cheap
+	pushRetryFirst = 10 * time.Millisecond
+	pushRetryLast  = time.Second
+)
+
+// push is one running subscription. One goroutine runs it; a second one stands in Engine.Wait while nothing is visible,
+// so that the heartbeat and the end are not held up by it.
+type push struct {
+	b      *Broker
+	view   *streamView
+	shard  leat.ShardKey
+	next   uint64        // offset
+	behind time.Duration // at the last page
+	send   func(Event) error
+
+	paid  bucket        // of bytes, where the limits of AWS hold
+	retry time.Duration // the next pause after a fault that will pass
+
+	tail  chan error // of the goroutine in Engine.Wait; nil when there is none
+	waits sync.WaitGroup
+	beat  <-chan time.Time
+	unset func() // stops beat
+}
+
+func newPush(b *Broker, v *streamView, shard leat.ShardKey, next uint64, send func(Event) error) *push {
+	return &push{b: b, view: v, shard: shard, next: next, send: send, paid: newBucket(leat.ShardBytesOut, b.clock.Now()), unset: func() {}}
+}
+
+// run pushes until the shard or the subscription's time ends. Each turn sends what is visible and then waits: for the
+// tail to move, for a pause to pass, or for the heartbeat.
+func (p *push) run(ctx context.Context) error {
+	defer p.waits.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	over, stop := p.b.clock.NewTimer(leat.SubscriptionTime)
+	defer stop()
+	defer func() { p.unset() }()
+	for {
+		pause, ended, err := p.turn(ctx)
+		if err != nil || ended {
+			return p.because(ctx, err)
+		}
+		if p.beat == nil { // nothing was visible: say at once that the subscription stands
+			if err := p.event(nil); err != nil {
+				return p.because(ctx, err)
+			}
+		}
+		again, err := p.idle(ctx, over, pause)
+		if err != nil || !again {
+			return p.because(ctx, err)
+		}
+	}
+}
+
+// because prefers the reason for which a subscription was ended to what it met by being ended.
+func (p *push) because(ctx context.Context, err error) error {
+	var e *leat.Error
+	if cause := context.Cause(ctx); errors.As(cause, &e) {
+		return cause
+	}
+	return err
+}
+
+// turn reads and sends once. A pause of 0 means that the next turn waits for the tail; a negative one that it need not
+// wait at all.
+func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err error) {
+	if p.b.metered(p.view) {
+		if owed := p.paid.lacks(p.b.clock.Now(), 1); owed > 0 {
+			return owed, false, nil
+		}
+	}
+	page, err := p.b.engine.Read(ctx, p.shard, p.next, shardstore.ReadLimits{
+		Records: pushRecords, Bytes: pushBytes, MinTime: p.view.horizon(p.b.clock.Now()),
+	})
+	if err != nil {
+		pause, err = p.fault(ctx, refusal(err))
+		return pause, false, err
+	}
+	size, err := checked(p.shard, page.Records)
+	if err != nil {
+		return 0, false, err
+	}
+	p.paid.spend(float64(size))
+	moved := page.Next != p.next
+	p.next, p.behind = page.Next, page.Behind
+	if page.Ended {
+		return p.end(ctx, page.Records)
+	}
+	p.retry = 0
+	if len(page.Records) > 0 {
+		err = p.event(page.Records)
+	}
+	if moved && page.Next < page.Tail {
+		return -1, false, err
+	}
+	return 0, false, err
+}
+
+// end sends the last event, with the children. Until they are known the subscription stays.
+func (p *push) end(ctx context.Context, records []leat.Record) (pause time.Duration, ended bool, err error) {
+	children := p.b.children(ctx, p.view, p.shard.Ordinal)
+	if len(children) > 0 {
+		return 0, true, p.send(Event{Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind, Children: children})
+	}
+	if len(records) > 0 {
+		if err := p.event(records); err != nil {
+			return 0, false, err
+		}
+	}
+	return p.backoff(), false, nil
+}
+
+// fault decides whether an error passes: then it is a pause. The end of the stream does not pass.
+func (p *push) fault(ctx context.Context, err error) (pause time.Duration, _ error) {
+	kind := leat.KindOf(err)
+	if kind != leat.KindUnavailable && kind != leat.KindThroughputExceeded {
+		return 0, err
+	}
+	p.b.directory.Stale()
+	v, gone := p.b.directory.findID(ctx, p.shard.Stream)
+	if gone != nil {
+		if leat.KindOf(gone) == leat.KindNotFound {
+			return 0, gone
+		}
+		return p.backoff(), nil
+	}
+	if !v.serves() {
+		return 0, errNoStream(Resource{Account: v.Account, Stream: v.Name})
+	}
+	p.view = v
+	return p.backoff(), nil
+}
+
+func (p *push) backoff() time.Duration {
+	p.retry = min(max(2*p.retry, pushRetryFirst), pushRetryLast)
+	return p.retry
+}
+
+// idle waits as turn said, sends empty events meanwhile, and tells whether there is another turn.
+func (p *push) idle(ctx context.Context, over <-chan time.Time, pause time.Duration) (again bool, err error) {
+	var rest <-chan time.Time
+	switch {
+	case pause > 0:
+		var stop func()
+		rest, stop = p.b.clock.NewTimer(pause)
+		defer stop()
+	case pause == 0:
+		p.await(ctx)
+	default:
+		at := make(chan time.Time)
+		close(at)
+		rest = at
+	}
+	for {
+		select {
+		case <-over:
+			return false, nil
+		case <-ctx.Done():
+			return false, refusal(ctx.Err())
+		case <-rest:
+			return true, nil
+		case <-p.beat:
+			if err := p.event(nil); err != nil {
+				return false, err
+			}
+		case err := <-p.tail:
+			p.tail = nil
+			if err == nil {
+				return true, nil
+			}
+			pause, err := p.fault(ctx, refusal(err))
+			if err != nil {
+				return false, err
+			}
+			return p.idle(ctx, over, pause)
+		}
+	}
+}
+
+// await has one goroutine stand in Engine.Wait for the next offset.
+func (p *push) await(ctx context.Context) {
+	if p.tail != nil {
+		return
+	}
+	tail, next := make(chan error, 1), p.next
+	p.tail = tail
+	p.waits.Go(func() { tail <- p.b.engine.Wait(ctx, p.shard, next) })
+}
+
+// event sends records, or a sign of life, and sets the next heartbeat.
+func (p *push) event(records []leat.Record) error {
+	p.unset()
+	p.beat, p.unset = p.b.clock.NewTimer(heartbeat)
+	return p.send(Event{
+		Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind,
+		Continuation: continuation(p.shard, p.next),
+	})
+}

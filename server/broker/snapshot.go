@@ -1,0 +1,125 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"maps"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/leatstream/leat"
+)
+
+// streamView is one stream and its shards at one version. It is never changed once it is in a snapshot.
+type streamView struct {
+	leat.Stream
+	shards   []leat.Shard     // by ordinal
+	starts   []leat.HashKey   // of the open shards, in order
+	open     []int            // their indexes in shards
+	children map[uint64][]int // by parent's ordinal
+}
+
+func newStreamView(s leat.Stream, shards []leat.Shard) *streamView {
+	v := &streamView{Stream: s, shards: shards, children: map[uint64][]int{}}
+	slices.SortFunc(v.shards, func(a, b leat.Shard) int { return a.Key.Compare(b.Key) })
+	for i := range v.shards {
+		sh := &v.shards[i]
+		if sh.Open() {
+			v.open = append(v.open, i)
+		}
+		for _, parent := range []*uint64{sh.Parent, sh.AdjacentParent} {
+			if parent != nil {
+				v.children[*parent] = append(v.children[*parent], i)
+			}
+		}
+	}
+	slices.SortFunc(v.open, func(a, b int) int { return v.shards[a].Range.Start.Compare(v.shards[b].Range.Start) })
+	v.starts = make([]leat.HashKey, len(v.open))
+	for i, at := range v.open {
+		v.starts[i] = v.shards[at].Range.Start
+	}
+	return v
+}
+
+// route finds the open shard whose range holds a hash key.
+func (v *streamView) route(h leat.HashKey) (ordinal uint64, ok bool) {
+	after := sort.Search(len(v.starts), func(i int) bool { return v.starts[i].Compare(h) > 0 })
+	if after == 0 {
+		return 0, false
+	}
+	s := &v.shards[v.open[after-1]]
+	return s.Key.Ordinal, s.Range.Contains(h)
+}
+
+// shard returns nil when the stream has no such shard.
+func (v *streamView) shard(ordinal uint64) *leat.Shard {
+	at := sort.Search(len(v.shards), func(i int) bool { return v.shards[i].Key.Ordinal >= ordinal })
+	if at == len(v.shards) || v.shards[at].Key.Ordinal != ordinal {
+		return nil
+	}
+	return &v.shards[at]
+}
+
+// childrenOf returns the shards that a split or merge of a shard made.
+func (v *streamView) childrenOf(ordinal uint64) []leat.Shard {
+	var out []leat.Shard
+	for _, at := range v.children[ordinal] {
+		out = append(out, v.shards[at])
+	}
+	return out
+}
+
+// descends tells whether a shard is another one or comes from it. Ancestors that retention has removed count as such:
+// an unknown lower ordinal can be nothing else.
+func (v *streamView) descends(ordinal, from uint64) bool {
+	if ordinal == from {
+		return true
+	}
+	if from > ordinal {
+		return false
+	}
+	s := v.shard(ordinal)
+	if s == nil {
+		return v.shard(from) == nil
+	}
+	return (s.Parent != nil && v.descends(*s.Parent, from)) || (s.AdjacentParent != nil && v.descends(*s.AdjacentParent, from))
+}
+
+// serves tells whether the stream takes reads and writes: not while it is made or removed.
+func (v *streamView) serves() bool {
+	return v.Status == leat.StreamActive || v.Status == leat.StreamUpdating
+}
+
+// horizon is the time before which records have expired, in microseconds since 1970: retention counts from now, and
+// what had expired before it was raised stays so.
+func (v *streamView) horizon(now time.Time) int64 {
+	kept := leat.Micros(now.Add(-v.Retention))
+	if v.ExpiredBefore.IsZero() {
+		return kept
+	}
+	return max(kept, leat.Micros(v.ExpiredBefore))
+}
+
+// streamName is the key by which callers name a stream.
+type streamName struct{ account, name string }
+
+// snapshot is every stream at one moment. It is never changed.
+type snapshot struct {
+	byName map[streamName]*streamView
+	byID   map[leat.StreamID]*streamView
+}
+
+// with returns a snapshot in which one stream is replaced, or removed when v is nil.
+func (s *snapshot) with(key streamName, v *streamView) *snapshot {
+	n := &snapshot{byName: maps.Clone(s.byName), byID: maps.Clone(s.byID)}
+	if old := n.byName[key]; old != nil {
+		delete(n.byID, old.ID)
+		delete(n.byName, key)
+	}
+	if v != nil {
+		n.byName[key], n.byID[v.ID] = v, v
+	}
+	return n
+}

@@ -1,0 +1,54 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+)
+
+// SplitShard promises: when it returns no error the split is decided and is carried out even if this node dies; the
+// stream is UPDATING until then. No record is lost or reordered by it: the children take records only after the
+// parent's end is durable.
+//
+// Differs from AWS: without a key the shard is cut in the middle.
+
+// SplitShardRequest says where to cut a shard.
+type SplitShardRequest struct {
+	Stream             string // name or ARN
+	Shard              string // its id
+	NewStartingHashKey string // decimal: where the upper child begins; empty means the middle
+}
+
+// SplitShard cuts a shard in two.
+func (b *Broker) SplitShard(ctx context.Context, who leat.Principal, req SplitShardRequest) error {
+	ordinal, err := leat.ParseShardID(req.Shard)
+	if err != nil {
+		return err
+	}
+	var start leat.HashKey
+	if req.NewStartingHashKey != "" {
+		if start, err = leat.ParseHashKey(req.NewStartingHashKey); err != nil {
+			return leat.Invalid("new_starting_hash_key", "new starting hash key %.64q is not a decimal number from 0 to 2^128-1", req.NewStartingHashKey)
+		}
+	}
+	v, err := b.changeable(ctx, who, ActionSplitShard, req.Stream)
+	if err != nil {
+		return err
+	}
+	if s := v.shard(ordinal); s != nil && req.NewStartingHashKey == "" {
+		start = s.Range.Middle()
+	}
+	return b.beginReshard(ctx, v, catalog.Split(ordinal, start))
+}
+
+func (b *Broker) beginReshard(ctx context.Context, v *streamView, step catalog.Step) error {
+	if _, err := b.catalog.BeginReshard(ctx, v.ID, step); err != nil {
+		return err
+	}
+	b.settled(ctx, v.Stream)
+	return nil
+}

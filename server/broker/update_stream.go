@@ -1,0 +1,89 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+)
+
+// UpdateStream promises: all the settings that are given are changed, or none. What has expired under the old retention
+// stays expired. Giving a stream the values that it has succeeds in any state.
+//
+// Differs from AWS: one operation for retention, mode and maximum record size, in either direction; it takes effect at
+// once and the stream stays ACTIVE.
+
+// UpdateStreamRequest says what to change; nil leaves as it is.
+type UpdateStreamRequest struct {
+	Stream         string // name or ARN
+	Retention      *time.Duration
+	Mode           *leat.StreamMode
+	MaxRecordBytes *int
+}
+
+// UpdateStream changes settings of a stream.
+func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req UpdateStreamRequest) (StreamDescription, error) {
+	if err := req.check(); err != nil {
+		return StreamDescription{}, err
+	}
+	v, err := b.changeable(ctx, who, ActionUpdateStream, req.Stream)
+	if err != nil {
+		return StreamDescription{}, err
+	}
+	if !req.changes(&v.Stream) {
+		return v.describe(), nil
+	}
+	if v.Status != leat.StreamActive {
+		return StreamDescription{}, errNotActive(&v.Stream)
+	}
+	s, err := b.catalog.UpdateStream(ctx, v.ID, catalog.StreamUpdate{Retention: req.Retention, Mode: req.Mode, MaxRecordBytes: req.MaxRecordBytes})
+	if err != nil {
+		return StreamDescription{}, err
+	}
+	b.settled(ctx, s)
+	return StreamDescription{Stream: s, OpenShards: len(v.open)}, nil
+}
+
+func (r *UpdateStreamRequest) check() error {
+	if r.Retention == nil && r.Mode == nil && r.MaxRecordBytes == nil {
+		return leat.Invalid("settings", "nothing to change is given")
+	}
+	if r.Retention != nil {
+		if err := leat.ValidateRetention(*r.Retention); err != nil {
+			return within("settings", err)
+		}
+	}
+	if r.Mode != nil {
+		if err := validateMode(*r.Mode); err != nil {
+			return within("settings", err)
+		}
+	}
+	if r.MaxRecordBytes != nil {
+		return within("settings", leat.ValidateMaxRecordBytes(*r.MaxRecordBytes))
+	}
+	return nil
+}
+
+func (r *UpdateStreamRequest) changes(s *leat.Stream) bool {
+	return (r.Retention != nil && *r.Retention != s.Retention) || (r.Mode != nil && *r.Mode != s.Mode) ||
+		(r.MaxRecordBytes != nil && *r.MaxRecordBytes != s.MaxRecordBytes)
+}
+
+// changeable finds a stream to change, as the catalog has it now: a change is never decided on what was known before.
+func (b *Broker) changeable(ctx context.Context, who leat.Principal, action Action, stream string) (*streamView, error) {
+	what, err := b.target(ctx, who, action, stream)
+	if err != nil {
+		return nil, err
+	}
+	return b.directory.Refresh(ctx, what.Account, what.Stream)
+}
+
+// errNotActive has the text of AWS.
+func errNotActive(s *leat.Stream) error {
+	return &leat.Error{Kind: leat.KindInUse, Message: fmt.Sprintf("Stream %s under account %s not ACTIVE, instead in state %s", s.Name, s.Account, s.Status)}
+}

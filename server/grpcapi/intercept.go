@@ -1,0 +1,166 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grpcapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/leatstream/leat"
+)
+
+// requestIDKey is the metadata and header that names a request in answers and logs. A caller may bring its own.
+const requestIDKey = "x-request-id"
+
+const maxRequestID = 64
+
+// caller is what the interceptors know of a request.
+type caller struct {
+	id  string
+	who leat.Principal
+}
+
+type callerKey struct{}
+
+// callerOf returns who makes a request; the interceptors have put it there for every method of the API.
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c
+}
+
+func principal(ctx context.Context) leat.Principal { return callerOf(ctx).who }
+
+// isAPI tells whether a method is Leat's: health and reflection need no credential.
+func isAPI(method string) bool { return strings.HasPrefix(method, "/leat.") }
+
+// unary is the one interceptor of unary calls. From the outside: request id, error and log; recovery; authentication;
+// form; handler.
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	id := requestID(ctx)
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
+	resp, err := s.guarded(ctx, id, info.FullMethod, func(ctx context.Context) (any, error) {
+		if err := s.form(info.FullMethod, req); err != nil {
+			return nil, err
+		}
+		return handler(ctx, req)
+	})
+	if err != nil {
+		return nil, s.tell(ctx, id, info.FullMethod, err)
+	}
+	return resp, nil
+}
+
+// stream is the one interceptor of streaming calls; the form of a message is checked as it is received.
+func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx := ss.Context()
+	id := requestID(ctx)
+	_ = ss.SetHeader(metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
+	_, err := s.guarded(ctx, id, info.FullMethod, func(ctx context.Context) (any, error) {
+		return nil, handler(srv, &checkedStream{ServerStream: ss, ctx: ctx, server: s, method: info.FullMethod})
+	})
+	if err != nil {
+		return s.tell(ctx, id, info.FullMethod, err)
+	}
+	return nil
+}
+
+// guarded authenticates the caller and turns a panic of the handler into an internal error.
+func (s *Server) guarded(ctx context.Context, id, method string, run func(context.Context) (any, error)) (resp any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	c := caller{id: id}
+	if isAPI(method) {
+		if c.who, err = s.auth.Authenticate(first(ctx, "authorization")); err != nil {
+			return nil, err
+		}
+	}
+	return run(context.WithValue(ctx, callerKey{}, c))
+}
+
+// form checks a message against the rules of its proto.
+func (s *Server) form(method string, req any) error {
+	if m, ok := req.(proto.Message); ok && isAPI(method) {
+		return s.validate(m)
+	}
+	return nil
+}
+
+// tell logs an error and makes the status that the caller gets. Faults of the server's own are logged whole, as errors;
+// what a caller did wrong only for who debugs.
+func (s *Server) tell(ctx context.Context, id, method string, err error) error {
+	e, _ := kindOf(err)
+	level := slog.LevelDebug
+	switch e.Kind {
+	case leat.KindInternal, leat.KindCorrupt, leat.KindUnknownOutcome:
+		level = slog.LevelError
+	}
+	st := statusOf(err, id)
+	if _, ours := reasonOf(st); !ours {
+		level = slog.LevelDebug
+	}
+	s.log.Log(ctx, level, "request failed", "method", method, "request_id", id, "kind", e.Kind.String(), "code", st.Code().String(), "error", err)
+	return st.Err()
+}
+
+// checkedStream checks each message that is received.
+type checkedStream struct {
+	grpc.ServerStream
+	ctx    context.Context
+	server *Server
+	method string
+}
+
+func (c *checkedStream) Context() context.Context { return c.ctx }
+
+func (c *checkedStream) RecvMsg(m any) error {
+	if err := c.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return c.server.form(c.method, m)
+}
+
+// requestID returns the caller's id where it is fit for a log, or a new one.
+func requestID(ctx context.Context) string {
+	if id := first(ctx, requestIDKey); fitID(id) {
+		return id
+	}
+	return newRequestID()
+}
+
+func newRequestID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func fitID(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	for _, c := range id {
+		if c != '-' && c != '_' && c != '.' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+func first(ctx context.Context, key string) string {
+	if v := metadata.ValueFromIncomingContext(ctx, key); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}

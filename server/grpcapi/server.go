@@ -1,0 +1,163 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grpcapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/test/bufconn"
+
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
+	"github.com/leatstream/leat/server/broker"
+)
+
+// Options is what the edge needs; Clock, Logger and TLS have defaults.
+type Options struct {
+	Broker *broker.Broker
+	Auth   auth.Authenticator
+	Info   Info         // about this node
+	Ready  func() error // why the node cannot serve now; nil when it can. Joined errors are reasons of their own
+	TLS    credentials.TransportCredentials
+	Clock  leat.Clock
+	Logger *slog.Logger
+}
+
+const (
+	maxMessageBytes = 16 << 20 // 10 MiB of records, 500 keys of 256 characters, and room
+	window          = 4 << 20  // of one stream: a large batch is not held up by flow control
+	connWindow      = 16 << 20 // of one connection
+	connBuffer      = 128 << 10
+	loopbackBuffer  = 1 << 20
+)
+
+// Server is the native API over gRPC and REST.
+type Server struct {
+	broker    *broker.Broker
+	auth      auth.Authenticator
+	info      Info
+	ready     func() error
+	clock     leat.Clock
+	log       *slog.Logger
+	validator protovalidate.Validator
+
+	grpc     *grpc.Server // for callers from outside
+	inside   *grpc.Server // for the gateway, over memory
+	loopback *bufconn.Listener
+	conn     *grpc.ClientConn
+	handler  http.Handler
+	draining atomic.Bool   // Stop was called
+	stop     chan struct{} // closed by Close: ends health watches
+	serving  sync.WaitGroup
+	closing  sync.Once
+}
+
+// New makes the server and its gateway. Close MUST be called.
+func New(o Options) (*Server, error) {
+	if o.Broker == nil || o.Auth == nil || o.Ready == nil {
+		return nil, errors.New("grpcapi: broker, auth and ready must be given")
+	}
+	if o.Clock == nil {
+		o.Clock = leat.SystemClock{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	v, err := newValidator()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v,
+		loopback: bufconn.Listen(loopbackBuffer), stop: make(chan struct{}),
+	}
+	s.grpc, s.inside = s.register(o.TLS), s.register(nil)
+	if s.conn, err = s.dialLoopback(); err != nil {
+		return nil, err
+	}
+	if s.handler, err = s.newHandler(); err != nil {
+		return nil, errors.Join(err, s.conn.Close())
+	}
+	s.serving.Go(func() {
+		if err := s.inside.Serve(s.loopback); err != nil {
+			s.log.Error("gateway's connection ended", "error", err)
+		}
+	})
+	return s, nil
+}
+
+// register makes a gRPC server with every service. Data is handed to the broker as it was read, so buffers are not
+// shared between messages.
+func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
+	opts := []grpc.ServerOption{
+		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
+		grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
+		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer), grpc.SharedWriteBuffer(true),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	}
+	if tls != nil {
+		opts = append(opts, grpc.Creds(tls))
+	}
+	g := grpc.NewServer(opts...)
+	leatv1.RegisterStreamServiceServer(g, streamService{Server: s})
+	leatv1.RegisterShardServiceServer(g, shardService{Server: s})
+	leatv1.RegisterRecordServiceServer(g, recordService{Server: s})
+	leatv1.RegisterConsumerServiceServer(g, consumerService{Server: s})
+	leatv1.RegisterSystemServiceServer(g, systemService{Server: s})
+	grpc_health_v1.RegisterHealthServer(g, healthService{Server: s})
+	reflection.Register(g)
+	return g
+}
+
+// Serve answers gRPC on a listener until Close or Shutdown; then it returns nil.
+func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+
+// Handler answers HTTP: REST under /v1, /openapi.json, /docs, /healthz and /readyz. Everything else is not found.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Stop refuses new calls and waits for those under way, until ctx ends; then it closes. Subscriptions do not end by
+// themselves in that time: ctx bounds them. The HTTP server in front of Handler MUST have stopped before.
+func (s *Server) Stop(ctx context.Context) {
+	s.draining.Store(true)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+	}
+	s.Close()
+}
+
+// Close ends every call at once. It may be called twice.
+func (s *Server) Close() {
+	s.closing.Do(func() {
+		close(s.stop)
+		s.grpc.Stop()
+		if err := s.conn.Close(); err != nil {
+			s.log.Warn("gateway's connection did not close", "error", err)
+		}
+		s.inside.Stop()
+		s.serving.Wait()
+	})
+}
