@@ -11,14 +11,18 @@ import (
 	"github.com/leatstream/leat/shardstore/segment"
 )
 
-// span is the puts of one Append that went into one batch.
+// span is the puts of one Append that went into one batch. A batch that took none of them has no span: nobody writes an
+// empty one, so nobody would end the wait for it.
 type span struct {
-	b   *batch
-	end int // index after its last put
+	b     *batch
+	first int // index of the first put that it took
+	end   int // index after the last
 }
 
 // Append gives each record its offset and time, and returns when all that were taken are durable. Outcomes stand in
 // the puts. The records' bytes are copied before Append returns. Records of one call to the same shard keep their order.
+//
+// A record whose CRC is not its Checksum MUST NOT be given: the log refuses to write it, and the process ends.
 //
 // An error is returned only when nothing at all was executed: KindUnavailable when the session is not live,
 // KindThroughputExceeded when too much is not durable yet.
@@ -30,16 +34,14 @@ func (s *Store) Append(ctx context.Context, puts []Put) error {
 	if err != nil {
 		return err
 	}
-	from := 0
 	for _, sp := range spans {
 		if err := s.settle(ctx, sp.b); err != nil {
-			for i := from; i < sp.end; i++ {
+			for i := sp.first; i < sp.end; i++ {
 				if puts[i].Err == nil {
 					puts[i].Err = err
 				}
 			}
 		}
-		from = sp.end
 	}
 	return nil
 }
@@ -76,40 +78,50 @@ func (s *Store) place(puts []Put) ([]span, error) {
 	b := s.queue[len(s.queue)-1]
 	for i := range puts {
 		if b.bytes > 0 && b.bytes+puts[i].Record.Size() > s.cfg.Params.SegmentTarget {
-			spans = append(spans, span{b, i})
 			b = newBatch()
 			s.queue = append(s.queue, b)
 		}
-		s.placeOne(b, &puts[i], now)
+		if puts[i].Err = s.placeOne(b, &puts[i].Record, puts[i].Shard, now); puts[i].Err != nil {
+			continue
+		}
+		if n := len(spans); n == 0 || spans[n-1].b != b {
+			spans = append(spans, span{b: b, first: i})
+		}
+		spans[len(spans)-1].end = i + 1
 	}
-	spans = append(spans, span{b, len(puts)})
-	s.notify()
+	if len(spans) > 0 {
+		s.notify()
+	}
 	s.mu.Unlock()
 	return spans, nil
 }
 
 // placeOne gives a record the next offset of its shard. Store.mu is held.
-func (s *Store) placeOne(b *batch, p *Put, now int64) {
-	sh := s.shards[p.Shard]
+func (s *Store) placeOne(b *batch, r *leat.Record, key leat.ShardKey, now int64) error {
+	sh := s.shards[key]
 	switch {
 	case sh == nil || sh.unopened:
-		p.Err = ErrNotOwned
-		return
+		return ErrNotOwned
 	case sh.closing:
-		p.Err = ErrResharded
-		return
+		return ErrResharded
+	case r.Size() > leat.MaxRecordBytes:
+		return leat.Invalid("data", "record of %d bytes is larger than the engine's limit of %d", r.Size(), leat.MaxRecordBytes)
 	}
-	if sh.openIn != b {
+	size := r.Size() + recordOverhead
+	if sh.open == nil || sh.openIn != b {
 		sh.open, sh.openIn = segment.NewChunk(sh.key, sh.epoch, sh.next), b
 		b.chunks, b.shards = append(b.chunks, sh.open), append(b.shards, sh)
+		b.memory += chunkOverhead
+		s.notDurable += chunkOverhead
 	}
 	sh.clock = max(sh.clock, now) // I9
-	p.Record.Offset, p.Record.Time, p.Err = sh.next, sh.clock, nil
-	sh.open.Append(&p.Record)
+	r.Offset, r.Time = sh.next, sh.clock
+	sh.open.Append(r)
 	sh.next++
-	size := p.Record.Size() + recordOverhead
 	b.bytes += size
+	b.memory += size
 	s.notDurable += size
+	return nil
 }
 
 // notify tells the writer how much it has not taken: at least 1 when only control records wait. Store.mu is held, so

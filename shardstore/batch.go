@@ -14,7 +14,8 @@ import (
 // batch is what will become one segment: pending, then taken by the log's writer, then durable or failed.
 type batch struct {
 	n        uint64 // of its segment, once taken
-	bytes    int    // of records, for the bound of memory that is not durable
+	bytes    int    // of records: what makes it full
+	memory   int    // what it counts for in the bound of memory that is not durable
 	shards   []*shard
 	chunks   []*segment.Chunk // chunks[i] belongs to shards[i] until the batch is taken
 	controls []segment.Control
@@ -45,6 +46,11 @@ func (s source) Take(n uint64) (encode func() []byte) {
 	}
 	b.n = n
 	s.taken = append(s.taken, b)
+	for _, sh := range b.shards {
+		if sh.openIn == b {
+			sh.open, sh.openIn = nil, nil // or an idle shard would keep its whole last batch in memory
+		}
+	}
 	s.notify()
 	h := s.header(segment.KindSegment, n)
 	return func() []byte { return s.encode(b, h) }
@@ -88,7 +94,7 @@ func (s source) Durable(n uint64) {
 		panic("shardstore: segments became durable out of order")
 	}
 	s.taken = s.taken[1:]
-	s.notDurable -= b.bytes
+	s.notDurable -= b.memory
 	s.durable = n + 1
 	s.mu.Unlock()
 
@@ -102,8 +108,8 @@ func (s source) Durable(n uint64) {
 	for _, f := range b.onDone {
 		f()
 	}
-	close(b.done)
 	s.stats.durable(b)
+	close(b.done)
 }
 
 // failAll ends every batch that is not durable: their outcome is not known, or was never sent.

@@ -4,9 +4,14 @@
 package shardstore
 
 import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -14,7 +19,7 @@ import (
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
-// Config is what a session needs. Zero Params are filled from DefaultParams.
+// Config is what a session needs. Each of Params that is zero is filled from DefaultParams.
 type Config struct {
 	Cluster leat.ClusterID
 	Session leat.SessionID
@@ -31,7 +36,11 @@ type Config struct {
 	Retention func(leat.StreamID) (r Retention, ok bool)
 	// Reference is another clock, the database's or the bucket's, asked when the wall clock jumps (data-plane.md,
 	// rule 19); nil where there is none, as on a laptop that slept.
+	// It MUST return within some seconds.
 	Reference func() (time.Time, error)
+	// SessionClosed tells which of some sessions are closed for ever, so that packs of theirs that nothing names are
+	// orphans (data-plane.md, rule 7). nil: nothing is swept.
+	SessionClosed func(context.Context, []leat.SessionID) (map[leat.SessionID]bool, error)
 }
 
 // Retention is how long a stream keeps its records.
@@ -48,6 +57,7 @@ type Params struct {
 	CacheBytes      int64         // budget of blocks read back
 	PackEvery       time.Duration // age of the oldest segment that is not packed
 	PackBytes       int64         // bytes of segments that start a pack early
+	UnindexedRuns   int64         // bound of extents in memory that the index does not have yet (some 200 bytes each); beyond it puts are refused
 	ReadWindow      int64         // bytes of one ranged GET
 	ReadAhead       int           // windows fetched ahead
 	MergeFanIn      int           // extents of one level that start a merge
@@ -55,16 +65,17 @@ type Params struct {
 	OwnObjectBytes  int64         // an extent this large is never merged again
 	DeleteAfter     time.Duration // from the moment an object is no longer named
 	HousekeepEvery  time.Duration // retention, merging and deletion
-	SweepAfter      time.Duration // age of an object that nothing names before the sweep takes it
+	UnloadAfter     time.Duration // without a catch-up read, a shard's extents leave memory
+	SweepAfter      time.Duration // age of a pack that nothing names before the sweep takes it
 }
 
 // DefaultParams suits an object store.
 func DefaultParams() Params {
 	return Params{
 		SegmentTarget: 4 << 20, NotDurableBytes: 256 << 20, TailBytes: 1 << 30, CacheBytes: 256 << 20,
-		PackEvery: time.Minute, PackBytes: 128 << 20, ReadWindow: 4 << 20, ReadAhead: 2,
+		PackEvery: time.Minute, PackBytes: 128 << 20, UnindexedRuns: 2 << 20, ReadWindow: 4 << 20, ReadAhead: 2,
 		MergeFanIn: 16, MergeBytes: 64 << 20, OwnObjectBytes: 16 << 20,
-		DeleteAfter: 15 * time.Minute, HousekeepEvery: 30 * time.Second, SweepAfter: 24 * time.Hour,
+		DeleteAfter: 15 * time.Minute, HousekeepEvery: 30 * time.Second, UnloadAfter: 10 * time.Minute, SweepAfter: 24 * time.Hour,
 	}
 }
 
@@ -78,7 +89,7 @@ func LocalParams() Params {
 
 func (c *Config) fill() error {
 	if c.Driver == nil || c.Blobs == nil || c.Index == nil || c.Session.IsZero() {
-		return fmt.Errorf("shardstore: Config needs Driver, Blobs, Index and Session")
+		return errors.New("shardstore: Config needs Driver, Blobs, Index and Session")
 	}
 	if c.Clock == nil {
 		c.Clock = leat.SystemClock{}
@@ -86,11 +97,80 @@ func (c *Config) fill() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Params == (Params{}) {
-		c.Params = DefaultParams()
+	if c.Rand == nil {
+		c.Rand = rand.Reader
 	}
+	c.Rand = &lockedReader{r: c.Rand}
 	if c.Retention == nil {
 		c.Retention = func(leat.StreamID) (Retention, bool) { return Retention{}, false }
 	}
-	return nil
+	c.Params.fill()
+	return c.Params.Validate()
+}
+
+// fill puts the default in the place of each zero.
+func (p *Params) fill() {
+	d := DefaultParams()
+	orDefault(&p.SegmentTarget, d.SegmentTarget)
+	orDefault(&p.NotDurableBytes, d.NotDurableBytes)
+	orDefault(&p.TailBytes, d.TailBytes)
+	orDefault(&p.CacheBytes, d.CacheBytes)
+	orDefault(&p.PackEvery, d.PackEvery)
+	orDefault(&p.PackBytes, d.PackBytes)
+	orDefault(&p.UnindexedRuns, d.UnindexedRuns)
+	orDefault(&p.ReadWindow, d.ReadWindow)
+	orDefault(&p.ReadAhead, d.ReadAhead)
+	orDefault(&p.MergeFanIn, d.MergeFanIn)
+	orDefault(&p.MergeBytes, d.MergeBytes)
+	orDefault(&p.OwnObjectBytes, d.OwnObjectBytes)
+	orDefault(&p.DeleteAfter, d.DeleteAfter)
+	orDefault(&p.HousekeepEvery, d.HousekeepEvery)
+	orDefault(&p.UnloadAfter, d.UnloadAfter)
+	orDefault(&p.SweepAfter, d.SweepAfter)
+}
+
+func orDefault[T cmp.Ordered](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Validate tells all that is wrong, joined.
+func (p Params) Validate() error {
+	var errs []error
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("shardstore: "+format, args...))
+		}
+	}
+	need(p.SegmentTarget > 0, "SegmentTarget %d must be positive", p.SegmentTarget)
+	need(p.NotDurableBytes >= p.SegmentTarget, "NotDurableBytes %d must not be below SegmentTarget %d", p.NotDurableBytes, p.SegmentTarget)
+	for name, n := range map[string]int64{
+		"TailBytes": p.TailBytes, "CacheBytes": p.CacheBytes, "PackBytes": p.PackBytes, "UnindexedRuns": p.UnindexedRuns,
+		"ReadWindow": p.ReadWindow, "MergeBytes": p.MergeBytes, "OwnObjectBytes": p.OwnObjectBytes,
+	} {
+		need(n > 0, "%s %d must be positive", name, n)
+	}
+	need(p.ReadAhead > 0, "ReadAhead %d must be positive", p.ReadAhead)
+	need(p.MergeFanIn > 1, "MergeFanIn %d must be 2 or more", p.MergeFanIn)
+	for name, d := range map[string]time.Duration{
+		"PackEvery": p.PackEvery, "DeleteAfter": p.DeleteAfter, "HousekeepEvery": p.HousekeepEvery,
+		"UnloadAfter": p.UnloadAfter, "SweepAfter": p.SweepAfter,
+	} {
+		need(d > 0, "%s %v must be positive", name, d)
+	}
+	return errors.Join(errs...)
+}
+
+// lockedReader lets many goroutines read from one source of randomness.
+type lockedReader struct {
+	mu sync.Mutex
+	r  io.Reader
+}
+
+func (l *lockedReader) Read(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r.Read(b)
 }

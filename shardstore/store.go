@@ -15,8 +15,11 @@ import (
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
-// recordOverhead is what a record costs in memory beyond its key and data, about.
-const recordOverhead = 32
+// What a record, and a shard's run of records in a segment, cost in memory beyond keys and data, about.
+const (
+	recordOverhead = 32
+	chunkOverhead  = 512
+)
 
 // overloadPause is the retry hint of an overloaded node: a few flushes.
 const overloadPause = 100 * time.Millisecond
@@ -305,7 +308,7 @@ func (s *Store) shard(k leat.ShardKey) (*shard, error) {
 		return nil, s.notLive()
 	}
 	sh := s.shards[k]
-	if sh == nil {
+	if sh == nil || sh.unopened {
 		return nil, ErrNotOwned
 	}
 	return sh, nil
