@@ -35,7 +35,7 @@ func ObjectParams() Params {
 		SegmentTarget: 4 << 20, SegmentMax: 8 << 20,
 		Linger: 50 * time.Millisecond, InFlight: 4, PutsPerSecond: 10, Burst: 10,
 		StallAfter: 30 * time.Second, Lease: 1500 * time.Millisecond,
-		AttemptTimeout: 5 * time.Second, AttemptTimeoutMax: 20 * time.Second,
+		AttemptTimeout: 5 * time.Second, AttemptTimeoutMax: 10 * time.Second,
 		RetryMin: 50 * time.Millisecond, RetryMax: 2 * time.Second, HedgeAfter: time.Second,
 	}
 }

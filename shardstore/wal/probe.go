@@ -9,7 +9,9 @@ import (
 )
 
 // probe is the machine's look at the lowest segment that is not durable. Found absent it proves that nobody had fenced
-// the session when the probe began: a fence stands at the first missing segment, and fences are never deleted.
+// the session when the probe began: a fence stands at the first missing segment, and fences are never deleted. Segments
+// are, after they were recovered and packed: a quarter of an hour on, our own may be missing beside a fence behind it.
+// So no probe begins when the session has stalled, which next looks at first.
 type probe struct {
 	wanted bool
 	out    bool
@@ -52,8 +54,6 @@ func (m *machine) nextProbe(now time.Time) (action, bool) {
 func (m *machine) probed(now time.Time, named bool, state State, err error) {
 	p := &m.probe
 	p.out, p.timeoutAt = false, time.Time{}
-	// After a long pause our own segment may have been recovered, packed and deleted: then its absence proves nothing.
-	m.checkStall(now)
 	s := m.slot(p.n)
 	switch {
 	case m.over:
