@@ -1,0 +1,143 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// control carries out what the catalog intends, when kicked and once a second.
+func (n *Node) control(ctx context.Context, s *shardstore.Store) {
+	const poll = time.Second
+	for {
+		wait := poll
+		again, err := n.reconcile(ctx, s)
+		if err != nil && ctx.Err() == nil {
+			n.cfg.Logger.Warn("the control loop waits", "error", err)
+		} else if again > 0 {
+			wait = again
+		}
+		c, stop := n.cfg.Clock.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			stop()
+			return
+		case <-n.kick:
+			stop()
+		case <-c:
+		}
+	}
+}
+
+// reconcile does one round. again is when something that waits for its transition time is due; 0 when nothing waits.
+func (n *Node) reconcile(ctx context.Context, s *shardstore.Store) (again time.Duration, err error) {
+	taken, err := n.take(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	unsettled, err := n.cfg.Catalog.UnsettledStreams(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list streams in transition: %w", err)
+	}
+	var errs []error
+	changed := taken > 0
+	for _, st := range unsettled {
+		wait, did, err := n.settleStream(ctx, s, st)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("stream %s: %w", st.Name, err))
+		}
+		changed = changed || did
+		if wait > 0 && (again == 0 || wait < again) {
+			again = wait
+		}
+	}
+	if changed {
+		n.cfg.Changed(ctx)
+	}
+	return again, errors.Join(errs...)
+}
+
+// settleStream brings one stream that is not at rest a step further.
+func (n *Node) settleStream(ctx context.Context, s *shardstore.Store, st catalog.Unsettled) (wait time.Duration, did bool, err error) {
+	if wait := st.Since.Add(n.cfg.Transition).Sub(n.cfg.Clock.Now()); wait > 0 {
+		return wait, false, nil // transitions must be seen by tools that wait for them
+	}
+	switch st.Status {
+	case leat.StreamCreating:
+		return 0, true, n.cfg.Catalog.ActivateStream(ctx, st.ID)
+	case leat.StreamDeleting:
+		return 0, true, n.remove(ctx, s, st)
+	}
+	return n.reshard(ctx, s, st)
+}
+
+// remove lets go of a deleted stream's shards and takes it out of the catalog.
+func (n *Node) remove(ctx context.Context, s *shardstore.Store, st catalog.Unsettled) error {
+	shards, err := n.cfg.Catalog.Shards(ctx, st.ID)
+	if err != nil {
+		return err
+	}
+	keys := make([]leat.ShardKey, len(shards))
+	for i := range shards {
+		keys[i] = shards[i].Key
+	}
+	s.DropShards(keys)
+	return n.cfg.Catalog.RemoveStream(ctx, st.ID)
+}
+
+// reshard runs the stream's intents, then the next step towards its target number of shards.
+func (n *Node) reshard(ctx context.Context, s *shardstore.Store, st catalog.Unsettled) (wait time.Duration, did bool, err error) {
+	intents, err := n.cfg.Catalog.PendingReshards(ctx, st.ID)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, r := range intents {
+		if err := n.runIntent(ctx, s, r); err != nil {
+			return 0, did, err
+		}
+		did = true
+	}
+	if did {
+		// The catalog may want another step: look again at once.
+		n.Kick()
+		return 0, true, nil
+	}
+	did, err = n.cfg.Catalog.NextScaleStep(ctx, st.ID)
+	if did {
+		n.Kick()
+	}
+	return 0, did, err
+}
+
+// runIntent writes one RESHARD record and tells the catalog. An outcome that the catalog could not take is kept and
+// told again: the record is in the log once.
+func (n *Node) runIntent(ctx context.Context, s *shardstore.Store, r shardstore.Reshard) error {
+	n.mu.Lock()
+	done, ok := n.moved[r.ID]
+	n.mu.Unlock()
+	if !ok {
+		var err error
+		if done, err = s.Reshard(ctx, r); err != nil {
+			return fmt.Errorf("reshard %s: %w", r.ID, err)
+		}
+		n.mu.Lock()
+		n.moved[r.ID] = done
+		n.mu.Unlock()
+	}
+	if err := n.cfg.Catalog.FinishReshard(ctx, done); err != nil {
+		return fmt.Errorf("finish reshard %s: %w", r.ID, err)
+	}
+	s.ConfirmReshard(r.ID)
+	n.mu.Lock()
+	delete(n.moved, r.ID)
+	n.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,288 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// Config is what a node needs.
+type Config struct {
+	Catalog *catalog.Catalog
+	Info    catalog.ClusterInfo
+	Driver  wal.Driver
+	Log     wal.Params
+	Blobs   blob.Store
+	Params  shardstore.Params
+	Node    string // a name for people
+	Address string // where other nodes reach this one
+	// Exclusive says that this process holds the lock of the folder that holds all sessions' logs: every other session
+	// is over.
+	Exclusive bool
+	// Streams looks a stream up in memory; housekeeping asks it about retention.
+	Streams func(leat.StreamID) (leat.Stream, bool)
+	// Changed is called after the control loop changed something that readers of the catalog want to see.
+	Changed func(context.Context)
+	// Reference is another clock than this machine's, nil where there is none (data-plane.md, rule 19).
+	Reference func() (time.Time, error)
+
+	Heartbeat  time.Duration // between two beats, 0.5 s
+	DeadAfter  time.Duration // without a beat, across our own successful polls, 2.5 s
+	Transition time.Duration // least time for which CREATING, UPDATING and DELETING are visible
+	Drain      time.Duration // at most, for a clean stop
+
+	Clock  leat.Clock
+	Rand   io.Reader
+	Logger *slog.Logger
+}
+
+// Defaults fills in what is not set.
+func (c *Config) Defaults() {
+	def := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	def(&c.Heartbeat, 500*time.Millisecond)
+	def(&c.DeadAfter, 2500*time.Millisecond)
+	def(&c.Transition, 50*time.Millisecond)
+	def(&c.Drain, 20*time.Second)
+	if c.Clock == nil {
+		c.Clock = leat.SystemClock{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Changed == nil {
+		c.Changed = func(context.Context) {}
+	}
+}
+
+// Node is this process's part in the cluster. It is the engine that server/broker speaks to, whichever session is open.
+type Node struct {
+	cfg   Config
+	store atomic.Pointer[shardstore.Store] // nil while no session is open
+	kick  chan struct{}
+
+	// uncertain says that shards may be ours in the catalog and not open in the engine. It belongs to whoever takes
+	// shards: open, then the control loop.
+	uncertain bool
+
+	mu    sync.Mutex
+	why   string                        // why no session is open
+	mine  map[leat.SessionID]bool       // sessions of this process that are over
+	moved map[string]shardstore.Reshard // durable reshards that the catalog does not have yet
+}
+
+// New makes a node; Run starts it.
+func New(cfg Config) *Node {
+	cfg.Defaults()
+	return &Node{
+		cfg: cfg, kick: make(chan struct{}, 1), why: "the node is starting",
+		mine: map[leat.SessionID]bool{}, moved: map[string]shardstore.Reshard{},
+	}
+}
+
+// Kick wakes the control loop: the catalog holds something new to do.
+func (n *Node) Kick() {
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Ready returns nil while a session is open and serving, otherwise why not.
+func (n *Node) Ready() error {
+	if n.store.Load() != nil {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return leat.Errorf(leat.KindUnavailable, "this node serves no shards yet: %s", n.why)
+}
+
+// Session returns the open session, or the zero id.
+func (n *Node) Session() leat.SessionID {
+	if s := n.store.Load(); s != nil {
+		return s.Session()
+	}
+	return leat.SessionID{}
+}
+
+// Stats returns the open session's numbers; ok is false while there is none.
+func (n *Node) Stats() (st shardstore.Stats, ok bool) {
+	if s := n.store.Load(); s != nil {
+		return s.Stats(), true
+	}
+	return st, false
+}
+
+// Store returns the open session's engine, or nil. For tests and operators' tools.
+func (n *Node) Store() *shardstore.Store { return n.store.Load() }
+
+func (n *Node) because(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.why = fmt.Sprintf(format, args...)
+}
+
+// Run lives until ctx is done, then drains. A session that ends by itself is recovered and followed by another: the
+// process stays, and answers Unavailable meanwhile (data-plane.md, rule 5).
+func (n *Node) Run(ctx context.Context) error {
+	pause := n.cfg.Heartbeat
+	for ctx.Err() == nil {
+		err := n.session(ctx)
+		if ctx.Err() != nil {
+			return err
+		}
+		if err == nil {
+			pause = n.cfg.Heartbeat
+			continue
+		}
+		n.because("%v", err)
+		n.cfg.Logger.Warn("no session yet", "error", err, "retry_in", pause)
+		n.sleep(ctx, pause)
+		pause = min(2*pause, 5*time.Second)
+	}
+	return nil
+}
+
+// session settles what others left, opens a session and serves until it is over. nil: it lived and another may follow.
+func (n *Node) session(ctx context.Context) error {
+	id := leat.NewID[leat.SessionID](n.cfg.Rand)
+	fenced, err := n.settle(ctx, id)
+	if err != nil {
+		return err
+	}
+	s, err := n.open(ctx, id, fenced)
+	if err != nil {
+		return err
+	}
+	return n.serve(ctx, s)
+}
+
+// open registers a session, begins its log and takes all shards.
+func (n *Node) open(ctx context.Context, id leat.SessionID, fenced time.Time) (*shardstore.Store, error) {
+	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: id, Node: n.cfg.Node, Address: n.cfg.Address}); err != nil {
+		return nil, fmt.Errorf("register a session: %w", err)
+	}
+	n.over(id) // from here on it must be recovered, whatever happens
+	s, err := shardstore.Open(ctx, shardstore.Config{
+		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
+		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
+		Retention: n.retention, Reference: n.cfg.Reference,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Rule 13: whoever was fenced may serve reads until its lease has run out.
+	if wait := n.cfg.Log.Lease - n.cfg.Clock.Now().Sub(fenced); !fenced.IsZero() && wait > 0 {
+		n.sleep(ctx, wait)
+	}
+	n.uncertain = false
+	for taken := 1; taken > 0; {
+		if taken, err = n.take(ctx, s); err != nil {
+			s.Fail(err)
+			return nil, err
+		}
+	}
+	n.cfg.Changed(ctx)
+	return s, nil
+}
+
+// over remembers a session of this process.
+func (n *Node) over(id leat.SessionID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mine[id] = true
+}
+
+// serve publishes the session and keeps it until it or ctx ends.
+func (n *Node) serve(ctx context.Context, s *shardstore.Store) error {
+	n.store.Store(s)
+	n.cfg.Logger.Info("serving", "session", s.Session(), "shards", s.Stats().Shards)
+	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var tasks sync.WaitGroup
+	tasks.Go(func() { n.beat(loop, s) })
+	tasks.Go(func() { n.control(loop, s) })
+	var err error
+	select {
+	case <-s.Done():
+		stop()
+		n.because("the session ended: %v", s.Err())
+	case <-ctx.Done():
+		err = n.drain(s)
+		stop()
+	}
+	n.store.Store(nil)
+	tasks.Wait()
+	return err
+}
+
+// drain closes the session so that nothing of it has to be recovered.
+func (n *Node) drain(s *shardstore.Store) error {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Drain)
+	defer cancel()
+	n.because("the node is stopping")
+	if err := s.Close(ctx); err != nil {
+		return fmt.Errorf("drain: nothing is lost, the next start recovers the log: %w", err)
+	}
+	closing := shardstore.Closing{Session: s.Session(), Trim: s.Stats().Trim, Fence: s.Stats().Durable}
+	if err := n.cfg.Catalog.CloseSession(ctx, closing, true); err != nil {
+		return fmt.Errorf("close the session in the catalog: nothing is lost, the next start recovers the log: %w", err)
+	}
+	return nil
+}
+
+// beat keeps the heartbeat. A catalog that does not answer changes nothing: live owners go on (static stability). A
+// catalog that says the session is over ends it at once.
+func (n *Node) beat(ctx context.Context, s *shardstore.Store) {
+	for n.sleep(ctx, n.cfg.Heartbeat) == nil {
+		err := n.cfg.Catalog.Beat(ctx, s.Session())
+		if errors.Is(err, shardstore.ErrFenced) {
+			n.cfg.Logger.Error("another node has taken over this session", "session", s.Session())
+			s.Fail(err)
+			return
+		}
+		if err == nil {
+			_, err = n.cfg.Catalog.AcquireLeader(ctx, s.Session(), n.cfg.DeadAfter)
+		}
+		if err != nil && ctx.Err() == nil {
+			n.cfg.Logger.Warn("heartbeat failed; puts and reads go on", "error", err)
+		}
+	}
+}
+
+func (n *Node) retention(id leat.StreamID) (shardstore.Retention, bool) {
+	st, ok := n.cfg.Streams(id)
+	if !ok {
+		return shardstore.Retention{}, false
+	}
+	before := max(leat.Micros(n.cfg.Clock.Now().Add(-st.Retention)), leat.Micros(st.ExpiredBefore))
+	return shardstore.Retention{ExpiredBefore: before, Keep: st.Retention}, true
+}
+
+func (n *Node) sleep(ctx context.Context, d time.Duration) error {
+	c, stop := n.cfg.Clock.NewTimer(d)
+	defer stop()
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,178 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// settle returns when no session but closed ones is left and this node may open one: id is the session that it will
+// open. fenced is when the last session that may still serve reads was fenced; zero when there was none.
+func (n *Node) settle(ctx context.Context, id leat.SessionID) (fenced time.Time, err error) {
+	watch := map[leat.SessionID]pulse{}
+	for {
+		others, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionLive, catalog.SessionFencing)
+		if err != nil {
+			return fenced, fmt.Errorf("list sessions: %w", err)
+		}
+		alive := 0
+		for _, s := range others {
+			if !n.dead(s, watch) {
+				alive++
+				n.because("node %q (session %s) is alive and serves all shards: this node stands by", s.Node, s.ID)
+				continue
+			}
+			at, err := n.recover(ctx, s.ID)
+			if err != nil {
+				return fenced, err
+			}
+			if at.After(fenced) {
+				fenced = at
+			}
+		}
+		if alive == 0 {
+			leads, err := n.cfg.Catalog.AcquireLeader(ctx, id, n.cfg.DeadAfter)
+			if err != nil {
+				return fenced, fmt.Errorf("acquire the leader's lease: %w", err)
+			}
+			if leads {
+				return fenced, nil
+			}
+			n.because("another node is about to serve: this node stands by")
+		}
+		if err := n.sleep(ctx, n.cfg.Heartbeat); err != nil {
+			return fenced, err
+		}
+	}
+}
+
+// pulse is what this node saw of a session's heartbeat.
+type pulse struct {
+	beat  uint64
+	since time.Time // when beat was first seen
+	polls int       // successful polls that saw the same beat
+}
+
+// dead tells whether a session may be fenced (data-plane.md, rule 9). Only polls of ours that succeeded count, so a
+// catalog that was away makes nobody dead.
+func (n *Node) dead(s catalog.Session, watch map[leat.SessionID]pulse) bool {
+	n.mu.Lock()
+	own := n.mine[s.ID]
+	n.mu.Unlock()
+	if own || n.cfg.Exclusive || s.State == catalog.SessionFencing {
+		return true
+	}
+	now := n.cfg.Clock.Now()
+	p, seen := watch[s.ID]
+	if !seen || p.beat != s.Beat {
+		watch[s.ID] = pulse{beat: s.Beat, since: now}
+		return false
+	}
+	p.polls++
+	watch[s.ID] = p
+	need := int(n.cfg.DeadAfter / n.cfg.Heartbeat)
+	return p.polls >= need && now.Sub(p.since) >= n.cfg.DeadAfter
+}
+
+// recover decides how a dead session ended and closes it in the catalog. at is when it was certainly fenced; zero when
+// it cannot be serving.
+func (n *Node) recover(ctx context.Context, id leat.SessionID) (at time.Time, err error) {
+	n.because("recovering session %s", id)
+	trim, err := n.cfg.Catalog.BeginFencing(ctx, id)
+	if errors.Is(err, catalog.ErrClosed) {
+		return at, nil
+	}
+	if err != nil {
+		return at, fmt.Errorf("begin to fence session %s: %w", id, err)
+	}
+	closing, err := shardstore.Recover(ctx, shardstore.Recovery{
+		Cluster: n.cfg.Info.ID, Driver: n.cfg.Driver, Blobs: n.cfg.Blobs,
+		Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
+	}, id, trim)
+	if err != nil {
+		return at, err
+	}
+	err = n.cfg.Catalog.CloseSession(ctx, closing, false)
+	if err != nil && !errors.Is(err, catalog.ErrClosed) {
+		return at, fmt.Errorf("close session %s: %w", id, err)
+	}
+	records := uint64(0)
+	for _, sh := range closing.Shards {
+		for _, e := range sh.Extents {
+			records += e.Count
+		}
+	}
+	n.cfg.Logger.Info("recovered a session", "session", id, "segments", closing.Fence-closing.Trim, "shards", len(closing.Shards), "records", records)
+	if n.cfg.Exclusive {
+		return at, nil
+	}
+	return n.cfg.Clock.Now(), nil
+}
+
+// take gives unowned shards to the session and opens them in its engine. Where an earlier take came to no clear end,
+// everything that the session owns is looked at again: shards that are open already are left alone.
+func (n *Node) take(ctx context.Context, s *shardstore.Store) (int, error) {
+	const batch = 1000
+	var taken []catalog.Taken
+	var err error
+	if n.uncertain {
+		taken, err = n.cfg.Catalog.Owned(ctx, s.Session())
+	} else {
+		taken, err = n.cfg.Catalog.TakeShards(ctx, s.Session(), batch)
+	}
+	n.uncertain = n.uncertain || err != nil
+	if err != nil {
+		return 0, fmt.Errorf("take shards: %w", err)
+	}
+	if len(taken) == 0 {
+		n.uncertain = false
+		return 0, nil
+	}
+	n.uncertain = true
+	assigned, err := n.assign(ctx, taken)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.OpenShards(assigned); err != nil {
+		return 0, err
+	}
+	n.uncertain = false
+	return len(taken), nil
+}
+
+// assign adds what closed sessions still hold of the shards: closed/<session> says it.
+func (n *Node) assign(ctx context.Context, taken []catalog.Taken) ([]shardstore.Assignment, error) {
+	left := map[leat.SessionID]map[leat.ShardKey]shardstore.ClosedShard{}
+	out := make([]shardstore.Assignment, len(taken))
+	for i, t := range taken {
+		a := shardstore.Assignment{
+			Shard: t.Shard, Epoch: t.Epoch, Horizon: t.Horizon, Next: t.Next, LastTime: t.LastTime,
+			Closed: t.Closed, Extents: t.Extents,
+		}
+		for _, id := range t.Sessions {
+			if left[id] == nil {
+				c, err := shardstore.ReadClosing(ctx, n.cfg.Blobs, id)
+				if err != nil {
+					return nil, err
+				}
+				left[id] = map[leat.ShardKey]shardstore.ClosedShard{}
+				for _, cs := range c.Shards {
+					left[id][cs.Shard] = cs
+				}
+			}
+			cs := left[id][t.Shard]
+			a.Pending = append(a.Pending, shardstore.Pending{Session: id, Extents: cs.Extents})
+			a.LastTime = max(a.LastTime, cs.LastTime)
+		}
+		out[i] = a
+	}
+	return out, nil
+}

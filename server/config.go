@@ -1,0 +1,178 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// Common is what `leat dev` and `leat serve` share. The struct tags are the flags, their help and their environment; a YAML file
+// has the same names.
+type Common struct {
+	HTTPAddr    string        `name:"http-addr" default:"127.0.0.1:4567" placeholder:"HOST:PORT" env:"LEAT_HTTP_ADDR" help:"Listen here for REST under /v1, /docs, /metrics, /healthz and /readyz. Port 0 lets the kernel choose."`
+	GRPCAddr    string        `name:"grpc-addr" default:"127.0.0.1:4568" placeholder:"HOST:PORT" env:"LEAT_GRPC_ADDR" help:"Listen here for gRPC. Port 0 lets the kernel choose."`
+	Region      string        `name:"region" default:"us-east-1" env:"LEAT_REGION" help:"The region that ARNs name."`
+	Memory      int64         `name:"memory-mib" default:"0" env:"LEAT_MEMORY_MIB" help:"Budget in MiB of recent records kept in memory for readers. 0: a quarter of the machine's memory, 1024 at most (dev: 256)."`
+	PackEvery   time.Duration `name:"pack-every" default:"1m" env:"LEAT_PACK_EVERY" help:"How long records stay in the session log before they are packed into larger objects (1s to 1h)."`
+	LogLevel    string        `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"LEAT_LOG_LEVEL" help:"Least severe message that is logged: debug, info, warn or error."`
+	LogFormat   string        `name:"log-format" default:"text" enum:"text,json" env:"LEAT_LOG_FORMAT" help:"text for people, json for programs."`
+	ShardLimits string        `name:"shard-limits" default:"${shard_limits}" enum:"aws,off" env:"LEAT_SHARD_LIMITS" help:"aws: a shard of a provisioned stream takes 1 MiB/s or 1,000 records/s and gives 2 MiB/s and 5 reads/s. off: no limits a shard."`
+}
+
+// DevConfig is `leat dev`: everything in one process and one folder.
+type DevConfig struct {
+	Common  `embed:""`
+	DataDir string `name:"data-dir" default:"leat-data" type:"path" env:"LEAT_DATA_DIR" help:"The folder that holds everything; made when absent. One process at a time."`
+}
+
+// ServeConfig is `leat serve`: Postgres and an S3-compatible bucket.
+type ServeConfig struct {
+	Common   `embed:""`
+	Postgres string `name:"postgres" placeholder:"DSN" env:"LEAT_POSTGRES" help:"PostgreSQL, as postgres://user:password@host/database."`
+	Token    string `name:"token" placeholder:"SECRET" env:"LEAT_TOKEN" help:"Bootstrap token, 16 characters or more: clients send it as 'authorization: Bearer …'. Needed unless both addresses are loopback."`
+	Profile  string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
+	Node     string `name:"node" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
+	S3       S3     `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+}
+
+// S3 is where the bucket is.
+type S3 struct {
+	Endpoint  []string `name:"endpoint" placeholder:"URL" env:"ENDPOINT" help:"http(s)://host:port of the object store; more than one for several doors to the same bucket."`
+	Bucket    string   `name:"bucket" env:"BUCKET" help:"An existing bucket."`
+	Region    string   `name:"region" default:"us-east-1" env:"REGION" help:"The region that requests are signed for."`
+	Prefix    string   `name:"prefix" env:"PREFIX" help:"Put before every key, such as leat/prod/."`
+	AccessKey string   `name:"access-key" env:"ACCESS_KEY" help:"Access key id."`
+	SecretKey string   `name:"secret-key" env:"SECRET_KEY" help:"Secret access key; better given in the environment than on the command line."`
+	CAFile    string   `name:"ca-file" type:"path" env:"CA_FILE" help:"PEM file of certificate authorities to trust for https."`
+}
+
+// bad makes the error of one setting: its flag, its value, and what to do.
+func bad(flag string, value any, remedy string, args ...any) error {
+	return leat.Invalid(flag, "--%s %v: %s", flag, value, fmt.Sprintf(remedy, args...))
+}
+
+func (c *Common) validate() error {
+	return errors.Join(
+		checkAddr("http-addr", c.HTTPAddr),
+		checkAddr("grpc-addr", c.GRPCAddr),
+		check(c.Memory == 0 || c.Memory >= 16 && c.Memory <= 1<<20, "memory-mib", c.Memory, "give 16 to 1048576, or 0 for the default"),
+		check(c.PackEvery >= time.Second && c.PackEvery <= time.Hour, "pack-every", c.PackEvery, "give 1s to 1h"),
+		check(c.ShardLimits == "aws" || c.ShardLimits == "off", "shard-limits", c.ShardLimits, "give aws or off"),
+		check(regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(c.Region), "region", c.Region, "give a name such as us-east-1"),
+	)
+}
+
+func check(ok bool, flag string, value any, remedy string) error {
+	if ok {
+		return nil
+	}
+	return bad(flag, value, "%s", remedy)
+}
+
+func checkAddr(flag, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return bad(flag, addr, "give HOST:PORT, such as 127.0.0.1:4567")
+	}
+	if host != "" && host != "localhost" && net.ParseIP(host) == nil {
+		return bad(flag, addr, "give an IP address or localhost before the port")
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return bad(flag, addr, "give a port from 0 to 65535")
+	}
+	return nil
+}
+
+// Validate returns everything that is wrong, joined.
+func (c *DevConfig) Validate() error {
+	err := c.validate()
+	if c.DataDir == "" {
+		err = errors.Join(err, bad("data-dir", `""`, "give a folder"))
+	}
+	for flag, addr := range map[string]string{"http-addr": c.HTTPAddr, "grpc-addr": c.GRPCAddr} {
+		if !loopback(addr) {
+			err = errors.Join(err, bad(flag, addr, "leat dev accepts any credentials, so it listens on loopback addresses alone; use leat serve for others"))
+		}
+	}
+	return err
+}
+
+// Validate returns everything that is wrong, joined.
+func (c *ServeConfig) Validate() error {
+	errs := []error{
+		c.validate(),
+		check(c.Postgres != "", "postgres", `""`, "give the DSN of a PostgreSQL database, such as postgres://leat@127.0.0.1/leat"),
+		check(len(c.S3.Endpoint) > 0, "s3-endpoint", `""`, "give the URL of the object store, such as http://127.0.0.1:9000"),
+		check(c.S3.Bucket != "", "s3-bucket", `""`, "give the name of an existing bucket"),
+		check((c.S3.AccessKey == "") == (c.S3.SecretKey == ""), "s3-secret-key", "(hidden)", "give both --s3-access-key and --s3-secret-key, or neither"),
+		check(c.S3.Prefix == "" || strings.HasSuffix(c.S3.Prefix, "/") && !strings.HasPrefix(c.S3.Prefix, "/"), "s3-prefix", c.S3.Prefix, "end it with a slash and begin it without one, such as leat/"),
+		check(c.Token == "" || len(c.Token) >= 16, "token", "(hidden)", "make it 16 characters or longer"),
+	}
+	for _, e := range c.S3.Endpoint {
+		errs = append(errs, check(strings.HasPrefix(e, "http://") || strings.HasPrefix(e, "https://"), "s3-endpoint", e, "begin it with http:// or https://"))
+	}
+	if c.Token == "" && (!loopback(c.HTTPAddr) || !loopback(c.GRPCAddr)) {
+		errs = append(errs, bad("token", `""`, "an address that is not loopback (%s, %s) needs a bootstrap token: set LEAT_TOKEN, or listen on 127.0.0.1", c.HTTPAddr, c.GRPCAddr))
+	}
+	return errors.Join(errs...)
+}
+
+// loopback tells whether only this machine can reach an address.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (c *Common) logger() *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+func (c *ServeConfig) logParams() wal.Params {
+	switch c.Profile {
+	case "cost":
+		return wal.CostParams()
+	case "latency":
+		return wal.LatencyParams()
+	}
+	return wal.ObjectParams()
+}
+
+// readCA returns the PEM file of certificate authorities; nil when none is given.
+func readCA(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(filepath.Clean(file))
+	if err != nil {
+		return nil, bad("s3-ca-file", file, "it cannot be read: %v", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return nil, bad("s3-ca-file", file, "it holds no PEM certificate")
+	}
+	return pem, nil
+}

@@ -1,0 +1,143 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/auth"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/blob/s3"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// Remote is an opened database and bucket.
+type Remote struct {
+	DB    *sqldb.DB
+	Blobs *s3.Store
+	doors []*s3.Store
+}
+
+// OpenRemote connects to Postgres and the bucket and checks that both can be used.
+func OpenRemote(ctx context.Context, postgres string, o S3, log *slog.Logger) (r *Remote, err error) {
+	r = &Remote{}
+	defer func() {
+		if err != nil {
+			_ = r.Close() // the first error is the one to tell
+		}
+	}()
+	ca, err := readCA(o.CAFile)
+	if err != nil {
+		return r, err
+	}
+	for _, endpoint := range o.Endpoint {
+		door, err := s3.Open(s3.Options{
+			Endpoint: endpoint, Region: o.Region, Bucket: o.Bucket, Prefix: o.Prefix,
+			AccessKey: o.AccessKey, SecretKey: o.SecretKey, CA: ca,
+		})
+		if err != nil {
+			return r, bad("s3-endpoint", endpoint, "%v", err)
+		}
+		r.doors = append(r.doors, door)
+		if err := door.CheckBucket(ctx); err != nil {
+			return r, bad("s3-bucket", o.Bucket, "%v", err)
+		}
+	}
+	r.Blobs = r.doors[0]
+	if r.DB, err = sqldb.Open(ctx, sqldb.Config{Postgres: postgres, Logger: log}); err != nil {
+		return r, bad("postgres", "(hidden)", "%v", err)
+	}
+	return r, nil
+}
+
+// prove refuses a bucket that could lose or double records: one whose rules would delete fences (data-plane.md,
+// rule 8), or that does not keep conditional creation (rule 20).
+func (r *Remote) prove(ctx context.Context, log *slog.Logger) error {
+	note, err := r.Blobs.CheckLifecycle(ctx)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		log.Warn("lifecycle rules of the bucket were not checked", "reason", note)
+	}
+	stores, names := make([]blob.Store, len(r.doors)), make([]string, len(r.doors))
+	for i, d := range r.doors {
+		stores[i], names[i] = d, d.Endpoint()
+	}
+	if err := blob.ProveConditionalCreate(ctx, stores, "", blob.GateOptions{Names: names}); err != nil {
+		return fmt.Errorf("this bucket cannot hold records safely: %w", err)
+	}
+	return nil
+}
+
+// Close lets go of the database and the connections.
+func (r *Remote) Close() error {
+	var errs []error
+	for _, d := range r.doors {
+		errs = append(errs, d.Close())
+	}
+	if r.DB != nil {
+		errs = append(errs, r.DB.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// now asks the database for the time (data-plane.md, rule 19).
+func (r *Remote) now() (time.Time, error) {
+	const wait = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	var micros int64
+	err := r.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.Row(`SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`).Scan(&micros)
+	})
+	return time.UnixMicro(micros), err
+}
+
+// Serve opens `leat serve`: Postgres and an S3-compatible bucket.
+func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	log := c.logger()
+	remote, err := OpenRemote(ctx, c.Postgres, c.S3, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := remote.prove(ctx, log); err != nil {
+		return nil, errors.Join(err, remote.Close())
+	}
+	var who auth.Authenticator = auth.Anybody{} // loopback alone: Validate saw to it
+	if c.Token != "" {
+		if who, err = auth.NewBootstrap(c.Token, leat.DevAccount); err != nil {
+			return nil, errors.Join(err, remote.Close())
+		}
+	}
+	params := shardstore.DefaultParams()
+	c.tune(&params)
+	return build(ctx, parts{
+		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(remote.Blobs),
+		logParams: c.logParams(), blobs: remote.Blobs, params: params, node: c.nodeName(), auth: who,
+		reference: remote.now, close: []io.Closer{remote},
+	})
+}
+
+func (c *ServeConfig) nodeName() string {
+	if c.Node != "" {
+		return c.Node
+	}
+	if name, err := os.Hostname(); err == nil {
+		return name
+	}
+	return "node"
+}

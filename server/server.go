@@ -1,0 +1,217 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server puts the parts of a Leat process together: catalog, log, object store, node, broker and edges. It is
+// wiring alone and decides nothing.
+//
+// A Server is made by Dev (SQLite and a local folder) or Serve (Postgres and an S3-compatible bucket) and lives in Run.
+// It stops in this order: the edges refuse new calls and finish those under way, the node drains its session, and the
+// stores close.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/auth"
+	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/cluster"
+	"github.com/leatstream/leat/server/grpcapi"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// Server is one Leat process.
+type Server struct {
+	log     *slog.Logger
+	node    *cluster.Node
+	broker  *broker.Broker
+	grpcapi *grpcapi.Server
+	metrics *prometheus.Registry
+	http    net.Listener
+	grpc    net.Listener
+	close   []io.Closer // in the order of closing
+}
+
+// parts are what Dev and Serve open, each in its own way.
+type parts struct {
+	common    Common
+	version   string
+	log       *slog.Logger
+	db        *sqldb.DB
+	driver    wal.Driver
+	logParams wal.Params
+	blobs     blob.Store
+	params    shardstore.Params
+	node      string
+	exclusive bool
+	auth      auth.Authenticator
+	reference func() (time.Time, error)
+	close     []io.Closer
+}
+
+// HTTPAddr is where REST is served: HOST:PORT.
+func (s *Server) HTTPAddr() string { return s.http.Addr().String() }
+
+// GRPCAddr is where gRPC is served: HOST:PORT.
+func (s *Server) GRPCAddr() string { return s.grpc.Addr().String() }
+
+// Node is this process's part in the cluster.
+func (s *Server) Node() *cluster.Node { return s.node }
+
+// build puts a server on opened parts. It closes them when it fails.
+func build(ctx context.Context, p parts) (s *Server, err error) {
+	s = &Server{log: p.log, close: p.close}
+	defer func() {
+		if err != nil {
+			s.shut()
+		}
+	}()
+	if s.http, err = listen(ctx, "http-addr", p.common.HTTPAddr); err != nil {
+		return nil, err
+	}
+	if s.grpc, err = listen(ctx, "grpc-addr", p.common.GRPCAddr); err != nil {
+		return nil, err
+	}
+	cat := catalog.New(p.db, catalog.Options{Logger: p.log})
+	if err := cat.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	info, err := cat.Cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.node = cluster.New(cluster.Config{
+		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
+		Node: p.node, Address: s.grpc.Addr().String(), Exclusive: p.exclusive, Reference: p.reference, Logger: p.log,
+		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
+		Changed: func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
+	})
+	s.broker, err = broker.New(broker.Config{
+		Engine: s.node, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		Region: p.common.Region, Secret: info.Secret[:], Logger: p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.grpcapi, err = grpcapi.New(grpcapi.Options{
+		Broker: s.broker, Auth: p.auth, Logger: p.log, Ready: s.Ready,
+		Info: grpcapi.Info{Version: p.version, ClusterID: info.ID.String(), Node: p.node, Session: s.node.Session},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics = newMetrics(s.node)
+	return s, nil
+}
+
+func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, bad(flag, addr, "it cannot be listened on (%v): stop what uses it, or choose another port", err)
+	}
+	return l, nil
+}
+
+// Ready returns nil when puts and reads are served.
+func (s *Server) Ready() error {
+	if !s.broker.Directory().Loaded() {
+		return leat.Errorf(leat.KindUnavailable, "this node has not read the catalog yet")
+	}
+	return s.node.Ready()
+}
+
+// WaitReady returns when puts and reads are served, or why they are not when ctx ends.
+func (s *Server) WaitReady(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := s.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// Run serves until ctx is done, then drains and closes everything. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.shut()
+	// The edges end first, then the node, then the rest: each has a context of its own.
+	node, stopNode := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopNode()
+	var inner errgroup.Group
+	inner.Go(func() error { return s.node.Run(node) })
+	inner.Go(func() error { return s.broker.Run(node) })
+
+	web := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	web.Protocols = new(http.Protocols)
+	web.Protocols.SetHTTP1(true)
+	web.Protocols.SetUnencryptedHTTP2(true)
+	edges, ectx := errgroup.WithContext(ctx)
+	edges.Go(func() error { return s.grpcapi.Serve(s.grpc) })
+	edges.Go(func() error {
+		if err := web.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve HTTP: %w", err)
+		}
+		return nil
+	})
+	edges.Go(func() error {
+		<-ectx.Done()
+		s.log.Info("stopping")
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), edgeStop)
+		defer cancel()
+		err := web.Shutdown(stop)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = web.Close() // pushes and slow readers do not keep a node from stopping
+		}
+		s.grpcapi.Stop(stop)
+		return err
+	})
+	err := edges.Wait()
+	stopNode()
+	return errors.Join(err, inner.Wait())
+}
+
+// edgeStop is how long calls under way may take when the process stops.
+const edgeStop = 3 * time.Second
+
+// handler is everything on the HTTP port.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/", s.grpcapi.Handler())
+	return mux
+}
+
+func (s *Server) shut() {
+	for _, l := range []net.Listener{s.http, s.grpc} {
+		if l != nil {
+			_ = l.Close() // closed already after a Run that went well
+		}
+	}
+	for _, c := range s.close {
+		if err := c.Close(); err != nil {
+			s.log.Warn("close", "error", err)
+		}
+	}
+	s.close = nil
+}
