@@ -194,7 +194,9 @@ func extent(k leat.ShardKey, epoch, first, count uint64, object string) shardsto
 func pack(s leat.SessionID, number, from, to uint64, extents ...shardstore.Extent) shardstore.Registration {
 	r := shardstore.Registration{
 		Session: s, Number: number, TrimFrom: from, TrimTo: to, Counted: true, NotBefore: 1000,
-		Object: fmt.Sprintf("pack/%s/%020d", s, number),
+	}
+	if len(extents) > 0 {
+		r.Object = fmt.Sprintf("pack/%s/%020d", s, number)
 	}
 	for _, e := range extents {
 		e.Object = r.Object

@@ -76,7 +76,8 @@ func sameIntent(tx *sqldb.Tx, r shardstore.Reshard) error {
 	if err != nil {
 		return err
 	}
-	same := slices.Equal(want.Children, r.Children) && len(want.Parents) == len(r.Parents) && len(r.Parents) > 0
+	// A time is what tells a closed shard from an open one.
+	same := r.Time > 0 && slices.Equal(want.Children, r.Children) && len(want.Parents) == len(r.Parents) && len(r.Parents) > 0
 	for i := 0; same && i < len(r.Parents); i++ {
 		same = want.Parents[i].Shard == r.Parents[i].Shard
 	}

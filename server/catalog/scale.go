@@ -65,7 +65,8 @@ func canSplit(r leat.HashKeyRange, newStart leat.HashKey) bool {
 // (leat.SplitEvenly). Closed shards are ignored; the open ones MUST tile the hash space.
 //
 // Each step removes a boundary that the target does not have or adds one that it has, so there are at most as many as
-// these; on the way there are never more than one shard above the larger of the two counts, nor fewer than the smaller.
+// these. On the way there is never more than one shard above the larger of the two counts, nor, unless boundaries lie
+// within two keys of wanted ones, one below the smaller.
 func NextStep(shards []leat.Shard, target int) Step {
 	var open []leat.Shard
 	for _, s := range shards {
