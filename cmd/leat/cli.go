@@ -1,0 +1,107 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/api/client"
+)
+
+// cli is the whole command line.
+type cli struct {
+	Dev      devCmd      `cmd:"" set:"shard_limits=off" help:"Start a whole server on this machine: one process, one folder, nothing to install."`
+	Serve    serveCmd    `cmd:"" set:"shard_limits=aws" help:"Start a node on PostgreSQL and an S3-compatible bucket."`
+	Stream   streamCmd   `cmd:"" help:"Create, change and delete streams."`
+	Shard    shardCmd    `cmd:"" help:"Look at the shards of a stream."`
+	Consumer consumerCmd `cmd:"" help:"Register consumers, to which records are pushed."`
+	Put      putCmd      `cmd:"" help:"Put records into a stream."`
+	Get      getCmd      `cmd:"" help:"Read a stream to its present end."`
+	Tail     tailCmd     `cmd:"" help:"Show the last records of a stream, and follow it."`
+	Bench    benchCmd    `cmd:"" help:"Measure a server beside the machine's own limits."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// The forms of output.
+const formatJSON = "json"
+
+// connection is what every command has that talks to a server.
+type connection struct {
+	Endpoint  string `help:"gRPC address of the server, 127.0.0.1:4568 by default; https://HOST:PORT for TLS." env:"LEAT_ENDPOINT" placeholder:"HOST:PORT" group:"Server"`
+	Token     string `help:"Token to call with." env:"LEAT_TOKEN" group:"Server" placeholder:"TOKEN"`
+	CA        string `name:"ca" help:"Trust the authorities in this PEM file, and use TLS." env:"LEAT_CA" type:"existingfile" group:"Server" placeholder:"FILE"`
+	Plaintext bool   `help:"Send the token to another machine without TLS." env:"LEAT_PLAINTEXT" group:"Server"`
+	Output    string `short:"o" help:"table for people, json for programs: one object a line." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+}
+
+// AfterApply hands the connection to Run.
+func (c *connection) AfterApply(k *kong.Context) error {
+	k.Bind(c)
+	return nil
+}
+
+// connectWithin is how long a first connection may take.
+const connectWithin = 10 * time.Second
+
+// dial connects, or says that nothing answers.
+func (c *connection) dial(ctx context.Context) (*client.Client, error) {
+	opts := []client.Option{client.WithToken(c.Token)}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, err
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, leat.Invalid("ca", "%s has no certificate in PEM form", c.CA)
+		}
+		opts = append(opts, client.WithCA(roots))
+	}
+	if c.Plaintext {
+		opts = append(opts, client.WithPlaintext())
+	}
+	cl, err := client.Dial(c.Endpoint, opts...)
+	if err != nil {
+		return nil, err
+	}
+	ready, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	if err := cl.Ready(ready); err != nil {
+		_ = cl.Close() // what matters is that nothing answers
+		return nil, err
+	}
+	return cl, nil
+}
+
+// callWithin bounds a single call.
+const callWithin = 30 * time.Second
+
+// with dials, and runs a command's calls with a bound on their time.
+func (c *connection) with(ctx context.Context, do func(ctx context.Context, cl *client.Client) error) error {
+	cl, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	return do(ctx, cl)
+}
+
+// versionCmd is `leat version`.
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(t *terminal) error {
+	_, err := fmt.Fprintf(t.out, "leat %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
