@@ -4,6 +4,7 @@
 package broker_test
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -58,18 +59,22 @@ func (c *fakeClock) Advance(d time.Duration) {
 	}
 }
 
-// untilArmed returns once a timer stands that fires d from now.
-func (c *fakeClock) untilArmed(d time.Duration) {
+// untilArmed returns once a timer stands that fires d from now; false when ctx ends before.
+func (c *fakeClock) untilArmed(ctx context.Context, d time.Duration) bool {
 	for {
 		c.mu.Lock()
 		for t := range c.timers {
 			if t.at.Sub(c.now) == d {
 				c.mu.Unlock()
-				return
+				return true
 			}
 		}
 		armed := c.armed
 		c.mu.Unlock()
-		<-armed
+		select {
+		case <-armed:
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
