@@ -121,7 +121,7 @@ func (m *machine) timeout(now time.Time, unknowns int) time.Time {
 // one that was trimmed since may even be told that it is fenced.
 func (m *machine) answer(now time.Time, n uint64, r outcome, err error) {
 	s := m.slot(n)
-	if s == nil || s.durable {
+	if m.over || s == nil || s.durable {
 		return
 	}
 	s.out--
@@ -155,7 +155,7 @@ func (m *machine) again(now time.Time, s *slot) {
 // verifiedAs is what opVerify found at segment n.
 func (m *machine) verifiedAs(now time.Time, n uint64, state State, err error) {
 	s := m.slot(n)
-	if s == nil || s.durable {
+	if m.over || s == nil || s.durable {
 		return
 	}
 	s.verifying, s.timeoutAt = false, time.Time{}
