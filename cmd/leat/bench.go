@@ -150,7 +150,7 @@ func (b *bench) run(ctx context.Context, c *connection, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	p := newPrinter(t.out, c.Output, "MEASURED", "LEAT", "FLOOR", "", "RATIO")
+	p := newPrinter(t.out, c.Output, "MEASURED", "LEAT", "BESIDE", "THAT", "RATIO")
 	for _, s := range steps {
 		if !c.quietOutput() {
 			say(t.err, "%s: %s", s.mode, s.about)
@@ -160,7 +160,11 @@ func (b *bench) run(ctx context.Context, c *connection, t *terminal) error {
 			return fmt.Errorf("%s: %w", s.mode, err)
 		}
 		for _, r := range s.results(m) {
-			if err := p.Row(r, r.Name, figure(r.Value, r.Unit), r.FloorName, figure(r.Floor, r.Unit), ratio(r.Ratio)); err != nil {
+			floor := ""
+			if r.FloorName != "" {
+				floor = figure(r.Floor, r.Unit)
+			}
+			if err := p.Row(r, r.Name, figure(r.Value, r.Unit), r.FloorName, floor, ratio(r.Ratio)); err != nil {
 				return err
 			}
 		}
@@ -197,8 +201,6 @@ func (b *bench) steps() ([]*step, error) {
 // figure writes a measured value with its unit.
 func figure(v float64, unit string) string {
 	switch {
-	case v == 0:
-		return ""
 	case unit == "ms":
 		return fmt.Sprintf("%.3f ms", v)
 	case v >= 1000:

@@ -114,7 +114,11 @@ func report(ctx context.Context, t *terminal, err error) int {
 		fmt.Fprintln(t.err, "leat: interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintf(t.err, "leat: %s%s\n", oneLine(err), remedy(err))
+	text := oneLine(err)
+	if what := remedy(err); what != "" {
+		text = strings.TrimSuffix(text, ".") + what
+	}
+	fmt.Fprintf(t.err, "leat: %s\n", text)
 	return exitFailed
 }
 
