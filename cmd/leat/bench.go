@@ -141,6 +141,9 @@ func (b *bench) clean(ctx context.Context, t *terminal) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWithin)
 	defer cancel()
 	_, deleteErr := b.cl.Streams.DeleteStream(ctx, &leatv1.DeleteStreamRequest{Stream: b.stream, EnforceConsumerDeletion: true})
+	if deleteErr == nil {
+		deleteErr = (&streamDeleteCmd{Name: b.stream, WaitFor: callWithin}).gone(ctx, b.cl)
+	}
 	return errors.Join(err, deleteErr)
 }
 

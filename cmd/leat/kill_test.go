@@ -1,0 +1,150 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/server"
+)
+
+// serverEnv makes the test binary a server on this data folder and address, so that a test can kill it.
+const serverEnv = "LEAT_TEST_SERVER"
+
+func TestMain(m *testing.M) {
+	if at := os.Getenv(serverEnv); at != "" {
+		dir, address, _ := strings.Cut(at, "|")
+		fmt.Fprintln(os.Stderr, serveForEver(dir, address))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func serveForEver(dir, address string) error {
+	s, err := server.Dev(context.Background(), server.DevConfig{
+		Common: server.Common{
+			HTTPAddr: "127.0.0.1:0", GRPCAddr: address, Region: "us-east-1", ShardLimits: "off",
+			PackEvery: time.Second, LogLevel: "error", LogFormat: "text",
+		},
+		DataDir: dir,
+	}, "test")
+	if err != nil {
+		return err
+	}
+	return s.Run(context.Background())
+}
+
+// process is a server that can be killed and started again at the same address.
+type process struct {
+	t    *testing.T
+	dir  string
+	addr string
+	cmd  *exec.Cmd
+}
+
+func startProcess(t *testing.T) *process {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, dir: t.TempDir(), addr: l.Addr().String()}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	p.cmd = exec.Command(os.Args[0])
+	p.cmd.Env = append(os.Environ(), serverEnv+"="+p.dir+"|"+p.addr)
+	p.cmd.Stderr = p.t.Output()
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may be dead
+	_ = p.cmd.Wait()
+}
+
+// feeder is standard input that calls at some places of its text, in the middle of a line as it may be.
+type feeder struct {
+	text   string
+	at     int
+	places []int
+	call   func()
+}
+
+func (f *feeder) Read(b []byte) (int, error) {
+	if f.at == len(f.text) {
+		return 0, io.EOF
+	}
+	if len(f.places) > 0 && f.at >= f.places[0] {
+		f.places = f.places[1:]
+		f.call()
+	}
+	n := copy(b[:min(len(b), 4096)], f.text[f.at:])
+	f.at += n
+	return n, nil
+}
+
+// logLines look like those of dpkg: the third column is one of a few words.
+func logLines(n int) (lines []string) {
+	verbs := []string{"startup", "install", "status", "configure", "trigproc", "upgrade", "remove"}
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("2026-11-20 %02d:%02d:%02d %s half-installed package-%d:amd64 1.%d-1", i/3600%24, i/60%60, i%60, verbs[i*i%len(verbs)], i/9, i))
+	}
+	return lines
+}
+
+// The walk-through: lines into four shards, kill -9 of the server in the middle, several times, and every line is there
+// once and in order per key.
+func TestLinesSurviveKill(t *testing.T) {
+	p := startProcess(t)
+	leatCmd := leatAt(t, p.addr)
+	awaitServer(t, leatCmd)
+	leatCmd("", "stream", "create", "logs", "--shards", "4").ok(t)
+	lines := logLines(60_000)
+	text := strings.Join(lines, "\n") + "\n"
+	in := &feeder{text: text, places: []int{len(text) / 4, len(text) / 2, len(text) * 3 / 4}, call: func() {
+		p.kill() // with batches on their way
+		p.start()
+	}}
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"put", "logs", "--lines", "--key-column", "3"}, &terminal{in: in, out: &out, err: &errs}, nil)
+	if code != 0 {
+		t.Fatalf("exit %d: %s%s", code, out.String(), errs.String())
+	}
+	checkLines(t, leatCmd("", "get", "logs", "--from", "trim-horizon", "-o", "json").ok(t), lines)
+}
+
+// awaitServer returns when the server answers.
+func awaitServer(t *testing.T, leatCmd func(stdin string, args ...string) outcome) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for leatCmd("", "stream", "list").code != 0 {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the server never answered")
+		}
+	}
+}
