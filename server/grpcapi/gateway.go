@@ -19,8 +19,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
-	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
 // maxBodyBytes is 16 MiB of message in base64, and room.
@@ -220,4 +220,3 @@ func (s *Server) routingError(ctx context.Context, mux *runtime.ServeMux, m runt
 	}
 	s.restError(ctx, mux, m, w, r, err)
 }
-

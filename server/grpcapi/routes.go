@@ -18,8 +18,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
 // route is what a REST method takes: a message, and which of its members is the body ("*" for all, "" for none).

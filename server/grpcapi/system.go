@@ -7,8 +7,8 @@ import (
 	"context"
 	"time"
 
-	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/server/broker"
 )
 

@@ -9,8 +9,8 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
 
-	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
 // newValidator compiles the rules of the API's messages once.
