@@ -230,6 +230,9 @@ func (n *Node) serve(ctx context.Context, s *shardstore.Store) error {
 	}
 	n.store.Store(nil)
 	tasks.Wait()
+	if ctx.Err() != nil && err == nil {
+		n.release(ctx, s.Session()) // after the last beat, which would take it again
+	}
 	return err
 }
 

@@ -111,10 +111,20 @@ func (n *Node) recover(ctx context.Context, id leat.SessionID) (at time.Time, er
 		}
 	}
 	n.cfg.Logger.Info("recovered a session", "session", id, "segments", closing.Fence-closing.Trim, "shards", len(closing.Shards), "records", records)
+	n.release(ctx, id)
 	if n.cfg.Exclusive {
 		return at, nil
 	}
 	return n.cfg.Clock.Now(), nil
+}
+
+// release ends the leader's lease of a session that is over, so that its successor need not wait for the end of it.
+func (n *Node) release(ctx context.Context, id leat.SessionID) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.DeadAfter) // it has run out by then
+	defer cancel()
+	if err := n.cfg.Catalog.ReleaseLeader(ctx, id); err != nil {
+		n.cfg.Logger.Warn("the leader's lease was not released: it runs out by itself", "session", id, "error", err)
+	}
 }
 
 // take gives unowned shards to the session and opens them in its engine. Where an earlier take came to no clear end,
