@@ -69,10 +69,10 @@ func (s *Store) place(puts []Put) ([]span, error) {
 		s.mu.Unlock()
 		return nil, err
 	}
-	if s.notDurable > 0 && s.notDurable+size > s.cfg.Params.NotDurableBytes {
+	if err := s.overload(size); err != nil {
 		s.mu.Unlock()
 		s.stats.overloads.Add(1)
-		return nil, &leat.Error{Kind: leat.KindThroughputExceeded, Message: "the node has too many records that are not yet durable: retry after a pause", After: overloadPause, Err: ErrOverloaded}
+		return nil, err
 	}
 	var spans []span
 	b := s.queue[len(s.queue)-1]
@@ -94,6 +94,18 @@ func (s *Store) place(puts []Put) ([]span, error) {
 	}
 	s.mu.Unlock()
 	return spans, nil
+}
+
+// overload refuses what would not fit into the memory for records that are not durable, or not in the index. Store.mu
+// is held.
+func (s *Store) overload(size int) error {
+	text := "the node has too many records that are not yet durable: retry after a pause"
+	if s.unindexed.Load() > s.cfg.Params.UnindexedRuns {
+		text = "the catalog has been away for so long that the node cannot remember where more records are: retry when it is back"
+	} else if s.notDurable == 0 || s.notDurable+size <= s.cfg.Params.NotDurableBytes {
+		return nil
+	}
+	return &leat.Error{Kind: leat.KindThroughputExceeded, Message: text, After: overloadPause, Err: ErrOverloaded}
 }
 
 // placeOne gives a record the next offset of its shard. Store.mu is held.
@@ -137,25 +149,16 @@ func (s *Store) notify() {
 	s.writer.Notify(n)
 }
 
-// control puts a control record into the pending batch; run is called when it is durable, before anyone is told.
-func (s *Store) control(ctx context.Context, c segment.Control, place func() error, run func()) error {
+// control puts a control record into the pending batch and waits until it is durable.
+func (s *Store) control(ctx context.Context, c segment.Control) error {
 	s.mu.Lock()
-	if s.state != live && s.state != draining {
+	if s.state == ended {
 		err := s.notLive()
 		s.mu.Unlock()
 		return err
 	}
-	if place != nil {
-		if err := place(); err != nil {
-			s.mu.Unlock()
-			return err
-		}
-	}
 	b := s.queue[len(s.queue)-1]
 	b.controls = append(b.controls, c)
-	if run != nil {
-		b.onDone = append(b.onDone, run)
-	}
 	s.notify()
 	s.mu.Unlock()
 	return s.settle(ctx, b)

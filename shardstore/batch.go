@@ -6,6 +6,7 @@ package shardstore
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/leatstream/leat/shardstore/segment"
 	"github.com/leatstream/leat/shardstore/wal"
@@ -98,9 +99,11 @@ func (s source) Durable(n uint64) {
 	s.durable = n + 1
 	s.mu.Unlock()
 
-	kept := tailSegment{n: n, shards: b.shards}
+	kept := tailSegment{n: n, shards: b.shards, at: s.cfg.Clock.Now()}
 	for i, sh := range b.shards {
-		sh.publish(b.chunks[i], n, b.extents[i])
+		if sh.publish(b.chunks[i], n, b.extents[i]) {
+			s.unindexed.Add(1)
+		}
 		kept.bytes += int64(b.chunks[i].MemSize())
 		kept.raw += b.extents[i].Raw
 	}
@@ -130,6 +133,7 @@ type tailSegment struct {
 	shards []*shard
 	bytes  int64 // of memory
 	raw    int64 // bytes of encoded records, what a pack is made of
+	at     time.Time
 }
 
 // tailMemory is the budget of visible chunks in memory, oldest first.

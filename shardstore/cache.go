@@ -4,11 +4,23 @@
 package shardstore
 
 import (
+	"container/list"
 	"context"
 	"errors"
-	"slices"
 	"sync"
+
+	"github.com/leatstream/leat/shardstore/segment"
 )
+
+// window is a part of an extent in the block cache.
+type window struct {
+	sh    *shard
+	chunk *segment.Chunk
+	place *list.Element // in the cache, whose lock guards it; nil when evicted
+}
+
+// holds tells whether the window has the record of an offset.
+func (w *window) holds(at uint64) bool { return w.chunk.First <= at && at < w.chunk.End() }
 
 // windowCache bounds the memory of blocks read back and keeps readers of one part from fetching it twice. Windows are
 // found through their shards; the cache knows only their age and size.
@@ -16,9 +28,8 @@ type windowCache struct {
 	budget int64
 
 	mu     sync.Mutex
-	clock  uint64
 	bytes  int64
-	all    []*window
+	all    *list.List // of *window, the most recently used first
 	flight map[byteSpan]*flight
 }
 
@@ -29,7 +40,7 @@ type flight struct {
 }
 
 func (c *windowCache) init(budget int64) {
-	c.budget, c.flight = budget, map[byteSpan]*flight{}
+	c.budget, c.all, c.flight = budget, list.New(), map[byteSpan]*flight{}
 }
 
 func (c *windowCache) size() int64 {
@@ -41,32 +52,39 @@ func (c *windowCache) size() int64 {
 func (c *windowCache) touch(w *window) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.clock++
-	w.used = c.clock
+	if w.place != nil {
+		c.all.MoveToFront(w.place)
+	}
 }
 
 // add accounts for a window and evicts the least recently used ones beyond the budget. The newest always stays.
 func (c *windowCache) add(w *window) {
 	c.mu.Lock()
-	c.clock++
-	w.used = c.clock
-	c.all = append(c.all, w)
+	w.place = c.all.PushFront(w)
 	c.bytes += int64(w.chunk.MemSize())
 	var out []*window
-	for c.bytes > c.budget && len(c.all) > 1 {
-		oldest := 0
-		for i, o := range c.all {
-			if o.used < c.all[oldest].used {
-				oldest = i
-			}
-		}
-		out = append(out, c.all[oldest])
-		c.bytes -= int64(c.all[oldest].chunk.MemSize())
-		c.all = slices.Delete(c.all, oldest, oldest+1)
+	for c.bytes > c.budget && c.all.Len() > 1 {
+		o := c.all.Remove(c.all.Back()).(*window)
+		o.place = nil
+		c.bytes -= int64(o.chunk.MemSize())
+		out = append(out, o)
 	}
 	c.mu.Unlock()
 	for _, o := range out {
 		o.sh.remove(o)
+	}
+}
+
+// drop takes windows out that can no longer be found through their shard.
+func (c *windowCache) drop(windows []*window) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range windows {
+		if w.place != nil {
+			c.all.Remove(w.place)
+			w.place = nil
+			c.bytes -= int64(w.chunk.MemSize())
+		}
 	}
 }
 

@@ -21,24 +21,57 @@ type clockGuard struct {
 	reference func() (time.Time, error)
 	log       *slog.Logger
 
-	mu   sync.Mutex
-	base time.Time // wall and monotonic reading that agreed
-	bad  bool
-	next time.Time // when a jump is looked at again
+	mu     sync.Mutex
+	base   time.Time // wall and monotonic reading that agreed
+	bad    bool
+	asking bool      // somebody asks the reference
+	next   time.Time // when a jump is looked at again
 }
 
 func newClockGuard(c leat.Clock, reference func() (time.Time, error), log *slog.Logger) *clockGuard {
 	return &clockGuard{clock: c, reference: reference, log: log, base: c.Now()}
 }
 
-// check returns nil when puts may go on.
+// errClock refuses puts.
+func errClock() error {
+	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node's clock has jumped and its records would have wrong times: set the clock right", After: maxClockJump}
+}
+
+// check returns nil when puts may go on. At most one caller at a time asks the reference; the others are refused
+// meanwhile.
 func (g *clockGuard) check() error {
 	now := g.clock.Now()
 	g.mu.Lock()
+	jump, ok := g.judge(now)
+	if ok {
+		g.mu.Unlock()
+		return nil
+	}
+	if g.bad && now.Before(g.next) || g.asking {
+		g.mu.Unlock()
+		return errClock()
+	}
+	g.asking = true
+	g.mu.Unlock()
+	ref, err := g.reference()
+	return g.decide(jump, ref, err)
+}
+
+// follow lets the base move along with slow corrections of an idle node.
+func (g *clockGuard) follow() {
+	now := g.clock.Now()
+	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.judge(now)
+}
+
+// judge compares the two readings of now with those of the base; false for a jump that the reference has to judge.
+// mu is held.
+func (g *clockGuard) judge(now time.Time) (jump time.Duration, ok bool) {
 	elapsed := now.Sub(g.base)
-	jump := now.Round(0).Sub(g.base.Round(0)) - elapsed
-	if jump.Abs() <= maxClockJump {
+	jump = now.Round(0).Sub(g.base.Round(0)) - elapsed
+	switch {
+	case jump.Abs() <= maxClockJump:
 		if g.bad {
 			g.bad = false
 			g.log.Warn("the wall clock is right again: puts go on")
@@ -46,30 +79,29 @@ func (g *clockGuard) check() error {
 		if elapsed > 10*time.Second && jump.Abs() < maxClockJump/4 {
 			g.base = now
 		}
-		return nil
-	}
-	return g.jumped(now, jump)
-}
-
-// jumped decides about a departure of more than a second. mu is held.
-func (g *clockGuard) jumped(now time.Time, jump time.Duration) error {
-	if g.reference == nil {
+		return jump, true
+	case g.reference == nil:
 		g.log.Warn("the wall clock jumped; there is no other clock to ask, so it is believed", "jump", jump)
 		g.base = now
+		return jump, true
+	}
+	return jump, false
+}
+
+// decide ends the asking with what the reference said.
+func (g *clockGuard) decide(jump time.Duration, ref time.Time, err error) error {
+	now := g.clock.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asking, g.next = false, now.Add(maxClockJump)
+	if err == nil && now.Sub(ref).Abs() <= maxClockJump {
+		g.log.Warn("the wall clock jumped and the reference clock agrees with it: puts go on", "jump", jump)
+		g.base, g.bad = now, false
 		return nil
 	}
-	if !g.bad || now.Sub(g.next) >= 0 {
-		g.next = now.Add(maxClockJump)
-		ref, err := g.reference()
-		if err == nil && now.Sub(ref).Abs() <= maxClockJump {
-			g.log.Warn("the wall clock jumped and the reference clock agrees with it: puts go on", "jump", jump)
-			g.base, g.bad = now, false
-			return nil
-		}
-		if !g.bad {
-			g.log.Error("the wall clock jumped: puts are refused until it is right again", "jump", jump, "reference_error", err)
-		}
-		g.bad = true
+	if !g.bad {
+		g.log.Error("the wall clock jumped: puts are refused until it is right again", "jump", jump, "reference_error", err)
 	}
-	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node's clock has jumped and its records would have wrong times: set the clock right", After: maxClockJump}
+	g.bad = true
+	return errClock()
 }

@@ -25,14 +25,14 @@ func (sh *shard) extentAt(at uint64) (Extent, bool) {
 	return Extent{}, false
 }
 
-// unload forgets the registered extents; the next read that needs them asks the index. mu is held.
+// unload forgets the registered extents; the next read that needs them asks the index. What was read of them stays: an
+// offset has one record for ever. mu is held.
 func (sh *shard) unload() {
 	sh.changes++
 	sh.extents, sh.loaded = nil, false
-	sh.fetched = nil // windows of other extents would overlap; the cache lets go of them in time
 }
 
-// forget drops everything that was read from the index or the store.
+// forget drops what is known of the index.
 func (sh *shard) forget() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -41,9 +41,11 @@ func (sh *shard) forget() {
 
 // load makes sure that the shard's registered extents are known. Only catch-up reads need it: the tail is in memory.
 func (s *Store) load(ctx context.Context, sh *shard) error {
+	now := s.cfg.Clock.Now()
 	for {
 		sh.mu.Lock()
 		loaded, changes := sh.loaded || sh.count == 0, sh.changes
+		sh.used = now
 		sh.mu.Unlock()
 		if loaded {
 			return nil
@@ -67,20 +69,26 @@ func (s *Store) fetch(ctx context.Context, sh *shard, at uint64) (*segment.Chunk
 	sh.mu.Lock()
 	w := sh.cachedWindow(at)
 	sh.mu.Unlock()
-	if w == nil {
-		e, err := s.extentOf(ctx, sh, at)
-		if err != nil {
-			return nil, err
-		}
-		if w, err = s.loadWindow(ctx, sh, e, at); err != nil {
-			return nil, err
-		}
-	} else {
+	if w != nil {
 		s.stats.hits.Add(1)
 		s.cache.touch(w)
+	} else {
+		var err error
+		if w, err = s.fetchWindow(ctx, sh, at); err != nil {
+			return nil, err
+		}
 	}
 	s.readAhead(sh, w.chunk.End())
 	return w.chunk, nil
+}
+
+// fetchWindow reads the part of an object that holds an offset.
+func (s *Store) fetchWindow(ctx context.Context, sh *shard, at uint64) (*window, error) {
+	e, err := s.extentOf(ctx, sh, at)
+	if err != nil {
+		return nil, err
+	}
+	return s.loadWindow(ctx, sh, e, at)
 }
 
 // extentOf finds the extent that holds an offset, loading the index where that is needed.
@@ -92,8 +100,7 @@ func (s *Store) extentOf(ctx context.Context, sh *shard, at uint64) (Extent, err
 	defer sh.mu.Unlock()
 	e, ok := sh.extentAt(at)
 	if !ok {
-		s.stats.missing.Add(1)
-		return Extent{}, leat.Errorf(leat.KindCorrupt, "no extent of shard %s holds offset %d (horizon %d, tail %d)", sh.key, at, sh.horizon, sh.visible)
+		return Extent{}, fmt.Errorf("%w: shard %s offset %d, horizon %d, tail %d", errNoExtent, sh.key, at, sh.horizon, sh.visible)
 	}
 	return e, nil
 }
@@ -101,7 +108,6 @@ func (s *Store) extentOf(ctx context.Context, sh *shard, at uint64) (Extent, err
 // readAhead fetches the windows after an offset in the background, as far as Params.ReadAhead says.
 func (s *Store) readAhead(sh *shard, at uint64) {
 	sh.mu.Lock()
-	busy := sh.ahead
 	for n := 0; n < s.cfg.Params.ReadAhead; n++ {
 		w := sh.cachedWindow(at)
 		if w == nil {
@@ -109,43 +115,31 @@ func (s *Store) readAhead(sh *shard, at uint64) {
 		}
 		at = w.chunk.End()
 		if n == s.cfg.Params.ReadAhead-1 {
-			busy = true // enough is there
+			sh.mu.Unlock()
+			return // enough is there
 		}
 	}
-	if busy || at >= sh.memFirst() {
+	if sh.ahead || at >= sh.memFirst() {
 		sh.mu.Unlock()
 		return
 	}
 	sh.ahead = true
 	sh.mu.Unlock()
-	if !s.background(s.life, func(ctx context.Context) {
-		_, err := s.aheadOne(ctx, sh, at)
+	over := func() {
 		sh.mu.Lock()
 		sh.ahead = false
 		sh.mu.Unlock()
+	}
+	began := s.background(s.life, func(ctx context.Context) {
+		defer over()
+		_, err := s.fetchWindow(ctx, sh, at)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, blob.ErrNotFound) {
 			s.cfg.Logger.Debug("read-ahead failed; the reader will meet it", "shard", sh.key, "error", err)
 		}
-	}) {
-		sh.mu.Lock()
-		sh.ahead = false
-		sh.mu.Unlock()
+	})
+	if !began {
+		over()
 	}
-}
-
-func (s *Store) aheadOne(ctx context.Context, sh *shard, at uint64) (*window, error) {
-	e, err := s.extentOf(ctx, sh, at)
-	if err != nil {
-		return nil, err
-	}
-	return s.loadWindow(ctx, sh, e, at)
-}
-
-// window is a part of an extent in the block cache.
-type window struct {
-	sh    *shard
-	chunk *segment.Chunk
-	used  uint64 // when it was last used, in the cache's count
 }
 
 // cachedWindow finds the window that holds an offset. mu is held.
@@ -162,10 +156,19 @@ func (sh *shard) cachedWindow(at uint64) *window {
 // cached tells whether a read at an offset costs no request. mu is held.
 func (sh *shard) cached(at uint64) bool { return sh.cachedWindow(at) != nil }
 
-// insert adds a window in order of first offset. mu is held.
-func (sh *shard) insert(w *window) {
-	i, _ := slices.BinarySearchFunc(sh.fetched, w.chunk.First, func(w *window, first uint64) int { return cmp.Compare(w.chunk.First, first) })
-	sh.fetched = slices.Insert(sh.fetched, i, w)
+// insert adds a window in order of first offset. Windows of extents that were merged meanwhile may lie in its way: they
+// are taken out and returned, so that windows never overlap. mu is held.
+func (sh *shard) insert(w *window) (replaced []*window) {
+	from, _ := slices.BinarySearchFunc(sh.fetched, w.chunk.First, func(o *window, first uint64) int {
+		if o.chunk.End() <= first {
+			return -1
+		}
+		return 1
+	})
+	to, _ := slices.BinarySearchFunc(sh.fetched, w.chunk.End(), func(o *window, end uint64) int { return cmp.Compare(o.chunk.First, end) })
+	replaced = slices.Clone(sh.fetched[from:to])
+	sh.fetched = slices.Replace(sh.fetched, from, to, w)
+	return replaced
 }
 
 func (sh *shard) remove(w *window) {
@@ -173,6 +176,9 @@ func (sh *shard) remove(w *window) {
 	defer sh.mu.Unlock()
 	if i := slices.Index(sh.fetched, w); i >= 0 {
 		sh.fetched = slices.Delete(sh.fetched, i, i+1)
+	}
+	if len(sh.fetched) == 0 {
+		sh.fetched = nil
 	}
 }
 
@@ -182,24 +188,39 @@ func (s *Store) loadWindow(ctx context.Context, sh *shard, e Extent, at uint64) 
 	if err != nil {
 		return nil, err
 	}
-	return s.cache.once(ctx, span, func() (*window, error) {
-		sh.mu.Lock()
-		w := sh.cachedWindow(at)
-		sh.mu.Unlock()
-		if w != nil {
-			return w, nil
+	for {
+		w, err := s.cache.once(ctx, span, func() (*window, error) { return s.readWindow(ctx, sh, e, span, at) })
+		if err != nil || w.holds(at) {
+			return w, err
 		}
-		c, err := s.readSpan(ctx, e, span, at)
-		if err != nil {
-			return nil, fmt.Errorf("read %s bytes %d+%d: %w", e.Object, span.off, span.length, err)
-		}
-		s.stats.fetches.Add(1)
-		s.stats.fetchedBytes.Add(uint64(span.length))
-		w = &window{sh: sh, chunk: c}
-		sh.mu.Lock()
-		sh.insert(w)
-		sh.mu.Unlock()
-		s.cache.add(w)
+		// Another reader wanted an earlier or later record of the same part, which is decoded in several.
+	}
+}
+
+// readWindow makes one request, and a second one if the bytes of the first fail their checks: they may have been spoilt
+// on their way.
+func (s *Store) readWindow(ctx context.Context, sh *shard, e Extent, span byteSpan, at uint64) (*window, error) {
+	sh.mu.Lock()
+	w := sh.cachedWindow(at)
+	sh.mu.Unlock()
+	if w != nil {
 		return w, nil
-	})
+	}
+	c, err := s.readSpan(ctx, e, span, at)
+	if leat.KindOf(err) == leat.KindCorrupt {
+		s.cfg.Logger.Warn("stored records failed their checks and are read again", "shard", sh.key, "object", e.Object, "error", err)
+		c, err = s.readSpan(ctx, e, span, at)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s bytes %d+%d: %w", e.Object, span.off, span.length, err)
+	}
+	s.stats.fetches.Add(1)
+	s.stats.fetchedBytes.Add(uint64(span.length))
+	w = &window{sh: sh, chunk: c}
+	sh.mu.Lock()
+	replaced := sh.insert(w)
+	sh.mu.Unlock()
+	s.cache.drop(replaced)
+	s.cache.add(w)
+	return w, nil
 }

@@ -13,47 +13,78 @@ import (
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
+// keeper is the state of housekeeping.
+type keeper struct {
+	one     turn      // of whoever does it
+	swept   time.Time // when the sweep last began, or the session
+	company time.Time // when a merge last asked about all shards
+}
+
+func newKeeper(now time.Time) keeper { return keeper{one: newTurn(), swept: now} }
+
 // housekeep moves horizons, merges extents and deletes what nothing names, every HousekeepEvery. Failures are logged
 // and tried again next time; none of it is needed for puts and reads to go on.
 func (s *Store) housekeep(ctx context.Context) {
 	for s.sleep(ctx, s.cfg.Params.HousekeepEvery) == nil {
+		s.guard.follow()
 		if err := s.Housekeep(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("housekeeping waits", "error", err)
 		}
 	}
 }
 
-// Housekeep does one round: retention, then merges, then deletions that are due.
+// Housekeep does one round: retention, then merges, then deletions that are due, at most once an hour the sweep.
 func (s *Store) Housekeep(ctx context.Context) error {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
-	return errors.Join(s.retain(ctx), s.merge(ctx), s.deleteDue(ctx))
+	if err := s.keeper.one.lock(ctx); err != nil {
+		return err
+	}
+	defer s.keeper.one.unlock()
+	s.unloadIdle()
+	err := errors.Join(s.retain(ctx), s.merge(ctx), s.deleteDue(ctx), s.sweepDue(ctx))
+	if errors.Is(err, ErrFenced) {
+		s.abort(fmt.Errorf("the catalog refused housekeeping: %w", err))
+	}
+	return err
 }
 
 // Pack packs everything that is durable now, without waiting until it is due.
-func (s *Store) Pack(ctx context.Context) error { return s.packer.packAll(ctx) }
+func (s *Store) Pack(ctx context.Context) error {
+	err := s.packer.round(ctx, true)
+	if errors.Is(err, ErrFenced) {
+		s.abort(fmt.Errorf("the catalog refused a pack: %w", err))
+	}
+	return err
+}
+
+// unloadIdle lets go of the extents of shards that nobody has read from objects for a while.
+func (s *Store) unloadIdle() {
+	before := s.cfg.Clock.Now().Add(-s.cfg.Params.UnloadAfter)
+	for _, sh := range s.owned() {
+		sh.mu.Lock()
+		if sh.loaded && sh.used.Before(before) {
+			sh.unload()
+		}
+		sh.mu.Unlock()
+	}
+}
 
 // retain moves the horizon of shards whose first extents have expired as a whole; the index then queues the objects
 // that nothing names any more (data-plane.md, rule 17).
 func (s *Store) retain(ctx context.Context) error {
-	var unknown, expired []*shard
+	var due []*shard
 	for _, sh := range s.owned() {
 		r, ok := s.cfg.Retention(sh.key.Stream)
 		if !ok {
 			continue
 		}
 		sh.mu.Lock()
-		switch {
-		case sh.gone || sh.count == 0:
-		case sh.oldest == 0:
-			unknown = append(unknown, sh)
-		case sh.oldest < r.ExpiredBefore:
-			expired = append(expired, sh)
+		if !sh.gone && sh.count > 0 && (sh.oldest == 0 || sh.oldest < r.ExpiredBefore) {
+			due = append(due, sh)
 		}
 		sh.mu.Unlock()
 	}
 	var errs []error
-	err := s.eachExtents(ctx, append(unknown, expired...), func(sh *shard, extents []Extent) {
+	err := s.eachExtents(ctx, due, func(sh *shard, extents []Extent) {
 		errs = append(errs, s.retainShard(ctx, sh, extents))
 	})
 	return errors.Join(append(errs, err)...)
@@ -69,10 +100,8 @@ func (s *Store) retainShard(ctx context.Context, sh *shard, extents []Extent) er
 		k++
 	}
 	if k > 0 {
-		horizon := extents[k-1].End()
-		notBefore := leat.Micros(s.cfg.Clock.Now().Add(s.cfg.Params.DeleteAfter))
-		if err := s.cfg.Index.AdvanceHorizon(ctx, sh.key, sh.epoch, horizon, notBefore); err != nil {
-			return fmt.Errorf("move the horizon of %s to %d: %w", sh.key, horizon, err)
+		if err := s.advance(ctx, sh, extents[k-1].End()); err != nil {
+			return err
 		}
 	}
 	sh.mu.Lock()
@@ -90,26 +119,47 @@ func (s *Store) retainShard(ctx context.Context, sh *shard, extents []Extent) er
 	return nil
 }
 
+// advance moves a shard's horizon in the index. A refusal ends the session, unless the shard was dropped meanwhile.
+func (s *Store) advance(ctx context.Context, sh *shard, horizon uint64) error {
+	notBefore := leat.Micros(s.cfg.Clock.Now().Add(s.cfg.Params.DeleteAfter))
+	err := s.cfg.Index.AdvanceHorizon(ctx, sh.key, sh.epoch, horizon, notBefore)
+	if err == nil {
+		return nil
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.gone {
+		return nil
+	}
+	return fmt.Errorf("move the horizon of %s to %d: %w", sh.key, horizon, err)
+}
+
 // deleteDue deletes objects whose time has come. The index has stopped naming them at least DeleteAfter ago, so no
-// reader is in them any more.
+// reader is in them any more. What cannot be deleted now stays in the queue and does not keep the others there.
 func (s *Store) deleteDue(ctx context.Context) error {
 	const batch = 500
+	var errs []error
 	for {
 		keys, err := s.cfg.Index.DueDeletions(ctx, leat.Micros(s.cfg.Clock.Now()), batch)
 		if err != nil || len(keys) == 0 {
-			return err
+			return errors.Join(append(errs, err)...)
 		}
+		gone := make([]string, 0, len(keys))
 		for _, key := range keys {
 			if err := s.deleteObject(ctx, key); err != nil {
-				return fmt.Errorf("delete %s: %w", key, err)
+				errs = append(errs, fmt.Errorf("delete %s: %w", key, err))
+				continue
 			}
+			gone = append(gone, key)
 		}
-		if err := s.cfg.Index.Deleted(ctx, keys); err != nil {
-			return err
+		if len(gone) > 0 {
+			if err := s.cfg.Index.Deleted(ctx, gone); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
+			s.stats.deleted.Add(uint64(len(gone)))
 		}
-		s.stats.deleted.Add(uint64(len(keys)))
-		if len(keys) < batch {
-			return nil
+		if len(keys) < batch || len(errs) > 0 {
+			return errors.Join(errs...)
 		}
 	}
 }

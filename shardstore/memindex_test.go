@@ -54,6 +54,12 @@ func newMemIndex() *memIndex {
 	}
 }
 
+func (x *memIndex) setFault(f func(op string, after bool) error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.fault = f
+}
+
 func (x *memIndex) enter(op string) (leave func(*error), err error) {
 	x.mu.Lock()
 	fault := x.fault

@@ -3,13 +3,13 @@
 
 package shardstore
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // mergeGroup is a run of one shard's neighbouring extents that become one.
-type mergeGroup struct {
-	from, to int // indices in the shard's extents, [from, to)
-	level    uint8
-}
+type mergeGroup struct{ from, to int } // indices in the shard's extents, [from, to)
 
 // planMerges says which extents of a shard should become one (data-plane.md, "Pack"). Extents are merged level by
 // level: a record is rewritten at most once a level, and a cold shard keeps at most about fanIn extents a level however
@@ -17,7 +17,8 @@ type mergeGroup struct {
 //
 // A group holds neighbours of one level that are smaller than own bytes each and than most bytes together, and
 // spans at most span of time, so that retention can delete what has expired. force takes groups of two and more; without it
-// a shard waits until a level has fanIn extents that can be joined.
+// a shard waits until a level has fanIn extents that can be joined. Neighbours of different epochs are joined too: else a
+// node that restarts often would leave an extent for each of its lives.
 func planMerges(extents []Extent, p Params, span time.Duration, force bool) []mergeGroup {
 	var groups []mergeGroup
 	for from := 0; from < len(extents); {
@@ -33,8 +34,7 @@ func planMerges(extents []Extent, p Params, span time.Duration, force bool) []me
 // runEnd finds the end of the run of small neighbours of one level that begins at from.
 func runEnd(extents []Extent, from int, p Params) int {
 	to := from
-	for to < len(extents) && extents[to].Level == extents[from].Level && extents[to].Raw < p.OwnObjectBytes &&
-		extents[to].Epoch == extents[from].Epoch {
+	for to < len(extents) && extents[to].Level == extents[from].Level && extents[to].Raw < p.OwnObjectBytes {
 		to++
 	}
 	return to
@@ -49,7 +49,7 @@ func appendGroups(groups []mergeGroup, extents []Extent, from, to int, p Params,
 			j++
 		}
 		if j-i > 1 {
-			groups = append(groups, mergeGroup{from: i, to: j, level: min(extents[i].Level+1, maxLevel)})
+			groups = append(groups, mergeGroup{from: i, to: j})
 		}
 		i = j
 	}
@@ -63,11 +63,133 @@ func withinSpan(from, to int64, span time.Duration) bool {
 	return span <= 0 || time.Duration(to-from)*time.Microsecond <= span
 }
 
-// mergeDue tells whether some level has fanIn extents that a merge would make at least fanIn/2 fewer.
+// mergeDue tells whether merging would make a shard's extents at least fanIn/2 fewer.
 func mergeDue(extents []Extent, p Params, span time.Duration) bool {
 	saved := 0
 	for _, g := range planMerges(extents, p, span, false) {
 		saved += g.to - g.from - 1
 	}
 	return saved >= p.MergeFanIn/2
+}
+
+// shardMerge is what one shard brings to a merge.
+type shardMerge struct {
+	sh     *shard
+	groups [][]Extent
+}
+
+// dueMerge is what a shard brings when it is due; no groups otherwise.
+func dueMerge(sh *shard, extents []Extent, p Params, span time.Duration) shardMerge {
+	m := shardMerge{sh: sh}
+	if mergeDue(extents, p, span) {
+		for _, g := range planMerges(extents, p, span, false) {
+			m.groups = append(m.groups, extents[g.from:g.to])
+		}
+	}
+	return m
+}
+
+// lowestLevel is the lowest level that some group is of.
+func lowestLevel(due []shardMerge) uint8 {
+	lowest := uint8(maxLevel)
+	for _, m := range due {
+		for _, g := range m.groups {
+			lowest = min(lowest, g[0].Level)
+		}
+	}
+	return lowest
+}
+
+// keepLevel drops the groups of other levels.
+func (m *shardMerge) keepLevel(level uint8) bool {
+	m.groups = slices.DeleteFunc(m.groups, func(g []Extent) bool { return g[0].Level != level })
+	return len(m.groups) > 0
+}
+
+// sourcesOf are the objects that a merge reads for the shards that are due.
+func sourcesOf(due []shardMerge) map[string]bool {
+	shared := map[string]bool{}
+	for _, m := range due {
+		for _, g := range m.groups {
+			for _, e := range g {
+				shared[e.Object] = true
+			}
+		}
+	}
+	return shared
+}
+
+// companyMerge is what a shard that is not due brings: its extents in the objects that are read anyway, alone or with
+// neighbours, so that nobody names those objects after the merge.
+func companyMerge(sh *shard, extents []Extent, shared map[string]bool, level uint8, p Params, span time.Duration) shardMerge {
+	m := shardMerge{sh: sh}
+	in := func(e Extent) bool { return shared[e.Object] && e.Level == level && e.Raw < p.OwnObjectBytes }
+	covered := 0
+	for _, g := range planMerges(extents, p, span, true) {
+		if group := extents[g.from:g.to]; slices.ContainsFunc(group, in) {
+			m.groups = append(m.groups, singles(extents[covered:g.from], in)...)
+			m.groups = append(m.groups, group)
+			covered = g.to
+		}
+	}
+	m.groups = append(m.groups, singles(extents[covered:], in)...)
+	m.keepLevel(level)
+	return m
+}
+
+func singles(extents []Extent, in func(Extent) bool) (groups [][]Extent) {
+	for i := range extents {
+		if in(extents[i]) {
+			groups = append(groups, extents[i:i+1])
+		}
+	}
+	return groups
+}
+
+// mergeOutput is one merged object: groups of one shard after another.
+type mergeOutput struct {
+	work     []shardMerge
+	raw      int64
+	replaces []Extent // set when it is read
+	parts    []part
+}
+
+// planOutputs shares the groups out to objects of at most about MergeBytes. A shard with OwnObjectBytes and more gets
+// objects of its own.
+func planOutputs(work []shardMerge, p Params) (outputs []mergeOutput) {
+	slices.SortFunc(work, func(a, b shardMerge) int { return a.sh.key.Compare(b.sh.key) })
+	var out mergeOutput
+	flush := func() {
+		if len(out.work) > 0 {
+			outputs = append(outputs, out)
+		}
+		out = mergeOutput{}
+	}
+	for _, m := range work {
+		for _, group := range m.groups {
+			raw := int64(0)
+			for _, e := range group {
+				raw += e.Raw
+			}
+			own := raw >= p.OwnObjectBytes
+			if own || out.raw+raw > p.MergeBytes {
+				flush()
+			}
+			out.add(m.sh, group, raw)
+			if own {
+				flush()
+			}
+		}
+	}
+	flush()
+	return outputs
+}
+
+func (o *mergeOutput) add(sh *shard, group []Extent, raw int64) {
+	if n := len(o.work); n == 0 || o.work[n-1].sh != sh {
+		o.work = append(o.work, shardMerge{sh: sh})
+	}
+	m := &o.work[len(o.work)-1]
+	m.groups = append(m.groups, group)
+	o.raw += raw
 }

@@ -7,45 +7,77 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat"
-	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/segment"
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
-// packer turns durable segments into packs (data-plane.md, rule 7): whole segments only, in order, one pack at a time.
-// Its steps are: gather chunks, write the object, register, forget. Until registration succeeds nothing is forgotten,
-// so a step that fails is done again.
+// packer turns durable segments into packs (data-plane.md, rule 7): whole segments only, in order. A pack is written
+// while the object store works and registered while the catalog works. What waits for the catalog is one extent a shard
+// and pack, so that a catalog may be away for hours. Until its registration is known nothing of a pack is forgotten, and
+// it is tried again under its own number: so an answer that was lost is told from a refusal.
 type packer struct {
 	s      *Store
 	number atomic.Uint64 // of the next pack or merge
 	kick   chan struct{}
-
-	one sync.Mutex // held by whoever packs: the loop, or Close
+	one    turn // of whoever packs: the loop, Pack or Close
+	sql    turn // of whoever registers: the packer or a merge
 
 	mu    sync.Mutex
-	queue []tailSegment // durable, not packed, in order of n
+	queue []tailSegment // durable, in no pack, in order of n
 	bytes int64         // of their encoded records
-	since time.Time     // when the oldest became durable
 	held  map[string]uint64
 	adopt bool // some shard has pending extents of a closed session
+
+	// Whoever has the turn in one.
+	written  []*pack // not registered, oldest first
+	adopting *pack   // written, and its registration tried
+
+	unsure atomic.Bool // a registration was tried and its outcome is not known
+}
+
+// pack is an object that is written and waits to be registered.
+type pack struct {
+	reg      Registration
+	parts    []part   // without chunks
+	finished []*shard // by an adoption: nothing is left of the closed session after it
+}
+
+// part is one shard's share of a pack.
+type part struct {
+	sh      *shard
+	chunks  []*segment.Chunk
+	extents []Extent // in the pack; set by write
 }
 
 func newPacker(s *Store) *packer {
-	return &packer{s: s, kick: make(chan struct{}, 1), held: map[string]uint64{}}
+	return &packer{s: s, kick: make(chan struct{}, 1), one: newTurn(), sql: newTurn(), held: map[string]uint64{}}
 }
+
+// turn is a lock whose wait ends with a context.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) lock(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) unlock() { <-t }
 
 // logged hears of each durable segment, in order.
 func (p *packer) logged(t tailSegment) {
 	p.mu.Lock()
-	if len(p.queue) == 0 {
-		p.since = p.s.cfg.Clock.Now()
-	}
 	p.queue = append(p.queue, t)
 	p.bytes += t.raw
 	full := p.bytes >= p.s.cfg.Params.PackBytes
@@ -60,32 +92,6 @@ func (p *packer) wake() {
 	case p.kick <- struct{}{}:
 	default:
 	}
-}
-
-// adopting says that shards with pending extents were opened.
-func (p *packer) adopting(opened []*shard) {
-	for _, sh := range opened {
-		if len(sh.pending) > 0 {
-			p.mu.Lock()
-			p.adopt = true
-			p.mu.Unlock()
-			p.wake()
-			return
-		}
-	}
-}
-
-// hold keeps segments from n on until release: a reshard in them is not yet in the catalog.
-func (p *packer) hold(id string, n uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.held[id] = n
-}
-
-func (p *packer) release(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.held, id)
 }
 
 // run packs when it is due, until ctx ends. Failures are logged and tried again with a pause: the catalog or the store
@@ -107,7 +113,7 @@ func (p *packer) run(ctx context.Context) {
 			stop()
 		case <-c:
 		}
-		err := p.due(ctx)
+		err := p.round(ctx, false)
 		switch {
 		case err == nil:
 			pause = 0
@@ -124,15 +130,30 @@ func (p *packer) run(ctx context.Context) {
 	}
 }
 
-// due adopts what closed sessions left, then packs while a pack is due.
-func (p *packer) due(ctx context.Context) error {
-	p.one.Lock()
-	defer p.one.Unlock()
-	if err := p.adoptAll(ctx); err != nil {
+// round adopts what closed sessions left, writes the packs that are due, or all, and registers what is written.
+func (p *packer) round(ctx context.Context, all bool) error {
+	if err := p.one.lock(ctx); err != nil {
 		return err
 	}
-	for p.ready() {
-		if done, err := p.packOne(ctx); err != nil || !done {
+	defer p.one.unlock()
+	if p.unsure.Load() && p.adopting == nil && len(p.written) > 0 {
+		// What was tried is settled before anything else, or the trim that everything else names may be an old one.
+		if err := p.registerPack(ctx, p.written[0]); err != nil {
+			return errors.Join(err, p.writeDue(ctx, all))
+		}
+		p.written = p.written[1:]
+	}
+	adopted := p.adoptAll(ctx)
+	if err := p.writeDue(ctx, all); err != nil || adopted != nil {
+		return errors.Join(adopted, err)
+	}
+	return p.registerWritten(ctx)
+}
+
+// writeDue writes packs while one is due, or anything is left.
+func (p *packer) writeDue(ctx context.Context, all bool) error {
+	for all || p.ready() {
+		if done, err := p.writeNext(ctx); err != nil || !done {
 			return err
 		}
 	}
@@ -146,52 +167,33 @@ func (p *packer) ready() bool {
 		return false
 	}
 	par := p.s.cfg.Params
-	return p.bytes >= par.PackBytes || p.s.cfg.Clock.Now().Sub(p.since) >= par.PackEvery
+	return p.bytes >= par.PackBytes || p.s.cfg.Clock.Now().Sub(p.queue[0].at) >= par.PackEvery
 }
 
-// packAll packs everything durable now.
-func (p *packer) packAll(ctx context.Context) error {
-	p.one.Lock()
-	defer p.one.Unlock()
-	if err := p.adoptAll(ctx); err != nil {
-		return err
-	}
-	for {
-		if done, err := p.packOne(ctx); err != nil || !done {
-			return err
-		}
-	}
-}
-
-// take chooses the segments of the next pack: from the oldest on, up to PackBytes, none at or beyond a held reshard.
+// take chooses the segments of the next pack: from the oldest on, up to PackBytes.
 func (p *packer) take() []tailSegment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	limit := uint64(math.MaxUint64)
-	for _, n := range p.held {
-		limit = min(limit, n)
-	}
 	k, size := 0, int64(0)
-	for k < len(p.queue) && p.queue[k].n < limit && (k == 0 || size+p.queue[k].raw <= p.s.cfg.Params.PackBytes) {
+	for k < len(p.queue) && (k == 0 || size+p.queue[k].raw <= p.s.cfg.Params.PackBytes) {
 		size += p.queue[k].raw
 		k++
 	}
 	return p.queue[:k:k]
 }
 
-// drop forgets segments that are packed.
+// drop forgets segments that are in a pack.
 func (p *packer) drop(segments []tailSegment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range segments {
 		p.bytes -= t.raw
 	}
-	p.queue = append([]tailSegment(nil), p.queue[len(segments):]...)
-	p.since = p.s.cfg.Clock.Now()
+	p.queue = slices.Clone(p.queue[len(segments):])
 }
 
-// packOne writes and registers one pack. done is false when there was nothing to pack.
-func (p *packer) packOne(ctx context.Context) (done bool, err error) {
+// writeNext writes the pack of the oldest segments. done is false when there was none.
+func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 	segments := p.take()
 	if len(segments) == 0 {
 		return false, nil
@@ -208,130 +210,97 @@ func (p *packer) packOne(ctx context.Context) (done bool, err error) {
 	if err := p.write(ctx, &reg, parts, 1); err != nil {
 		return false, err
 	}
-	p.s.mu.Lock()
-	p.s.trim = to
-	p.s.mu.Unlock()
-	for _, part := range parts {
-		part.sh.packed(to, part.extents)
+	for i := range parts {
+		p.s.unindexed.Add(parts[i].sh.park(to, parts[i].extents))
+		parts[i].chunks = nil
 	}
+	p.written = append(p.written, &pack{reg: reg, parts: parts})
 	p.drop(segments)
 	return true, nil
 }
 
-// part is one shard's share of a pack.
-type part struct {
-	sh      *shard
-	chunks  []*segment.Chunk
-	extents []Extent // as registered; set by write
-}
-
 // gather collects the chunks of segments below to, shard by shard, from memory or from the segments.
 func (p *packer) gather(ctx context.Context, segments []tailSegment, to uint64) ([]part, error) {
-	seen := map[*shard]bool{}
-	var parts []part
+	type rest struct {
+		part *part
+		left []Extent
+	}
+	of := map[*shard]*rest{}
+	var order []*rest
+	reader := objectReader{s: p.s, window: p.s.cfg.Params.ReadWindow}
 	for _, t := range segments {
 		for _, sh := range t.shards {
-			if seen[sh] {
-				continue
+			r := of[sh]
+			if r == nil {
+				r = &rest{part: &part{sh: sh}, left: sh.loggedBelow(to)}
+				of[sh] = r
+				order = append(order, r)
 			}
-			seen[sh] = true
-			part := part{sh: sh}
-			for _, e := range sh.loggedBelow(to) {
-				c, err := p.s.chunkOf(ctx, sh, e)
-				if err != nil {
-					return nil, fmt.Errorf("gather %s from %s: %w", sh.key, e.Object, err)
-				}
-				part.chunks = append(part.chunks, c)
+			if len(r.left) == 0 {
+				continue // dropped meanwhile
 			}
-			if len(part.chunks) > 0 {
-				parts = append(parts, part)
+			c, err := p.s.chunkOf(ctx, &reader, sh, r.left[0])
+			if err != nil {
+				return nil, fmt.Errorf("gather %s from %s: %w", sh.key, r.left[0].Object, err)
 			}
+			r.part.chunks = append(r.part.chunks, c)
+			r.left = r.left[1:]
+		}
+	}
+	parts := make([]part, 0, len(order))
+	for _, r := range order {
+		if len(r.part.chunks) > 0 {
+			parts = append(parts, *r.part)
 		}
 	}
 	return parts, nil
 }
 
-// write encodes the parts as one object, makes it durable and registers it. The parts learn their extents.
+// write encodes the parts as one object and makes it durable under a new number. The parts learn their extents.
 func (p *packer) write(ctx context.Context, reg *Registration, parts []part, level uint8) error {
 	reg.Number = p.number.Add(1) - 1
-	reg.NotBefore = leat.Micros(p.s.cfg.Clock.Now().Add(p.s.cfg.Params.DeleteAfter))
-	if len(parts) > 0 {
-		sortParts(parts)
-		var chunks []*segment.Chunk
-		for _, part := range parts {
-			chunks = append(chunks, part.chunks...)
-		}
-		h := segment.Header{Kind: segment.KindPack, Cluster: p.s.cfg.Cluster, Session: reg.Session, N: reg.Number, Created: leat.Micros(p.s.cfg.Clock.Now())}
-		h.Nonce = leat.NewID[leat.SessionID](p.s.cfg.Rand)
-		object, extents, err := p.s.coder.Encode(h, chunks, nil, segment.Options{Codec: segment.CodecZstd, Level: level})
-		if err != nil {
-			return fmt.Errorf("encode pack %d: %w", reg.Number, err)
-		}
-		reg.Object = PackKey(reg.Session, reg.Number)
-		for i := range extents {
-			extents[i].Object = reg.Object
-		}
-		if err := p.s.create(ctx, reg.Object, object); err != nil {
-			return err
-		}
-		reg.Extents = extents
-		share(parts, extents)
+	if len(parts) == 0 {
+		return nil
 	}
-	return p.register(ctx, reg)
-}
-
-// register commits, again and again while the outcome is unknown: the number makes that safe.
-func (p *packer) register(ctx context.Context, reg *Registration) error {
-	pause := 100 * time.Millisecond
-	for {
-		err := p.s.cfg.Index.Register(ctx, *reg)
-		if err == nil || errors.Is(err, ErrFenced) || ctx.Err() != nil {
-			return err
-		}
-		p.s.stats.packFailures.Add(1)
-		p.s.cfg.Logger.Warn("the catalog does not take a pack yet", "pack", reg.Number, "error", err, "retry_in", pause)
-		if err := p.s.sleep(ctx, pause); err != nil {
-			return err
-		}
-		pause = min(2*pause, 10*time.Second)
+	sortParts(parts)
+	var chunks []*segment.Chunk
+	for _, part := range parts {
+		chunks = append(chunks, part.chunks...)
 	}
-}
-
-// create writes an object that only this session can name, so that an object that stands there is our own earlier try.
-func (s *Store) create(ctx context.Context, key string, body []byte) error {
-	pause := 50 * time.Millisecond
-	for {
-		err := s.cfg.Blobs.Create(ctx, key, body)
-		if err == nil {
-			return nil
-		}
-		if errors.Is(err, blob.ErrExists) {
-			return s.sameObject(ctx, key, body)
-		}
-		if ctx.Err() != nil {
-			return err
-		}
-		s.cfg.Logger.Warn("the object store does not take a pack yet", "key", key, "error", err, "retry_in", pause)
-		if err := s.sleep(ctx, pause); err != nil {
-			return err
-		}
-		pause = min(2*pause, 10*time.Second)
-	}
-}
-
-// sameObject tells our own earlier attempt from a stranger's object by the header's nonce.
-func (s *Store) sameObject(ctx context.Context, key string, body []byte) error {
-	head, err := s.cfg.Blobs.Read(ctx, key, 0, segment.HeaderSize)
+	h := segment.Header{Kind: segment.KindPack, Cluster: p.s.cfg.Cluster, Session: reg.Session, N: reg.Number, Created: leat.Micros(p.s.cfg.Clock.Now())}
+	h.Nonce = leat.NewID[leat.SessionID](p.s.cfg.Rand)
+	object, extents, err := p.s.coder.Encode(h, chunks, nil, segment.Options{Codec: segment.CodecZstd, Level: level})
 	if err != nil {
-		return fmt.Errorf("read back %s: %w", key, err)
+		return fmt.Errorf("encode pack %d: %w", reg.Number, err)
 	}
-	if string(head) != string(body[:segment.HeaderSize]) {
-		return leat.Errorf(leat.KindCorrupt, "object %s is not the one that this session wrote", key)
+	reg.Object = PackKey(reg.Session, reg.Number)
+	for i := range extents {
+		extents[i].Object = reg.Object
 	}
-	return nil
+	reg.Extents = extents
+	share(parts, extents)
+	return p.s.create(ctx, reg.Object, object)
+}
+
+func sortParts(parts []part) {
+	slices.SortFunc(parts, func(a, b part) int { return a.sh.key.Compare(b.sh.key) })
+}
+
+// share gives each part its extents: both are in the order of shards.
+func share(parts []part, extents []Extent) {
+	at := 0
+	for i := range parts {
+		from := at
+		for at < len(extents) && extents[at].Shard == parts[i].sh.key {
+			at++
+		}
+		parts[i].extents = extents[from:at:at]
+	}
 }
 
 // PackKey is the key of a pack: pack/<session>/<number>.
 func PackKey(s leat.SessionID, number uint64) string {
-	return fmt.Sprintf("pack/%s/%020d", s, number)
+	return fmt.Sprintf("%s%s/%020d", packPrefix, s, number)
 }
+
+const packPrefix = "pack/"

@@ -22,74 +22,91 @@ import (
 //
 // Errors: ErrNotOwned; KindUnavailable when the session is not live or cannot prove that it still owns its shards
 // (data-plane.md, rule 13); KindCorrupt when stored bytes fail their checks.
-func (s *Store) Read(ctx context.Context, key leat.ShardKey, from uint64, lim ReadLimits) (Page, error) {
-	sh, err := s.shard(key)
-	if err != nil {
-		return Page{}, err
-	}
-	if err := s.lease(ctx); err != nil {
-		return Page{}, err
-	}
-	from, err = s.skipExpired(ctx, sh, from, lim.MinTime)
-	if err != nil {
-		return Page{}, err
-	}
-	page, err := s.readFrom(ctx, sh, from, lim)
-	if errors.Is(err, blob.ErrNotFound) {
-		// Rule 17: the index may have moved on while we read. Ask it once more.
-		s.stats.reloads.Add(1)
-		sh.forget()
-		page, err = s.readFrom(ctx, sh, from, lim)
-		if errors.Is(err, blob.ErrNotFound) {
-			s.stats.missing.Add(1)
-			s.cfg.Logger.Error("an object that the index names is missing", "shard", key, "offset", from, "error", err)
-			err = &leat.Error{Kind: leat.KindUnavailable, Message: "stored records cannot be read now: retry", Err: err}
-		}
-	}
-	return page, err
-}
-
-// readFrom collects chunks from one offset on until the limits are reached.
-func (s *Store) readFrom(ctx context.Context, sh *shard, from uint64, lim ReadLimits) (Page, error) {
+func (s *Store) Read(ctx context.Context, key leat.ShardKey, from uint64, lim ReadLimits) (page Page, err error) {
 	if lim.Records <= 0 || lim.Bytes <= 0 {
 		return Page{}, leat.Errorf(leat.KindInvalidArgument, "a read needs room for at least one record")
 	}
+	sh, err := s.leased(ctx, key)
+	if err != nil {
+		return Page{}, err
+	}
+	err = s.reloading(sh, func() error {
+		at, err := s.skipExpired(ctx, sh, from, lim.MinTime)
+		if err != nil {
+			return err
+		}
+		page, err = s.readFrom(ctx, sh, at, lim)
+		return err
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	s.stats.read(page.Records)
+	return page, nil
+}
+
+// leased finds a shard and proves that it may be read now.
+func (s *Store) leased(ctx context.Context, key leat.ShardKey) (*shard, error) {
+	sh, err := s.shard(key)
+	if err != nil {
+		return nil, err
+	}
+	return sh, s.lease(ctx)
+}
+
+// reloading does f, and once more with the index asked anew when what f knew of it was out of date: an object that is
+// gone, a horizon that has moved (data-plane.md, rule 17).
+func (s *Store) reloading(sh *shard, f func() error) error {
+	stale := func(err error) bool { return errors.Is(err, blob.ErrNotFound) || errors.Is(err, errNoExtent) }
+	err := f()
+	if !stale(err) {
+		return err
+	}
+	s.stats.reloads.Add(1)
+	sh.forget()
+	if err = f(); !stale(err) {
+		return err
+	}
+	s.stats.missing.Add(1)
+	s.cfg.Logger.Error("what the index says of a shard and what is stored do not agree", "shard", sh.key, "error", err)
+	return &leat.Error{Kind: leat.KindUnavailable, Message: "stored records cannot be read now: retry", Err: err}
+}
+
+// errNoExtent says that the extents known do not hold an offset: the horizon has passed it, or the index has a gap.
+var errNoExtent = errors.New("shardstore: no extent holds the offset")
+
+// readFrom collects chunks from one offset on until the limits are reached.
+func (s *Store) readFrom(ctx context.Context, sh *shard, from uint64, lim ReadLimits) (Page, error) {
 	var page Page
 	left := lim
 	for {
 		c, at, err := s.chunkAt(ctx, sh, from, &page)
-		if err != nil && len(page.Records) > 0 {
-			break // what was found so far is good; the next read meets the error
-		}
-		if err != nil {
-			return Page{}, err
-		}
-		from = at
-		if c == nil {
-			break
-		}
 		before := len(page.Records)
-		page.Records, err = c.Records(page.Records, from, left.Records, left.Bytes)
-		if err != nil {
-			return Page{}, fmt.Errorf("shard %s offset %d: %w", sh.key, from, err)
+		if err == nil && c != nil {
+			page.Records, err = c.Records(page.Records, at, left.Records, left.Bytes)
+		}
+		if err != nil && len(page.Records) == 0 {
+			return Page{}, fmt.Errorf("shard %s offset %d: %w", sh.key, at, err)
+		}
+		if from = at; c == nil {
+			break // the tail; or an error, which the next read meets
 		}
 		if before > 0 && len(page.Records) > before && page.Records[before].Size() > left.Bytes {
 			page.Records = page.Records[:before] // a chunk always gives one; here it would go beyond the limit
 			break
 		}
-		for _, r := range page.Records[before:] {
-			left.Bytes -= r.Size()
+		for i := range page.Records[before:] {
+			left.Bytes -= page.Records[before+i].Size()
 		}
 		left.Records -= len(page.Records) - before
 		from += uint64(len(page.Records) - before)
-		if left.Records <= 0 || left.Bytes <= 0 || from < c.End() {
+		if err != nil || left.Records <= 0 || left.Bytes <= 0 || from < c.End() {
 			break
 		}
 	}
 	page.Next = from
 	page.Ended = page.Ended && from == page.Tail
 	s.behind(&page)
-	s.stats.read(page.Records)
 	return page, nil
 }
 
@@ -129,63 +146,45 @@ func (s *Store) chunkAt(ctx context.Context, sh *shard, from uint64, page *Page)
 	return c, from, err
 }
 
-// skipExpired moves an offset to the first record that is not older than minTime. Reads of the tail never leave memory
-// for it.
+// skipExpired moves an offset to the first record that is not older than minTime. It leaves memory only for records
+// that are not in it.
 func (s *Store) skipExpired(ctx context.Context, sh *shard, from uint64, minTime int64) (uint64, error) {
 	if minTime <= 0 {
 		return from, nil
 	}
 	sh.mu.Lock()
 	from = max(from, sh.horizon)
-	if from >= sh.visible || len(sh.tail) > 0 && from >= sh.tail[0].First && sh.tail[sh.tailAt(from)].MinTime >= minTime {
-		sh.mu.Unlock()
-		return from, nil
+	kept := from >= sh.visible || len(sh.tail) > 0 && from >= sh.tail[0].First && sh.tail[sh.tailAt(from)].MinTime >= minTime
+	if !kept {
+		e, ok := sh.extentAt(from)
+		kept = ok && e.MinTime >= minTime
 	}
 	sh.mu.Unlock()
-	if err := s.load(ctx, sh); err != nil {
-		return from, err
-	}
-	sh.mu.Lock()
-	e, ok := sh.extentAt(from)
-	sh.mu.Unlock()
-	if ok && e.MinTime >= minTime {
+	if kept {
 		return from, nil
 	}
 	at, err := s.locate(ctx, sh, minTime)
-	if err != nil {
-		return from, err
-	}
-	return max(from, at), nil
+	return max(from, at), err
 }
 
 // Locate returns the offset of the first record whose time is at or after at (microseconds since 1970): the tail when
-// there is none.
-func (s *Store) Locate(ctx context.Context, key leat.ShardKey, at int64) (uint64, error) {
-	sh, err := s.shard(key)
+// there is none. Errors are those of Read.
+func (s *Store) Locate(ctx context.Context, key leat.ShardKey, at int64) (offset uint64, err error) {
+	sh, err := s.leased(ctx, key)
 	if err != nil {
 		return 0, err
 	}
-	if err := s.lease(ctx); err != nil {
-		return 0, err
-	}
-	return s.locate(ctx, sh, at)
+	err = s.reloading(sh, func() error {
+		offset, err = s.locate(ctx, sh, at)
+		return err
+	})
+	return offset, err
 }
 
 func (s *Store) locate(ctx context.Context, sh *shard, at int64) (uint64, error) {
-	sh.mu.Lock()
-	if sh.lastTime < at {
-		defer sh.mu.Unlock()
-		return sh.visible, nil
+	if offset, ok := sh.locateInMemory(at); ok {
+		return offset, nil
 	}
-	if len(sh.tail) > 0 && sh.tail[0].MinTime < at {
-		defer sh.mu.Unlock()
-		for _, c := range sh.tail {
-			if c.MaxTime >= at {
-				return c.SeekTime(at), nil
-			}
-		}
-	}
-	sh.mu.Unlock()
 	if err := s.load(ctx, sh); err != nil {
 		return 0, err
 	}
@@ -200,6 +199,25 @@ func (s *Store) locate(ctx context.Context, sh *shard, at int64) (uint64, error)
 		return e.First, nil
 	}
 	return s.seek(ctx, sh, e, at)
+}
+
+// locateInMemory answers when the time lies beyond the shard's last record or in its tail.
+func (sh *shard) locateInMemory(at int64) (uint64, bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.lastTime < at {
+		return sh.visible, true
+	}
+	if len(sh.tail) == 0 || sh.tail[0].MinTime >= at {
+		return 0, false
+	}
+	i, _ := slices.BinarySearchFunc(sh.tail, at, func(c tailChunk, at int64) int {
+		if c.MaxTime < at {
+			return -1
+		}
+		return 1
+	})
+	return sh.tail[i].SeekTime(at), true // lastTime ≥ at, so there is one
 }
 
 // seek finds the first record at or after a time inside an extent, by halving on the offset.
@@ -235,13 +253,14 @@ func (s *Store) heldChunk(ctx context.Context, sh *shard, at uint64) (*segment.C
 	return s.fetch(ctx, sh, at)
 }
 
-// runs returns the shard's extents in order of offset: registered, of closed sessions, of this session. mu is held.
+// runs returns the shard's extents in order of offset: registered, of closed sessions, of this session in packs and in
+// segments. mu is held.
 func (sh *shard) runs() [][]Extent {
 	runs := [][]Extent{sh.extents}
 	for _, p := range sh.pending {
 		runs = append(runs, p.Extents)
 	}
-	return append(runs, sh.logged)
+	return append(runs, sh.parked, sh.logged)
 }
 
 // extentByTime finds the first extent whose MaxTime is at or after a time. mu is held and the shard is loaded.
@@ -262,11 +281,8 @@ func (sh *shard) extentByTime(at int64) (Extent, bool) {
 
 // Bounds returns where a shard begins and ends now.
 func (s *Store) Bounds(ctx context.Context, key leat.ShardKey) (Bounds, error) {
-	sh, err := s.shard(key)
+	sh, err := s.leased(ctx, key)
 	if err != nil {
-		return Bounds{}, err
-	}
-	if err := s.lease(ctx); err != nil {
 		return Bounds{}, err
 	}
 	sh.mu.Lock()
@@ -301,17 +317,27 @@ func (s *Store) Wait(ctx context.Context, key leat.ShardKey, from uint64) error 
 	}
 }
 
+// leaseProbes is how often one read looks for a fence. A look that took longer than the lease lasts proves nothing any
+// more when it is done.
+const leaseProbes = 3
+
 // lease makes sure that no other session owns our shards (data-plane.md, rule 13). It asks the log when it has not
 // heard of it lately: an idle session pays for that only while somebody reads.
 func (s *Store) lease(ctx context.Context) error {
-	if s.writer.Leased() {
+	var err error
+	for range leaseProbes {
+		if s.writer.Leased() {
+			return nil
+		}
+		if err = s.writer.Probe(ctx); err != nil {
+			break
+		}
+	}
+	if err == nil && s.writer.Leased() {
 		return nil
 	}
-	if err := s.writer.Probe(ctx); err != nil {
-		if errors.Is(err, wal.ErrFenced) {
-			s.abort(err)
-		}
-		return &leat.Error{Kind: leat.KindUnavailable, Message: "this node cannot prove that it still owns the shard: retry", After: overloadPause, Err: err}
+	if errors.Is(err, wal.ErrFenced) {
+		s.abort(err)
 	}
-	return nil
+	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node cannot prove that it still owns the shard: retry", After: overloadPause, Err: err}
 }

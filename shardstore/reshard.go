@@ -11,54 +11,89 @@ import (
 	"github.com/leatstream/leat/shardstore/segment"
 )
 
+// resharding is one Reshard that this session has placed.
+type resharding struct {
+	r     Reshard
+	batch *batch
+}
+
 // Reshard closes parents and opens children with one RESHARD record in one segment (data-plane.md, rule 16). When it
 // returns without error the record is durable: the result carries the parents' finals and the time. Until the caller
-// has put that into the catalog and called ConfirmReshard, the segment is not packed away.
+// has put that into the catalog and called ConfirmReshard, the segment is not registered as packed.
 //
 // No child takes a put before the record is durable (I10). Parents answer ErrResharded from the moment it is placed.
+// With ErrUnknownOutcome (ctx ended first) the record is on its way all the same: the same call again waits for it.
+// Other errors say that nothing was changed.
 func (s *Store) Reshard(ctx context.Context, r Reshard) (Reshard, error) {
-	r.Parents = slices.Clone(r.Parents)
-	var parents []*shard
-	children := make([]*shard, len(r.Children))
-	place := func() error {
-		if s.state != live {
-			return s.notLive()
-		}
-		for _, p := range r.Parents {
-			sh := s.shards[p.Shard]
-			if sh == nil || sh.unopened {
-				return ErrNotOwned
-			}
-			if sh.closing {
-				return ErrResharded
-			}
-			parents = append(parents, sh)
-		}
-		s.placeReshard(&r, parents, children)
-		return nil
-	}
-	// The record in the batch is the same value that place fills in.
-	c := segment.Control{Kind: segment.ControlReshard, Reshard: &r}
-	err := s.control(ctx, c, place, func() { s.reshardDurable(parents, children) })
+	s.mu.Lock()
+	placed, err := s.placeReshard(r)
+	s.mu.Unlock()
 	if err != nil {
 		return Reshard{}, err
 	}
-	return r, nil
+	if err := s.settle(ctx, placed.batch); err != nil {
+		return Reshard{}, err
+	}
+	done := placed.r
+	done.Parents = slices.Clone(done.Parents)
+	return done, nil
 }
 
-// placeReshard fixes the finals and makes the children known but not open. mu is held.
-func (s *Store) placeReshard(r *Reshard, parents, children []*shard) {
-	r.Time = leat.Micros(s.cfg.Clock.Now())
+// placeReshard puts the record into the pending batch, unless an earlier call did. mu is held.
+func (s *Store) placeReshard(r Reshard) (*resharding, error) {
+	if s.state != live {
+		return nil, s.notLive()
+	}
+	if p := s.reshards[r.ID]; p != nil {
+		return p, nil
+	}
+	parents, err := s.parentsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	p := &resharding{r: r, batch: s.queue[len(s.queue)-1]}
+	p.r.Parents, p.r.Children = slices.Clone(r.Parents), slices.Clone(r.Children)
+	p.r.Time = leat.Micros(s.cfg.Clock.Now())
 	for i, sh := range parents {
 		sh.closing = true
-		r.Parents[i].Epoch, r.Parents[i].Final = sh.epoch, sh.next
-		r.Time = max(r.Time, sh.clock)
+		p.r.Parents[i].Epoch, p.r.Parents[i].Final = sh.epoch, sh.next
+		p.r.Time = max(p.r.Time, sh.clock)
 	}
+	children := make([]*shard, len(r.Children))
 	for i, c := range r.Children {
-		children[i] = &shard{key: c.Shard, epoch: 1, unopened: true, clock: r.Time, lastTime: r.Time}
+		children[i] = &shard{key: c.Shard, epoch: 1, unopened: true, clock: p.r.Time, lastTime: p.r.Time}
 		s.shards[c.Shard] = children[i]
 	}
+	p.batch.controls = append(p.batch.controls, segment.Control{Kind: segment.ControlReshard, Reshard: &p.r})
+	p.batch.onDone = append(p.batch.onDone, func() { s.reshardDurable(parents, children) })
+	s.reshards[r.ID] = p
 	s.packer.hold(r.ID, s.nextSegmentLocked())
+	s.notify()
+	return p, nil
+}
+
+// parentsOf finds the shards that a reshard closes and refuses one that cannot be. mu is held.
+func (s *Store) parentsOf(r Reshard) (parents []*shard, err error) {
+	for _, p := range r.Parents {
+		sh := s.shards[p.Shard]
+		if sh == nil || sh.unopened {
+			return nil, ErrNotOwned
+		}
+		if sh.closing {
+			return nil, ErrResharded
+		}
+		if slices.Contains(parents, sh) {
+			return nil, leat.Errorf(leat.KindInternal, "reshard %q closes shard %s twice", r.ID, p.Shard)
+		}
+		parents = append(parents, sh)
+	}
+	for i, c := range r.Children {
+		twin := func(o segment.ReshardChild) bool { return o.Shard == c.Shard }
+		if s.shards[c.Shard] != nil || slices.ContainsFunc(r.Children[:i], twin) {
+			return nil, leat.Errorf(leat.KindInternal, "reshard %q opens shard %s, which is open", r.ID, c.Shard)
+		}
+	}
+	return parents, nil
 }
 
 // nextSegmentLocked is a segment number that the pending batch's own cannot be below. mu is held.
@@ -80,4 +115,9 @@ func (s *Store) reshardDurable(parents, children []*shard) {
 }
 
 // ConfirmReshard says that the catalog has the outcome of a reshard: its segment may be packed away.
-func (s *Store) ConfirmReshard(id string) { s.packer.release(id) }
+func (s *Store) ConfirmReshard(id string) {
+	s.mu.Lock()
+	delete(s.reshards, id)
+	s.mu.Unlock()
+	s.packer.release(id)
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/blob/fault"
 	"github.com/leatstream/leat/shardstore/blob/mem"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -108,6 +109,16 @@ func (r *rig) assign(s *shardstore.Store) error {
 	}
 	return s.OpenShards(assigned)
 }
+
+// faulty puts a store that misbehaves on request in front of the bucket, for sessions opened from now on.
+func (r *rig) faulty() *fault.Store {
+	f := fault.New(r.blobs, nil)
+	r.blobs, r.driver = f, wal.NewObjects(f)
+	return f
+}
+
+// pause waits in the bubble's time.
+func pause(d time.Duration) { <-time.After(d) }
 
 // kill ends the session as a crash does: nothing is flushed, packed or closed.
 func (r *rig) kill() { r.store.Fail(errors.New("killed")) }

@@ -6,9 +6,11 @@ package shardstore
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
+	"github.com/leatstream/leat/shardstore/wal"
 )
 
 // shard is one shard of a live session. The sequencer's lock (Store.mu) guards the fields of the first group; mu guards
@@ -28,8 +30,9 @@ type shard struct {
 	// Under mu: what readers see.
 	mu       sync.Mutex
 	tail     []tailChunk   // visible chunks in memory, contiguous, up to visible
-	logged   []Extent      // visible, in this session's segments, not yet registered
-	pending  []Pending     // in closed sessions' segments, not yet adopted
+	logged   []Extent      // visible, in this session's segments and in no pack
+	parked   []Extent      // in packs of this session that are not registered yet; they come before logged
+	pending  []Pending     // in closed sessions' segments, not yet adopted; they come before parked
 	extents  []Extent      // registered; meaningful only when loaded
 	loaded   bool          // extents is what the index holds
 	changes  uint64        // of the registered extents; a load that saw one of them begin again
@@ -43,6 +46,7 @@ type shard struct {
 	changed  chan struct{} // closed when visible, closed or gone change; nil when nobody waits
 	fetched  []*window     // windows of this shard in the block cache, in order of first offset
 	ahead    bool          // a read-ahead is on its way
+	used     time.Time     // when the registered extents were last needed
 	checked  int           // count when the merger last found nothing to join
 }
 
@@ -76,14 +80,102 @@ func (sh *shard) memFirst() uint64 {
 	return sh.tail[0].First
 }
 
-// publish makes a durable chunk visible. mu is not held.
-func (sh *shard) publish(c *segment.Chunk, n uint64, e Extent) {
+// publish makes a durable chunk visible; false when the shard was dropped meanwhile. mu is not held.
+func (sh *shard) publish(c *segment.Chunk, n uint64, e Extent) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if sh.gone {
+		return false
+	}
 	sh.tail = append(sh.tail, tailChunk{c, n})
 	sh.logged = append(sh.logged, e)
 	sh.visible, sh.lastTime = c.End(), c.MaxTime
 	sh.wake()
+	return true
+}
+
+// drop makes the shard go away for everyone who waits on it, and tells by how much the extents that the index does not
+// have grew fewer.
+func (sh *shard) drop() (unindexed int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	unindexed = int64(len(sh.logged) + len(sh.parked))
+	sh.gone = true
+	sh.pending, sh.tail, sh.logged, sh.parked = nil, nil, nil, nil
+	sh.wake()
+	return -unindexed
+}
+
+// loggedBelow returns the shard's extents in this session's segments below to that are in no pack.
+func (sh *shard) loggedBelow(to uint64) []Extent {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return slices.Clone(sh.logged[:belowSegment(sh.logged, to)])
+}
+
+// park takes the records of segments below to, which are in a pack now, and returns the change in the number of extents
+// that the index does not have.
+func (sh *shard) park(to uint64, packed []Extent) (unindexed int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.gone {
+		return 0
+	}
+	k := belowSegment(sh.logged, to)
+	sh.logged = slices.Clone(sh.logged[k:])
+	sh.parked = append(sh.parked, packed...)
+	return int64(len(packed) - k)
+}
+
+// packed moves a pack's records to the index, where they are now, and returns what park does.
+func (sh *shard) packed(registered []Extent) (unindexed int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.gone {
+		return 0
+	}
+	sh.parked = slices.Clone(sh.parked[len(registered):])
+	sh.registered(registered)
+	return -int64(len(registered))
+}
+
+// registered adds extents that the index has now. mu is held.
+func (sh *shard) registered(extents []Extent) {
+	if len(extents) == 0 {
+		return
+	}
+	if sh.count == 0 {
+		sh.oldest = extents[0].MaxTime // otherwise there are older ones, known or not
+	}
+	sh.changes++
+	sh.count += len(extents)
+	if !sh.loaded {
+		return
+	}
+	// A load may have seen the transaction's extents already.
+	end := sh.horizon
+	if n := len(sh.extents); n > 0 {
+		end = sh.extents[n-1].End()
+	}
+	for _, e := range extents {
+		if e.First >= end {
+			sh.extents = append(sh.extents, e)
+		}
+	}
+	sh.count = len(sh.extents)
+}
+
+// belowSegment counts the leading extents that lie in segments below to.
+func belowSegment(logged []Extent, to uint64) int {
+	k := 0
+	for k < len(logged) {
+		_, n, ok := wal.ParseKey(logged[k].Object)
+		if !ok || n >= to {
+			break
+		}
+		k++
+	}
+	return k
 }
 
 // evict forgets the chunks of segments up to and including n. Chunks leave in the order they came, so that the rest
@@ -96,7 +188,8 @@ func (sh *shard) evict(n uint64) (freed int64) {
 		freed += int64(sh.tail[k].MemSize())
 		k++
 	}
-	sh.tail = slices.Delete(sh.tail, 0, k)
+	clear(sh.tail[:k])
+	sh.tail = sh.tail[k:] // append copies what is left when the room behind it is used up
 	if len(sh.tail) == 0 {
 		sh.tail = nil
 	}

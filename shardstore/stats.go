@@ -16,7 +16,7 @@ type stats struct {
 	readRecords, readBytes atomic.Uint64
 	overloads              atomic.Uint64
 	packs, packFailures    atomic.Uint64
-	merges, deleted        atomic.Uint64
+	merges, deleted, swept atomic.Uint64
 	fetches, fetchedBytes  atomic.Uint64
 	hits                   atomic.Uint64
 	reloads, missing       atomic.Uint64
@@ -49,6 +49,7 @@ type Stats struct {
 	Overloads              uint64 // puts refused because too much was not durable
 	Packs, PackFailures    uint64
 	Merges, Deleted        uint64
+	Swept                  uint64 // orphans deleted
 	Fetches, FetchedBytes  uint64 // ranged reads of objects for readers
 	CacheHits              uint64
 	Reloads, Missing       uint64 // objects not found: at first, and after the index was asked again
@@ -58,6 +59,7 @@ type Stats struct {
 	TailBytes  int64  // of visible chunks in memory
 	CacheBytes int64  // of blocks read back
 	Unpacked   int64  // bytes of segments not yet packed
+	Unindexed  int64  // extents that the index does not have yet: in segments, or in packs that wait for the catalog
 	Durable    uint64 // number of the next segment to become durable
 	Trim       uint64 // segments below it are in packs
 }
@@ -69,6 +71,7 @@ func (s *Store) Stats() Stats {
 		Records: st.records.Load(), Bytes: st.bytes.Load(), Segments: st.segments.Load(),
 		ReadRecords: st.readRecords.Load(), ReadBytes: st.readBytes.Load(), Overloads: st.overloads.Load(),
 		Packs: st.packs.Load(), PackFailures: st.packFailures.Load(), Merges: st.merges.Load(), Deleted: st.deleted.Load(),
+		Swept:   st.swept.Load(),
 		Fetches: st.fetches.Load(), FetchedBytes: st.fetchedBytes.Load(), CacheHits: st.hits.Load(),
 		Reloads: st.reloads.Load(), Missing: st.missing.Load(),
 	}
@@ -81,6 +84,6 @@ func (s *Store) Stats() Stats {
 	s.packer.mu.Lock()
 	out.Unpacked = s.packer.bytes
 	s.packer.mu.Unlock()
-	out.CacheBytes = s.cache.size()
+	out.CacheBytes, out.Unindexed = s.cache.size(), s.unindexed.Load()
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -27,9 +28,9 @@ const overloadPause = 100 * time.Millisecond
 type state uint8
 
 const (
-	opening state = iota
-	live
-	draining
+	live     state = iota
+	draining       // no puts
+	closing        // no reads either: CLOSE is on its way
 	ended
 )
 
@@ -44,23 +45,27 @@ type Store struct {
 	mu         sync.Mutex // the sequencer
 	state      state
 	shards     map[leat.ShardKey]*shard
-	queue      []*batch // not taken by the writer, oldest first; never empty
-	taken      []*batch // taken, not durable, in order of n
-	notDurable int      // bytes of records in queue and taken
-	durable    uint64   // segments below it are durable
-	trim       uint64   // segments below it are registered in packs
-	reason     error    // why the session ended
+	queue      []*batch               // not taken by the writer, oldest first; never empty
+	taken      []*batch               // taken, not durable, in order of n
+	notDurable int                    // bytes of records in queue and taken
+	durable    uint64                 // segments below it are durable
+	trim       uint64                 // segments below it are registered in packs
+	reason     error                  // why the session ended
+	reshards   map[string]*resharding // placed and not confirmed, by id
+
+	unindexed atomic.Int64 // extents in memory that the index does not have yet
 
 	tail    tailMemory
 	cache   windowCache
 	indexes indexCache
 	packer  *packer
 
-	keeping sync.Mutex // held by whoever does housekeeping
+	keeper keeper
 
 	life   context.Context // ends with the session
 	cancel context.CancelFunc
-	done   chan struct{} // closed when the session has ended and every goroutine of it is gone
+	rest   context.CancelFunc // ends packing and housekeeping, for the drain
+	done   chan struct{}      // closed when the session has ended and its goroutines are gone
 	tasks  sync.WaitGroup
 }
 
@@ -75,8 +80,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("begin the log of session %s: %w", cfg.Session, err)
 	}
 	s := &Store{
-		cfg: cfg, coder: segment.NewCoder(), state: live,
-		shards: map[leat.ShardKey]*shard{}, queue: []*batch{newBatch()}, done: make(chan struct{}),
+		cfg: cfg, coder: segment.NewCoder(), shards: map[leat.ShardKey]*shard{}, reshards: map[string]*resharding{},
+		queue: []*batch{newBatch()}, keeper: newKeeper(cfg.Clock.Now()), done: make(chan struct{}),
 	}
 	s.guard = newClockGuard(cfg.Clock, cfg.Reference, cfg.Logger)
 	s.cache.init(cfg.Params.CacheBytes)
@@ -84,30 +89,31 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.packer = newPacker(s)
 	s.writer = wal.NewWriter(wal.Options{
 		Driver: cfg.Driver, Session: cfg.Session, Source: source{s}, Params: cfg.Log,
-		Clock: cfg.Clock, Logger: cfg.Logger,
+		Clock: cfg.Clock, Logger: cfg.Logger, Rand: cfg.Rand,
 	})
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.life, s.cancel = run, cancel
-	go s.run(run)
-	if err := s.control(ctx, segment.Control{Kind: segment.ControlOpen}, nil, nil); err != nil {
-		cancel()
+	s.life, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	background, rest := context.WithCancel(s.life)
+	s.rest = rest
+	s.background(background, s.packer.run)
+	s.background(background, s.housekeep)
+	go s.run()
+	if err := s.control(ctx, segment.Control{Kind: segment.ControlOpen}); err != nil {
+		s.cancel()
 		<-s.done
 		return nil, fmt.Errorf("write the first segment of session %s: %w", cfg.Session, errors.Join(err, s.Err()))
 	}
 	return s, nil
 }
 
-// run owns the session's goroutines: the log's writer, the packer and housekeeping. It ends the session when the writer does.
-func (s *Store) run(ctx context.Context) {
-	defer close(s.done)
-	background, stop := context.WithCancel(ctx)
-	s.background(background, s.packer.run)
-	s.background(background, s.housekeep)
-	err := s.writer.Run(ctx)
+// run writes the log until the session is over and joins its goroutines.
+func (s *Store) run() {
+	err := s.writer.Run(s.life)
 	s.end(err)
-	stop()
 	s.cancel()
 	s.tasks.Wait()
+	close(s.done)
+	// A stalled medium may never give back the last try. The session is over all the same; this goroutine waits for it.
+	s.writer.Close()
 }
 
 // background runs f in a goroutine of the session, unless that is over. The session ends only after f has.
@@ -123,25 +129,29 @@ func (s *Store) background(ctx context.Context, f func(context.Context)) bool {
 
 // end makes the session over: nothing is acked and nothing is served from here on.
 func (s *Store) end(err error) {
-	s.mu.Lock()
-	if s.state != ended {
-		s.state = ended
-		s.reason = err
-	}
-	shards := make([]*shard, 0, len(s.shards))
-	for _, sh := range s.shards {
-		shards = append(shards, sh)
-	}
-	s.mu.Unlock()
-	if err != nil {
+	s.over(err)
+	if err := s.Err(); err != nil {
 		s.cfg.Logger.Error("session ended", "session", s.cfg.Session, "error", err)
 	}
 	s.failAll(ErrUnknownOutcome)
-	for _, sh := range shards {
+	for _, sh := range s.owned() {
 		sh.mu.Lock()
 		sh.gone = true
 		sh.wake()
 		sh.mu.Unlock()
+	}
+}
+
+// over makes the session ended for that reason, unless there was one before.
+func (s *Store) over(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == ended {
+		return
+	}
+	s.state = ended
+	if s.reason == nil {
+		s.reason = err
 	}
 }
 
@@ -171,60 +181,8 @@ func (s *Store) Fail(err error) {
 
 // abort ends the session from one of its own goroutines.
 func (s *Store) abort(err error) {
-	s.mu.Lock()
-	if s.state != ended {
-		s.state, s.reason = ended, err
-	}
-	s.mu.Unlock()
+	s.over(err)
 	s.cancel()
-}
-
-// Close drains the session: no more puts, everything pending durable and packed, then a durable CLOSE record. After a
-// nil return the session left nothing to recover. It may be called twice.
-func (s *Store) Close(ctx context.Context) error {
-	s.mu.Lock()
-	switch s.state {
-	case live:
-		s.state = draining
-	case ended:
-		s.mu.Unlock()
-		<-s.done
-		return s.Err()
-	}
-	s.mu.Unlock()
-	err := s.drain(ctx)
-	s.mu.Lock()
-	s.state = ended
-	s.mu.Unlock()
-	s.cancel()
-	<-s.done
-	return errors.Join(err, s.Err())
-}
-
-// drain packs what the log holds and writes CLOSE, so that the next session finds nothing of ours to read back.
-func (s *Store) drain(ctx context.Context) error {
-	if err := s.flush(ctx); err != nil {
-		return err
-	}
-	packErr := s.packer.packAll(ctx)
-	closeErr := s.control(ctx, segment.Control{Kind: segment.ControlClose}, nil, nil)
-	return errors.Join(packErr, closeErr, s.writer.Drain(ctx))
-}
-
-// flush waits until everything pending now is durable.
-func (s *Store) flush(ctx context.Context) error {
-	s.mu.Lock()
-	var last *batch
-	if n := len(s.queue); n > 0 && !s.queue[n-1].empty() {
-		last = s.queue[n-1]
-	} else if n := len(s.taken); n > 0 {
-		last = s.taken[n-1]
-	}
-	s.mu.Unlock()
-	if last == nil {
-		return nil
-	}
-	return s.settle(ctx, last)
 }
 
 func (s *Store) header(kind segment.Kind, n uint64) segment.Header {
@@ -244,19 +202,38 @@ func (s *Store) OpenShards(assigned []Assignment) error {
 		}
 		opened[i] = sh
 	}
+	replaced, err := s.install(opened)
+	for _, sh := range replaced {
+		s.unindexed.Add(sh.drop())
+	}
+	return err
+}
+
+// install makes shards known and returns those whose place they take.
+func (s *Store) install(opened []*shard) (replaced []*shard, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != live {
-		return s.notLive()
+		return nil, s.notLive()
 	}
 	for _, sh := range opened {
-		if old := s.shards[sh.key]; old != nil && old.epoch >= sh.epoch {
-			continue
+		if old := s.shards[sh.key]; old != nil && old.epoch < sh.epoch && sh.next < old.next {
+			return nil, leat.Errorf(leat.KindInternal, "shard %s: epoch %d begins at offset %d, but this session gave offsets up to %d in epoch %d", sh.key, sh.epoch, sh.next, old.next, old.epoch)
+		}
+	}
+	installed := opened[:0]
+	for _, sh := range opened {
+		if old := s.shards[sh.key]; old != nil {
+			if old.epoch >= sh.epoch {
+				continue
+			}
+			replaced = append(replaced, old)
 		}
 		s.shards[sh.key] = sh
+		installed = append(installed, sh)
 	}
-	s.packer.adopting(opened)
-	return nil
+	s.packer.opened(installed)
+	return replaced, nil
 }
 
 func newShard(a Assignment) (*shard, error) {
@@ -293,18 +270,14 @@ func (s *Store) DropShards(keys []leat.ShardKey) {
 	}
 	s.mu.Unlock()
 	for _, sh := range dropped {
-		sh.mu.Lock()
-		sh.gone = true
-		sh.pending, sh.tail, sh.logged = nil, nil, nil
-		sh.wake()
-		sh.mu.Unlock()
+		s.unindexed.Add(sh.drop())
 	}
 }
 
 func (s *Store) shard(k leat.ShardKey) (*shard, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == ended {
+	if s.state >= closing {
 		return nil, s.notLive()
 	}
 	sh := s.shards[k]

@@ -1,0 +1,92 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/segment"
+)
+
+// drainTries is how often a drain asks a catalog that does not answer: what is not packed is found again in the log.
+const drainTries = 3
+
+// errLeft says that a drain left records to recovery.
+var errLeft = leat.Errorf(leat.KindUnavailable, "the session is closed, but some of its records are not in the index: recovery finds them in its log")
+
+// Close drains the session: no more puts, everything pending durable and packed, no more reads, then a durable CLOSE
+// record. After a nil return the session left nothing to recover; after an error it is over too, nothing is lost, and it
+// MUST be recovered. It ends when ctx does at the latest. It may be called twice: the second call waits for the first.
+func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	first := s.state == live
+	if first {
+		s.state = draining
+	}
+	s.mu.Unlock()
+	if !first {
+		select {
+		case <-s.done:
+			return s.Err()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.over(s.drain(ctx))
+	s.cancel()
+	<-s.done
+	return s.Err()
+}
+
+// drain packs what the log holds and writes CLOSE, so that the next session finds nothing of ours to read back.
+func (s *Store) drain(ctx context.Context) error {
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	s.rest()
+	packed := s.packRest(ctx)
+	s.mu.Lock()
+	if s.state == draining {
+		// The next owner may begin as soon as CLOSE is durable (rule 13).
+		s.state, s.reason = closing, packed
+	}
+	s.mu.Unlock()
+	closed := s.control(ctx, segment.Control{Kind: segment.ControlClose})
+	return errors.Join(packed, closed, s.writer.Drain(ctx))
+}
+
+// packRest packs everything that is durable, and tells whether that is all.
+func (s *Store) packRest(ctx context.Context) error {
+	pause := 100 * time.Millisecond
+	for try := 1; ; try++ {
+		err := s.packer.round(ctx, true)
+		if err != nil && try < drainTries && !errors.Is(err, ErrFenced) && s.sleep(ctx, pause) == nil {
+			pause *= 4
+			continue
+		}
+		if left, waited := s.packer.left(ctx); err == nil && (left || waited != nil) {
+			err = errors.Join(errLeft, waited)
+		}
+		return err
+	}
+}
+
+// flush waits until everything pending now is durable.
+func (s *Store) flush(ctx context.Context) error {
+	s.mu.Lock()
+	var last *batch
+	if n := len(s.queue); n > 0 && !s.queue[n-1].empty() {
+		last = s.queue[n-1]
+	} else if n := len(s.taken); n > 0 {
+		last = s.taken[n-1]
+	}
+	s.mu.Unlock()
+	if last == nil {
+		return nil
+	}
+	return s.settle(ctx, last)
+}

@@ -1,0 +1,87 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/segment"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// createTries is how often an object is sent before whoever needs it does its work again later, under another number.
+const createTries = 6
+
+// create writes an object that only this session can name, so that an object that stands there is our own earlier try.
+func (s *Store) create(ctx context.Context, key string, body []byte) error {
+	pause := 50 * time.Millisecond
+	for try := 1; ; try++ {
+		err := s.cfg.Blobs.Create(ctx, key, body)
+		if errors.Is(err, blob.ErrExists) {
+			err = s.sameObject(ctx, key, body)
+		}
+		if err == nil || ctx.Err() != nil || try == createTries || leat.KindOf(err) == leat.KindCorrupt {
+			return err
+		}
+		s.cfg.Logger.Warn("the object store does not take a pack yet", "key", key, "error", err, "retry_in", pause)
+		if err := s.sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause *= 2
+	}
+}
+
+// sameObject tells our own earlier attempt from a stranger's object by the header's nonce.
+func (s *Store) sameObject(ctx context.Context, key string, body []byte) error {
+	head, err := s.cfg.Blobs.Read(ctx, key, 0, segment.HeaderSize)
+	if err != nil {
+		return fmt.Errorf("read back %s: %w", key, err)
+	}
+	if _, err := segment.ParseHeader(head); err != nil {
+		// Spoilt on its way, perhaps: no proof of a stranger.
+		return leat.Errorf(leat.KindUnavailable, "read back %s: %v", key, err)
+	}
+	if string(head) != string(body[:segment.HeaderSize]) {
+		return leat.Errorf(leat.KindCorrupt, "object %s is not the one that this session wrote", key)
+	}
+	return nil
+}
+
+// readObject reads a byte range of a segment or a pack.
+func (s *Store) readObject(ctx context.Context, key string, off, length int64) ([]byte, error) {
+	if session, n, ok := wal.ParseKey(key); ok {
+		return s.cfg.Driver.Read(ctx, session, n, off, length)
+	}
+	return s.cfg.Blobs.Read(ctx, key, off, length)
+}
+
+// objectReader reads extents in the order in which they lie in their objects, with few large requests.
+type objectReader struct {
+	s      *Store
+	window int64 // bytes of one request
+	object string
+	off    int64
+	bytes  []byte
+}
+
+func (r *objectReader) chunk(ctx context.Context, e Extent) (*segment.Chunk, error) {
+	in := e.Object == r.object && e.Off >= r.off && e.Off+e.Len <= r.off+int64(len(r.bytes))
+	if !in {
+		b, err := r.s.readObject(ctx, e.Object, e.Off, max(e.Len, r.window))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", e.Object, err)
+		}
+		r.object, r.off, r.bytes = e.Object, e.Off, b
+	}
+	if at := e.Off - r.off; at+e.Len <= int64(len(r.bytes)) {
+		return r.s.coder.DecodeExtent(e, r.bytes[at:at+e.Len])
+	}
+	r.bytes = nil
+	return nil, leat.Errorf(leat.KindCorrupt, "object %s ends before byte %d", e.Object, e.Off+e.Len)
+}
