@@ -28,6 +28,7 @@ type cli struct {
 	Get      getCmd      `cmd:"" help:"Read a stream to its present end."`
 	Tail     tailCmd     `cmd:"" help:"Show the last records of a stream, and follow it."`
 	Bench    benchCmd    `cmd:"" help:"Measure a server beside the machine's own limits."`
+	Fsck     fsckCmd     `cmd:"" help:"Check stored data against the catalog; repairs nothing."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

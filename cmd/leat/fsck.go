@@ -1,0 +1,68 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// fsckCmd is `leat fsck`.
+type fsckCmd struct {
+	DataDir  string    `name:"data-dir" type:"path" xor:"where" help:"Check the folder of a stopped leat dev." placeholder:"FOLDER"`
+	Postgres string    `name:"postgres" xor:"where" env:"LEAT_POSTGRES" help:"Check a leat serve, running or not: its PostgreSQL, and the --s3 flags." placeholder:"DSN"`
+	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	Output   string    `short:"o" help:"table for people, json for programs: one object a problem, then the counts." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+}
+
+// Help is shown by `leat fsck --help`.
+func (fsckCmd) Help() string {
+	return "Checks that the catalog agrees with storage: every shard's records are covered without gap or overlap, every object exists, and every checksum holds, down to each record. Repairs nothing. Exit status 0 only when nothing is wrong."
+}
+
+// Run checks and reports.
+func (c *fsckCmd) Run(ctx context.Context, t *terminal) error {
+	problem := func(p shardstore.Problem) {
+		if c.Output == formatJSON {
+			_ = json.NewEncoder(t.out).Encode(map[string]any{"shard": p.Shard.String(), "object": p.Object, "offset": p.Offset, "problem": p.Text})
+			return
+		}
+		fmt.Fprintln(t.out, p)
+	}
+	var r server.FsckReport
+	var err error
+	switch {
+	case c.DataDir != "":
+		r, err = server.FsckLocal(ctx, c.DataDir, problem)
+	case c.Postgres != "":
+		r, err = server.FsckRemote(ctx, c.Postgres, c.S3, problem)
+	default:
+		return leat.Invalid("data-dir", "say what to check: --data-dir FOLDER, or --postgres DSN with the --s3 flags")
+	}
+	if err != nil {
+		return err
+	}
+	c.report(t, r)
+	if r.Problems > 0 {
+		return leat.Errorf(leat.KindCorrupt, "%s found: nothing was changed; keep a copy of everything before you repair anything", plural(r.Problems, "problem"))
+	}
+	return nil
+}
+
+func (c *fsckCmd) report(t *terminal, r server.FsckReport) {
+	if c.Output == formatJSON {
+		_ = json.NewEncoder(t.out).Encode(map[string]any{"shards": r.Shards, "extents": r.Extents, "records": r.Records, "bytes": r.Bytes, "problems": r.Problems, "open_sessions": len(r.Open)})
+		return
+	}
+	fmt.Fprintf(t.out, "checked %s in %s of %s: %s read, %s\n", plural(int(r.Records), "record"), plural(int(r.Extents), "extent"),
+		plural(int(r.Shards), "shard"), size(float64(r.Bytes)), plural(r.Problems, "problem"))
+	for _, s := range r.Open {
+		fmt.Fprintf(t.out, "session %s of node %q has not ended: records that are only in its log were not checked (a running server, or one that crashed and has not been started again)\n", s.ID, s.Node)
+	}
+}
