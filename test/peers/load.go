@@ -33,9 +33,15 @@ type run struct {
 	Took time.Duration // from the first call to the last answer
 	P50  time.Duration // of a call
 	P99  time.Duration
+	CPU  cpu
 }
 
 func (r run) perSecond() float64 { return float64(r.Records) / r.Took.Seconds() }
+
+// server and client are microseconds of processor time for each record.
+func (r run) server() float64 { return r.CPU.Server.Seconds() * 1e6 / float64(r.Records) }
+func (r run) client() float64 { return r.CPU.Client.Seconds() * 1e6 / float64(r.Records) }
+
 func (r run) megabytes() float64 { return float64(r.Bytes) / 1e6 / r.Took.Seconds() }
 
 // load is how much is put: callers work until the calls are used up or the time is over, whichever comes first.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -122,7 +123,7 @@ func sample() *report {
 	one := func(rate int64) result {
 		runs := map[string]run{}
 		for _, m := range metrics {
-			runs[m.Measurement] = run{tally: tally{Records: rate, Bytes: 1000 * rate}, Took: time.Second, P50: time.Second / time.Duration(rate)}
+			runs[m.Measurement] = run{tally: tally{Records: rate, Bytes: 1000 * rate}, Took: time.Second, P50: time.Second / time.Duration(rate), P99: time.Second, CPU: cpu{time.Second, time.Second}}
 		}
 		return result{runs: runs, ways: map[string]run{"slow": {tally: tally{Records: rate / 2}, Took: time.Second}, "quick": runs[mBatch]}}
 	}
@@ -172,6 +173,29 @@ func TestMedian(t *testing.T) {
 		if got := median(of); got != want {
 			t.Errorf("median of %v is %v", of, got)
 		}
+	}
+}
+
+func TestCPU(t *testing.T) {
+	stat := []byte("7 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0 1 0 99")
+	if got, err := parseStat(stat); err != nil || got != 3*time.Second {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"", "7 (a) S 1", "7 (a) S 1 2 3 4 5 6 7 8 9 10 x 50 0"} {
+		if got, err := parseStat([]byte(bad)); err == nil {
+			t.Errorf("%q is read as %v", bad, got)
+		}
+	}
+	before, err := cpuNow(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for begun := time.Now(); time.Since(begun) < 50*time.Millisecond; {
+		newPayloads(1, 10, 100, false)
+	}
+	after, err := cpuNow(os.Getpid())
+	if used := after.since(before); err != nil || used.Client < 10*time.Millisecond || used.Server < 10*time.Millisecond {
+		t.Errorf("50 ms of work used %+v, %v", used, err)
 	}
 }
 

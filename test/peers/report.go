@@ -31,19 +31,33 @@ type metric struct {
 	value       func(run) float64
 }
 
+// Units of processor time.
+const (
+	serverCPU = "server µs/record"
+	clientCPU = "client µs/record"
+)
+
 var metrics = []metric{
 	{mBatch, "records/s", false, run.perSecond},
 	{mBatch, "MB/s", false, run.megabytes},
+	{mBatch, serverCPU, true, run.server},
+	{mBatch, clientCPU, true, run.client},
 	{mSingle, "records/s", false, run.perSecond},
 	{mSingle, "p50 ms", true, p50},
 	{mSingle, "p99 ms", true, p99},
 	{mSingles, "records/s", false, run.perSecond},
 	{mSingles, "p50 ms", true, p50},
 	{mSingles, "p99 ms", true, p99},
+	{mSingles, serverCPU, true, run.server},
+	{mSingles, clientCPU, true, run.client},
 	{mRead, "records/s", false, run.perSecond},
 	{mRead, "MB/s", false, run.megabytes},
+	{mRead, serverCPU, true, run.server},
+	{mRead, clientCPU, true, run.client},
 	{mReadAgain, "records/s", false, run.perSecond},
 	{mReadAgain, "MB/s", false, run.megabytes},
+	{mReadAgain, serverCPU, true, run.server},
+	{mReadAgain, clientCPU, true, run.client},
 }
 
 func p50(r run) float64 { return float64(r.P50) / float64(time.Millisecond) }
@@ -105,7 +119,7 @@ func (r *report) table(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nValues are medians of %d rounds, ratios the medians of the rounds' ratios (with their range); of milliseconds less is better.\n", len(r.Rounds))
+	fmt.Fprintf(w, "\nValues are medians of %d rounds, ratios the medians of the rounds' ratios (with their range); of milliseconds and of microseconds (processor time) less is better.\n", len(r.Rounds))
 	for s, name := range r.Systems {
 		fmt.Fprintf(w, "Batched puts, %s: %s.\n", name, strings.Join(r.ways(s), "; "))
 	}

@@ -104,32 +104,30 @@ func (r *rounder) single(measurement string, callers int) {
 	r.res.runs[measurement] = r.put("singles", load{callers: callers, calls: r.pl.singles, batch: 1, atMost: r.pl.singleFor})
 }
 
-func (r *rounder) put(name string, ld load) (got run) {
-	r.with(name, func(l log) (err error) {
-		got, err = put(r.ctx, l, r.p, ld)
-		return err
-	})
-	return got
+func (r *rounder) put(name string, ld load) run {
+	return r.with(name, func(l log) (run, error) { return put(r.ctx, l, r.p, ld) })
 }
 
 func (r *rounder) read(measurement string, w written) {
-	r.with(w.name, func(l log) (err error) {
-		r.res.runs[measurement], err = read(r.ctx, l, r.pl.lanes, w.is, r.pl.readFor)
-		return err
-	})
+	r.res.runs[measurement] = r.with(w.name, func(l log) (run, error) { return read(r.ctx, l, r.pl.lanes, w.is, r.pl.readFor) })
 }
 
-// with opens a log for do, unless something has failed before.
-func (r *rounder) with(name string, do func(log) error) {
+// with opens a log for do and measures the processor time, unless something has failed before.
+func (r *rounder) with(name string, do func(log) (run, error)) (got run) {
 	if r.err != nil {
-		return
+		return got
 	}
 	l, err := r.s.Log(r.ctx, name)
 	if err != nil {
 		r.err = err
-		return
+		return got
 	}
-	r.err = errors.Join(do(l), l.Close())
+	before, err1 := cpuNow(r.s.Pid())
+	got, err = do(l)
+	after, err2 := cpuNow(r.s.Pid())
+	got.CPU = after.since(before)
+	r.err = errors.Join(err, err1, err2, l.Close())
+	return got
 }
 
 // explained is the error with the end of the server's log, which is about to be removed.
