@@ -1,0 +1,66 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wal
+
+import "os"
+
+// AppendFrame is appendFrame, for tests that write log files by hand.
+var AppendFrame = appendFrame
+
+// FramePage and FrameHead are the layout's, for tests that damage log files.
+const (
+	FramePage = framePage
+	FrameHead = frameHead
+)
+
+// FileOp is one call of Files to the disk.
+type FileOp struct {
+	Name string // write, allocate, datasync, sync, syncdir
+	Path string
+	Off  int64
+	Size int64
+}
+
+// Spy has every call to the disk asked about first: an error is its result. A short count stands for a write that was
+// cut off there.
+func (d *Files) Spy(ask func(FileOp) (short int, err error)) {
+	under := d.io
+	d.io = fileIO{
+		write: func(f *os.File, b []byte, off int64) (int, error) {
+			short, err := ask(FileOp{"write", f.Name(), off, int64(len(b))})
+			if err != nil {
+				n, werr := under.write(f, b[:min(short, len(b))], off)
+				if werr != nil {
+					err = werr
+				}
+				return n, err
+			}
+			return under.write(f, b, off)
+		},
+		allocate: func(f *os.File, size int64) error {
+			if _, err := ask(FileOp{"allocate", f.Name(), 0, size}); err != nil {
+				return err
+			}
+			return under.allocate(f, size)
+		},
+		dataSync: func(f *os.File) error {
+			return asked(ask, "datasync", f.Name(), func() error { return under.dataSync(f) })
+		},
+		sync:    func(f *os.File) error { return asked(ask, "sync", f.Name(), func() error { return under.sync(f) }) },
+		syncDir: func(dir string) error { return asked(ask, "syncdir", dir, func() error { return under.syncDir(dir) }) },
+	}
+}
+
+func asked(ask func(FileOp) (int, error), name, path string, do func() error) error {
+	if _, err := ask(FileOp{Name: name, Path: path}); err != nil {
+		return err
+	}
+	return do()
+}
+
+// Hasty leaves syncs out, for tests that damage a folder a thousand times.
+func (d *Files) Hasty() {
+	none := func(*os.File) error { return nil }
+	d.io.dataSync, d.io.sync, d.io.syncDir = none, none, func(string) error { return nil }
+}
