@@ -30,7 +30,9 @@ func newMetrics(node *cluster.Node) *prometheus.Registry {
 	counter := func(name, help string, v func(*shardstore.Stats) uint64) {
 		m.add(name, help, prometheus.CounterValue, func(s *shardstore.Stats) float64 { return float64(v(s)) })
 	}
-	gauge := func(name, help string, v func(*shardstore.Stats) float64) { m.add(name, help, prometheus.GaugeValue, v) }
+	gauge := func(name, help string, v func(*shardstore.Stats) float64) {
+		m.add(name, help, prometheus.GaugeValue, v)
+	}
 	counter("leat_records_acked_total", "Records made durable by the open session.", func(s *shardstore.Stats) uint64 { return s.Records })
 	counter("leat_bytes_acked_total", "Bytes of data and partition keys made durable by the open session.", func(s *shardstore.Stats) uint64 { return s.Bytes })
 	counter("leat_segments_total", "Log segments made durable by the open session.", func(s *shardstore.Stats) uint64 { return s.Segments })
