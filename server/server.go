@@ -74,8 +74,8 @@ func (s *Server) GRPCAddr() string { return s.grpc.Addr().String() }
 func (s *Server) Node() *cluster.Node { return s.node }
 
 // build puts a server on opened parts. It closes them when it fails.
-func build(ctx context.Context, p parts) (s *Server, err error) {
-	s = &Server{log: p.log, close: p.close}
+func build(ctx context.Context, p parts) (_ *Server, err error) {
+	s := &Server{log: p.log, close: p.close}
 	defer func() {
 		if err != nil {
 			s.shut()
