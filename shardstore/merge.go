@@ -142,27 +142,28 @@ func (s *Store) runMerge(ctx context.Context, work []shardMerge, level uint8) er
 // readMerge reads the extents of a merged object in the order of shards, from all their objects side by side; every
 // record is checked on the way.
 func (s *Store) readMerge(ctx context.Context, out *mergeOutput) error {
-	sources := sourcesOf(out.work)
-	window := max(64<<10, min(s.cfg.Params.ReadWindow/4, int64(mergeBuffers/len(sources))))
-	readers := make(map[string]*objectReader, len(sources))
-	for _, m := range out.work {
-		p := part{sh: m.sh}
-		for _, group := range m.groups {
-			epoch := group[len(group)-1].Epoch
-			for _, e := range group {
-				r := readers[e.Object]
-				if r == nil {
-					r = &objectReader{s: s, window: window}
-					readers[e.Object] = r
-				}
-				c, err := r.chunk(ctx, e)
-				if err != nil {
-					return err
-				}
-				c.Epoch = epoch // one extent has one epoch: that of its last owner
-				p.chunks = append(p.chunks, c)
-				out.replaces = append(out.replaces, e)
+	readers := map[string]*objectReader{}
+	for _, w := range out.work {
+		for _, e := range w.group {
+			readers[e.Object] = nil
+		}
+	}
+	window := max(64<<10, min(s.cfg.Params.ReadWindow/4, int64(mergeBuffers/len(readers))))
+	for _, w := range out.work {
+		p := part{sh: w.sh}
+		for _, e := range w.group {
+			r := readers[e.Object]
+			if r == nil {
+				r = &objectReader{s: s, window: window}
+				readers[e.Object] = r
 			}
+			c, err := r.chunk(ctx, e)
+			if err != nil {
+				return err
+			}
+			c.Epoch = w.group[len(w.group)-1].Epoch // one extent has one epoch: that of its last owner
+			p.chunks = append(p.chunks, c)
+			out.replaces = append(out.replaces, e)
 		}
 		out.parts = append(out.parts, p)
 	}

@@ -108,15 +108,15 @@ func (m *shardMerge) keepLevel(level uint8) bool {
 
 // sourcesOf are the objects that a merge reads for the shards that are due.
 func sourcesOf(due []shardMerge) map[string]bool {
-	shared := map[string]bool{}
+	sources := map[string]bool{}
 	for _, m := range due {
 		for _, g := range m.groups {
 			for _, e := range g {
-				shared[e.Object] = true
+				sources[e.Object] = true
 			}
 		}
 	}
-	return shared
+	return sources
 }
 
 // companyMerge is what a shard that is not due brings: its extents in the objects that are read anyway, alone or with
@@ -146,16 +146,24 @@ func singles(extents []Extent, in func(Extent) bool) (groups [][]Extent) {
 	return groups
 }
 
-// mergeOutput is one merged object: groups of one shard after another.
+// mergeOutput is one merged object: one group of each of some shards.
 type mergeOutput struct {
-	work     []shardMerge
+	work     []mergeShare
 	raw      int64
 	replaces []Extent // set when it is read
 	parts    []part
 }
 
-// planOutputs shares the groups out to objects of at most about MergeBytes. A shard with OwnObjectBytes and more gets
-// objects of its own.
+// mergeShare is what a merged object gets of one shard.
+type mergeShare struct {
+	sh    *shard
+	group []Extent
+}
+
+// planOutputs shares the groups out to objects of at most about MergeBytes. An object gets one group of a shard at most:
+// neighbours in one object would become one extent, beyond the bounds of a group. The n-th groups of all shards go
+// together, because they are of about the same time and expire together. A group of OwnObjectBytes and more gets an object
+// of its own.
 func planOutputs(work []shardMerge, p Params) (outputs []mergeOutput) {
 	slices.SortFunc(work, func(a, b shardMerge) int { return a.sh.key.Compare(b.sh.key) })
 	var out mergeOutput
@@ -165,31 +173,32 @@ func planOutputs(work []shardMerge, p Params) (outputs []mergeOutput) {
 		}
 		out = mergeOutput{}
 	}
-	for _, m := range work {
-		for _, group := range m.groups {
-			raw := int64(0)
-			for _, e := range group {
-				raw += e.Raw
+	for n, more := 0, true; more; n++ {
+		more = false
+		for _, m := range work {
+			if n >= len(m.groups) {
+				continue
 			}
+			more = true
+			raw := rawOf(m.groups[n])
 			own := raw >= p.OwnObjectBytes
 			if own || out.raw+raw > p.MergeBytes {
 				flush()
 			}
-			out.add(m.sh, group, raw)
+			out.work = append(out.work, mergeShare{m.sh, m.groups[n]})
+			out.raw += raw
 			if own {
 				flush()
 			}
 		}
+		flush()
 	}
-	flush()
 	return outputs
 }
 
-func (o *mergeOutput) add(sh *shard, group []Extent, raw int64) {
-	if n := len(o.work); n == 0 || o.work[n-1].sh != sh {
-		o.work = append(o.work, shardMerge{sh: sh})
+func rawOf(group []Extent) (raw int64) {
+	for _, e := range group {
+		raw += e.Raw
 	}
-	m := &o.work[len(o.work)-1]
-	m.groups = append(m.groups, group)
-	o.raw += raw
+	return raw
 }

@@ -30,10 +30,11 @@ type rig struct {
 	params shardstore.Params
 	clock  leat.Clock
 	logger *slog.Logger
-	keep   shardstore.Retention
+	keep   shardstore.Retention // what retention answers
 	store  *shardstore.Store
 	stream leat.StreamID
-	now    int64
+	// retention of every stream
+	retention func() shardstore.Retention
 }
 
 func newRig(tb testing.TB) *rig {
@@ -44,6 +45,7 @@ func newRig(tb testing.TB) *rig {
 		params: shardstore.DefaultParams(), clock: leat.SystemClock{}, logger: slog.New(slog.DiscardHandler),
 		keep: shardstore.Retention{Keep: 24 * time.Hour}, stream: leat.NewID[leat.StreamID](nil),
 	}
+	r.retention = func() shardstore.Retention { return r.keep }
 	r.log.Lease = 0 // a single owner; the lease has its own tests
 	r.log.PutsPerSecond = 0
 	return r
@@ -75,7 +77,8 @@ func (r *rig) tryOpen() (*shardstore.Store, error) {
 	s, err := shardstore.Open(context.Background(), shardstore.Config{
 		Session: id, Driver: r.driver, Log: r.log, Blobs: r.blobs, Index: r.index, Params: r.params,
 		Clock: r.clock, Logger: r.logger,
-		Retention: func(leat.StreamID) (shardstore.Retention, bool) { return r.keep, true },
+		Retention:     func(leat.StreamID) (shardstore.Retention, bool) { return r.retention(), true },
+		SessionClosed: r.index.sessionsClosed,
 	})
 	if err != nil {
 		return nil, err

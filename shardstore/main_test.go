@@ -1,0 +1,13 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Every goroutine of a session is gone when its test is over.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
