@@ -72,11 +72,29 @@ func (n *Node) settleStream(ctx context.Context, s *shardstore.Store, st catalog
 	}
 	switch st.Status {
 	case leat.StreamCreating:
-		return 0, true, n.cfg.Catalog.ActivateStream(ctx, st.ID)
+		return n.activate(ctx, s, st)
 	case leat.StreamDeleting:
 		return 0, true, n.remove(ctx, s, st)
 	}
 	return n.reshard(ctx, s, st)
+}
+
+// activate opens a new stream for puts once every shard of it is open here.
+func (n *Node) activate(ctx context.Context, s *shardstore.Store, st catalog.Unsettled) (wait time.Duration, did bool, err error) {
+	// It may have been made since this round took shards.
+	if _, err := n.take(ctx, s); err != nil {
+		return 0, false, err
+	}
+	shards, err := n.cfg.Catalog.Shards(ctx, st.ID)
+	if err != nil {
+		return 0, false, err
+	}
+	for i := range shards {
+		if shards[i].Owner != s.Session() {
+			return n.cfg.Heartbeat, false, nil
+		}
+	}
+	return 0, true, n.cfg.Catalog.ActivateStream(ctx, st.ID)
 }
 
 // remove lets go of a deleted stream's shards and takes it out of the catalog.
