@@ -54,7 +54,7 @@ func (tx *Tx) each(query string, each func(Scan) error, args []any) (err error) 
 // how many rows all of them changed. Placeholders of the query itself are for fixed.
 func (tx *Tx) ExecRows(query string, rows *Rows, fixed ...any) (int64, error) {
 	changed := int64(0)
-	err := rows.chunks(query, convert(fixed), func(text string, args []any) error {
+	err := rows.chunks(tx.engine, query, convert(fixed), func(text string, args []any) error {
 		r, err := tx.tx.ExecContext(tx.ctx, text, tx.unprepared(args)...)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (tx *Tx) ExecRows(query string, rows *Rows, fixed ...any) (int64, error) {
 
 // EachRows is Each for a query with $rows, such as one with RETURNING.
 func (tx *Tx) EachRows(query string, rows *Rows, each func(Scan) error, fixed ...any) error {
-	return rows.chunks(query, convert(fixed), func(text string, args []any) error {
+	return rows.chunks(tx.engine, query, convert(fixed), func(text string, args []any) error {
 		return tx.each(text, each, tx.unprepared(args))
 	})
 }

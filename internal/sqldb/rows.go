@@ -43,20 +43,24 @@ func (r *Rows) Add(columns ...any) {
 func (r *Rows) Len() int { return len(r.values) / r.width }
 
 // chunks calls run for each statement: the query with up to 1,000 rows in place of $rows, and its arguments.
-func (r *Rows) chunks(query string, fixed []any, run func(text string, args []any) error) error {
-	before, after, ok := strings.Cut(query, placeholder)
-	if !ok {
-		panic("sqldb: query without " + placeholder)
+func (r *Rows) chunks(engine Engine, query string, fixed []any, run func(text string, args []any) error) error {
+	if r.Len() == 0 {
+		return nil
+	}
+	render := numbered
+	if engine == SQLite {
+		render = positional
 	}
 	size := min(maxChunkRows, (maxChunkParams-len(fixed))/r.width)
-	var text string
+	var st statement
 	for at, built := 0, 0; at < r.Len(); {
 		n := min(size, r.Len()-at)
 		if n != built {
-			text, built = before+valuesList(n, r.values[:r.width], len(fixed)+1)+after, n
+			st, built = render(query, fixed, r.values[:r.width], n), n
 		}
-		args := append(fixed[:len(fixed):len(fixed)], r.values[at*r.width:(at+n)*r.width]...)
-		if err := run(text, args); err != nil {
+		args := make([]any, 0, len(st.before)+n*r.width+len(st.after))
+		args = append(append(append(args, st.before...), r.values[at*r.width:(at+n)*r.width]...), st.after...)
+		if err := run(st.text, args); err != nil {
 			return err
 		}
 		at += n
@@ -64,26 +68,85 @@ func (r *Rows) chunks(query string, fixed []any, run func(text string, args []an
 	return nil
 }
 
-// valuesList returns (CAST($k AS …), CAST($k+1 AS …)), ($k+2, $k+3)… from the given k. The casts of the first row tell
-// PostgreSQL the type of each column, which it would take for text where the list is not an INSERT's own.
-func valuesList(rows int, first []any, k int) string {
-	b := make([]byte, 0, rows*len(first)*8)
+// statement is a query with the placeholders of its rows, and the arguments before and after theirs.
+type statement struct {
+	text          string
+	before, after []any
+}
+
+func split(query string) (before, after string) {
+	before, after, ok := strings.Cut(query, placeholder)
+	if !ok {
+		panic("sqldb: query without " + placeholder)
+	}
+	return before, after
+}
+
+// numbered writes the rows' placeholders as $k, after those of the fixed arguments. Those of the first row are cast, so
+// that PostgreSQL knows the type of each column; where the list is not an INSERT's own it would take it for text.
+func numbered(query string, fixed, first []any, rows int) statement {
+	before, after := split(query)
+	k := len(fixed)
+	list := valuesList(rows, len(first), func(b []byte, row, column int) []byte {
+		k++
+		if row == 0 {
+			return fmt.Appendf(b, "CAST($%d AS %s)", k, sqlType(first[column]))
+		}
+		return strconv.AppendInt(append(b, '$'), int64(k), 10)
+	})
+	return statement{text: before + list + after, before: fixed}
+}
+
+// positional writes all placeholders as ?, in the order of the arguments. SQLite looks each $k up among all earlier
+// ones when it reads a statement: with thousands that takes seconds. Nor are there casts: with these its planner makes
+// an index for the list instead of using the table's.
+func positional(query string, fixed, first []any, rows int) statement {
+	before, after := split(query)
+	var st statement
+	before, st.before = questionMarks(before, fixed)
+	after, st.after = questionMarks(after, fixed)
+	st.text = before + valuesList(rows, len(first), func(b []byte, _, _ int) []byte { return append(b, '?') }) + after
+	return st
+}
+
+// questionMarks replaces each $k by ? and returns the arguments in the order of these. Queries MUST NOT have a $ in a
+// literal.
+func questionMarks(query string, fixed []any) (string, []any) {
+	var args []any
+	var b strings.Builder
+	for {
+		text, rest, found := strings.Cut(query, "$")
+		b.WriteString(text)
+		if !found {
+			return b.String(), args
+		}
+		n := 0
+		for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
+			n++
+		}
+		k, err := strconv.Atoi(rest[:n])
+		if err != nil || k < 1 || k > len(fixed) {
+			panic(fmt.Sprintf("sqldb: $%s has no argument", rest[:n]))
+		}
+		b.WriteByte('?')
+		args = append(args, fixed[k-1])
+		query = rest[n:]
+	}
+}
+
+// valuesList returns (p, p), (p, p)…
+func valuesList(rows, width int, param func(b []byte, row, column int) []byte) string {
+	b := make([]byte, 0, rows*width*8)
 	for i := range rows {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, '(')
-		for j := range first {
+		for j := range width {
 			if j > 0 {
 				b = append(b, ',')
 			}
-			if i > 0 {
-				b = append(b, '$')
-				b = strconv.AppendInt(b, int64(k), 10)
-			} else {
-				b = fmt.Appendf(b, "CAST($%d AS %s)", k, sqlType(first[j]))
-			}
-			k++
+			b = param(b, i, j)
 		}
 		b = append(b, ')')
 	}

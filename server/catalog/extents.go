@@ -72,11 +72,10 @@ SELECT s.stream, s.ordinal, s.horizon FROM v JOIN shards s ON s.stream = v.strea
 		}
 		// A shard whose stream is being removed has no row any more, and its extents do not count.
 		return tx.EachRows(`
-WITH v (stream, ordinal) AS (VALUES $rows)
 SELECT `+selectedExtent+`
-FROM v
-JOIN shards s ON s.stream = v.stream AND s.ordinal = v.ordinal
-JOIN extents e ON e.stream = v.stream AND e.ordinal = v.ordinal
+FROM extents e
+WHERE (e.stream, e.ordinal) IN (VALUES $rows)
+	AND EXISTS (SELECT 1 FROM shards s WHERE s.stream = e.stream AND s.ordinal = e.ordinal)
 ORDER BY e.stream, e.ordinal, e.first_offset`, keys, func(scan sqldb.Scan) error {
 			e, err := scanExtent(scan)
 			if err == nil {
