@@ -22,17 +22,18 @@ import (
 
 // rig is a store on a bucket in memory, an index in memory and a log on either, which can be killed and opened again.
 type rig struct {
-	tb     testing.TB
-	index  *memIndex
-	blobs  blob.Store
-	driver wal.Driver
-	log    wal.Params
-	params shardstore.Params
-	clock  leat.Clock
-	logger *slog.Logger
-	keep   shardstore.Retention // what retention answers
-	store  *shardstore.Store
-	stream leat.StreamID
+	tb        testing.TB
+	index     *memIndex
+	blobs     blob.Store
+	driver    wal.Driver
+	log       wal.Params
+	params    shardstore.Params
+	clock     leat.Clock
+	logger    *slog.Logger
+	keep      shardstore.Retention // what retention answers
+	store     *shardstore.Store
+	stream    leat.StreamID
+	reference func() (time.Time, error)
 	// retention of every stream
 	retention func() shardstore.Retention
 }
@@ -78,7 +79,7 @@ func (r *rig) tryOpen() (*shardstore.Store, error) {
 		Session: id, Driver: r.driver, Log: r.log, Blobs: r.blobs, Index: r.index, Params: r.params,
 		Clock: r.clock, Logger: r.logger,
 		Retention:     func(leat.StreamID) (shardstore.Retention, bool) { return r.retention(), true },
-		SessionClosed: r.index.sessionsClosed,
+		SessionClosed: r.index.sessionsClosed, Reference: r.reference,
 	})
 	if err != nil {
 		return nil, err

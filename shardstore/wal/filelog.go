@@ -110,8 +110,8 @@ func (l *fileLog) wrote(payload, size int64) error {
 	l.segs = append(l.segs, place{l.tail, l.at + frameHead, payload})
 	l.nextN++
 	l.at += size
-	if l.spare == nil && l.at >= l.tail.size/2 {
-		l.spare = l.prepare(l.d.o.FileSize)
+	if l.spare == nil && l.at >= l.tail.size/4 {
+		l.spare = l.prepare(l.d.o.FileSize, fillPause)
 	}
 	if cap(l.buf) > keepBuffer {
 		l.buf = nil
@@ -167,9 +167,11 @@ func (l *fileLog) read(n uint64, off, length int64) ([]byte, error) {
 	return b, nil
 }
 
+func (l *fileLog) isOver() bool { return l.mayWrite() != nil }
+
 func (l *fileLog) verify(n uint64, header []byte) (State, error) {
-	if l.mayWrite() != nil {
-		return StateForeign, nil
+	if l.isOver() {
+		return StateForeign, nil // a fence, or as good as one
 	}
 	got, err := l.read(n, 0, int64(len(header)))
 	switch {

@@ -21,6 +21,7 @@ import (
 // FilesOptions configure OpenFiles.
 type FilesOptions struct {
 	FileSize int64        // bytes of a log file; 0 for 64 MiB
+	Clock    leat.Clock   // paces what is done in the background; nil for the machine's
 	Logger   *slog.Logger // nil for none
 }
 
@@ -62,6 +63,9 @@ const (
 func OpenFiles(dir string, o FilesOptions) (*Files, error) {
 	if o.FileSize <= 0 {
 		o.FileSize = defaultFileSize
+	}
+	if o.Clock == nil {
+		o.Clock = leat.SystemClock{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,7 +203,7 @@ func TestRecordsThatLookLikeFrames(t *testing.T) {
 	d := damaged(f)
 	log := f.logs()[0]
 	old := wal.AppendFrame(nil, f.g.Session, 1, f.objs[1])
-	torn := append(wal.AppendFrame(nil, f.g.Session, 3, make([]byte, 10_000))[:wal.FramePage], old...)
+	torn := slices.Concat(wal.AppendFrame(nil, f.g.Session, 3, make([]byte, 10_000))[:wal.FramePage], old)
 	d.with(func(files map[string][]byte) { copy(files[log][3*wal.FramePage:], torn) })
 	d.mustRecover(0, 3)
 	later := wal.AppendFrame(nil, f.g.Session, 4, f.objs[1])
@@ -222,16 +223,16 @@ func TestLostWrites(t *testing.T) {
 	for run := range 40 {
 		f := newFolder(t, smallFile)
 		lost := errors.New("the machine dies before the sync")
-		dying := false
+		var dying atomic.Bool
 		f.d.Spy(func(op wal.FileOp) (int, error) {
-			if dying && op.Name == "datasync" {
+			if dying.Load() && op.Name == "datasync" && strings.HasSuffix(op.Path, ".log") {
 				return 0, lost
 			}
 			return 0, nil
 		})
 		acked := 1 + rng.IntN(9)
 		f.write(acked, 10+rng.IntN(9000))
-		dying = true
+		dying.Store(true)
 		n := uint64(acked)
 		f.objs = append(f.objs, f.g.Make(t, n, 10+rng.IntN(9000)))
 		if err := f.d.Write(t.Context(), f.g.Session, n, f.objs[n]); !errors.Is(err, wal.ErrFailed) {

@@ -45,12 +45,15 @@ func (s *spy) set(fail func(wal.FileOp) (int, error)) {
 	s.fail, s.ops = fail, nil
 }
 
-// did is what was done, one line a call: its name and the file's last part.
+// did is what was done, one line a call: its name and the file's last part. The file that is made ahead is left out: when
+// that happens is a matter of luck.
 func (s *spy) did() (lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, op := range s.ops {
-		lines = append(lines, op.Name+" "+filepath.Base(op.Path))
+		if name := filepath.Base(op.Path); name != "next.tmp" {
+			lines = append(lines, op.Name+" "+name)
+		}
 	}
 	return lines
 }
@@ -161,7 +164,6 @@ func TestABrokenDiskEndsTheSession(t *testing.T) {
 // TestRollOnAFullDisk: no room for the next file, then room.
 func TestRollOnAFullDisk(t *testing.T) {
 	f := newFolder(t, smallFile)
-	f.write(1, 10)
 	s := f.spy()
 	s.set(func(op wal.FileOp) (int, error) {
 		if op.Name == "allocate" {
@@ -169,7 +171,7 @@ func TestRollOnAFullDisk(t *testing.T) {
 		}
 		return 0, nil
 	})
-	f.write(3, 10) // fills the file
+	f.write(4, 10) // fills the file
 	object := f.g.Make(t, 4, 10)
 	for range 2 {
 		if err := f.d.Write(t.Context(), f.g.Session, 4, object); !unknown(err) || !errors.Is(err, syscall.ENOSPC) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("locked")
 		select {} // until it is killed
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func TestLock(t *testing.T) {

@@ -102,7 +102,7 @@ func TestRecoverRefusesWhatDoesNotBelongThere(t *testing.T) {
 		"another session":     func(b *bucket) []byte { g := waltest.NewSegments(); g.Cluster = b.g.Cluster; return g.Make(b.t, 1, 10) },
 		"another number":      func(b *bucket) []byte { return b.g.Make(b.t, 2, 10) },
 		"another cluster":     func(b *bucket) []byte { g := *b.g; g.Cluster[0]++; return g.Make(b.t, 1, 10) },
-		"a pack":              func(b *bucket) []byte { return pack(b) },
+		"a pack":              pack,
 		"cut off":             func(b *bucket) []byte { o := b.g.Make(b.t, 1, 1000); return o[:len(o)-1] },
 		"a footer with rot":   func(b *bucket) []byte { o := b.g.Make(b.t, 1, 1000); o[len(o)-60] ^= 4; return o },
 		"nothing":             func(*bucket) []byte { return nil },

@@ -6,11 +6,13 @@ package wal
 import (
 	"os"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
+	"time"
+
+	"github.com/leatstream/leat"
 )
 
-// roll makes a new last file that holds a frame of need bytes. wait says to fill it with zeros first, however long that
-// takes. The file's name is durable before the first segment in it can be. commit is held.
+// roll makes a new last file that holds a frame of need bytes. wait says to fill it with zeros first, all of it. The file's name is durable before the first segment in it can be. commit is held.
 func (l *fileLog) roll(need int64, wait bool) error {
 	size := max(l.d.o.FileSize, need)
 	sp := l.spare
@@ -22,7 +24,7 @@ func (l *fileLog) roll(need int64, wait bool) error {
 		sp = nil
 	}
 	if sp == nil {
-		sp = l.prepare(size)
+		sp = l.prepare(size, 0)
 	}
 	f, err := sp.finish(wait)
 	if err != nil {
@@ -64,7 +66,9 @@ func (l *fileLog) rollFailed(sp *spare, err error) error {
 type spare struct {
 	size  int64
 	path  string
-	hurry atomic.Bool   // leave the rest of it unfilled: it reads as zeros all the same
+	pause time.Duration // between chunks
+	hurry chan struct{} // closed: leave the rest unfilled, it reads as zeros all the same
+	once  sync.Once     // closes hurry
 	done  chan struct{} // closed when the goroutine is gone; guards what follows
 
 	f          *os.File // nil if it could not be made
@@ -72,22 +76,28 @@ type spare struct {
 	syncFailed bool
 }
 
+// The next file is filled from the moment at which a quarter of the last one is used, a small chunk at a time with a
+// pause after it, at most about 100 MB/s: commits hardly notice. A log that is written faster than that outruns it and
+// gets files that are filled in part; large commits gain little by it, and would lose half of the disk's throughput.
+const (
+	fillChunk = 1 << 20
+	fillPause = 10 * time.Millisecond
+)
+
 // prepare begins to make the next file. At most one is made at a time.
-func (l *fileLog) prepare(size int64) *spare {
-	sp := &spare{size: size, path: filepath.Join(l.dir, spareName), done: make(chan struct{})}
+func (l *fileLog) prepare(size int64, pause time.Duration) *spare {
+	sp := &spare{size: size, path: filepath.Join(l.dir, spareName), pause: pause, hurry: make(chan struct{}), done: make(chan struct{})}
+	io, clock := l.d.io, l.d.o.Clock
 	go func() {
 		defer close(sp.done)
-		sp.err = sp.fill(l.d.io)
+		sp.err = sp.make(io, clock)
 	}()
 	return sp
 }
 
-// fillChunk is how much is filled at a time: small enough not to be in the way of commits for long.
-const fillChunk = 1 << 20
-
-// fill makes the file: allocated at once, so that a full disk shows, then filled with zeros, which makes each commit
-// about half as long, because the file system has nothing to note down but the data.
-func (sp *spare) fill(io fileIO) error {
+// make makes the file: allocated at once, so that a full disk shows, then filled with zeros. That makes a commit about
+// half as long, because the file system has nothing to note down but the data.
+func (sp *spare) make(io fileIO, clock leat.Clock) error {
 	f, err := os.OpenFile(sp.path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode)
 	if err != nil {
 		return err
@@ -97,8 +107,12 @@ func (sp *spare) fill(io fileIO) error {
 		return err
 	}
 	zeros := make([]byte, min(fillChunk, sp.size))
-	for off := int64(0); off < sp.size && !sp.hurry.Load(); off += int64(len(zeros)) {
+	for off := int64(0); off < sp.size && sp.rest(off, clock); off += int64(len(zeros)) {
 		if _, err := io.write(f, zeros[:min(int64(len(zeros)), sp.size-off)], off); err != nil {
+			return err
+		}
+		if err := io.dataSync(f); err != nil {
+			sp.syncFailed = true
 			return err
 		}
 	}
@@ -109,10 +123,33 @@ func (sp *spare) fill(io fileIO) error {
 	return nil
 }
 
+// rest pauses before a chunk. false when the file is wanted now.
+func (sp *spare) rest(off int64, clock leat.Clock) bool {
+	if sp.pause == 0 || off == 0 {
+		select {
+		case <-sp.hurry:
+			return false
+		default:
+			return true
+		}
+	}
+	c, stop := clock.NewTimer(sp.pause)
+	defer stop()
+	select {
+	case <-c:
+		return true
+	case <-sp.hurry:
+		return false
+	}
+}
+
+// hasten ends the filling.
+func (sp *spare) hasten() { sp.once.Do(func() { close(sp.hurry) }) }
+
 // finish returns the file. Unless wait, it is not filled further.
 func (sp *spare) finish(wait bool) (*os.File, error) {
 	if !wait {
-		sp.hurry.Store(true)
+		sp.hasten()
 	}
 	<-sp.done
 	return sp.f, sp.err
@@ -120,7 +157,7 @@ func (sp *spare) finish(wait bool) (*os.File, error) {
 
 // discard removes the file.
 func (sp *spare) discard() error {
-	sp.hurry.Store(true)
+	sp.hasten()
 	<-sp.done
 	if sp.f == nil {
 		return nil
