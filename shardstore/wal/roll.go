@@ -111,6 +111,9 @@ func (sp *spare) make(io fileIO, clock leat.Clock) error {
 		if _, err := io.write(f, zeros[:min(int64(len(zeros)), sp.size-off)], off); err != nil {
 			return err
 		}
+		if sp.pause == 0 {
+			continue // nobody is disturbed by one large sync at the end
+		}
 		if err := io.dataSync(f); err != nil {
 			sp.syncFailed = true
 			return err
