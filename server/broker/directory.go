@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
 )
 
 // Source is where streams and shards are decided; catalog.Catalog satisfies it.
 type Source interface {
-	// Revision rises with every change of any stream or shard.
-	Revision(ctx context.Context) (uint64, error)
+	// Changes returns the streams that changed after a revision, and how many there are; 0 for all.
+	Changes(ctx context.Context, since uint64) (catalog.Changes, error)
 	// Streams lists every stream of every account.
 	Streams(ctx context.Context) ([]leat.Stream, error)
 	// StreamByName returns KindNotFound when there is none.
@@ -62,7 +63,7 @@ func NewDirectory(source Source, clock leat.Clock, log *slog.Logger) *Directory 
 		source: source, clock: clock, log: log,
 		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), asked: map[streamName]time.Time{},
 	}
-	d.snap.Store(&snapshot{byName: map[streamName]*streamView{}, byID: map[leat.StreamID]*streamView{}})
+	d.snap.Store(newSnapshot())
 	return d
 }
 
@@ -178,9 +179,10 @@ func (d *Directory) load(ctx context.Context, key streamName) (*streamView, erro
 	if err != nil && leat.KindOf(err) != leat.KindNotFound {
 		return nil, away(err)
 	}
-	old := d.snap.Load()
-	if old.byName[key] != v {
-		d.snap.Store(old.with(key, v))
+	if old := d.snap.Load(); old.byName[key] != v {
+		next := old.clone()
+		next.set(key, v)
+		d.snap.Store(next)
 	}
 	return found(v, key)
 }
@@ -211,29 +213,43 @@ func (d *Directory) RefreshAll(ctx context.Context) error {
 		return err
 	}
 	defer d.leave()
-	revision, err := d.source.Revision(ctx)
+	ch, err := d.source.Changes(ctx, d.revision)
 	if err != nil {
 		return away(err)
 	}
-	if d.Loaded() && revision == d.revision {
-		return nil
-	}
-	streams, err := d.source.Streams(ctx)
+	next, err := d.apply(ctx, d.snap.Load(), ch.Streams)
 	if err != nil {
-		return away(err)
+		return err
 	}
-	next := &snapshot{byName: make(map[streamName]*streamView, len(streams)), byID: make(map[leat.StreamID]*streamView, len(streams))}
-	for i := range streams {
-		v, err := d.view(ctx, streams[i])
+	if len(next.byName) != ch.Total { // some are gone
+		streams, err := d.source.Streams(ctx)
 		if err != nil {
 			return away(err)
 		}
-		next.byName[streamName{v.Account, v.Name}], next.byID[v.ID] = v, v
+		if next, err = d.apply(ctx, newSnapshot(), streams); err != nil {
+			return err
+		}
 	}
 	d.snap.Store(next)
-	d.revision = revision
+	d.revision = ch.Revision
 	d.loaded.Store(true)
 	return nil
+}
+
+// apply puts streams into a copy of a snapshot.
+func (d *Directory) apply(ctx context.Context, to *snapshot, streams []leat.Stream) (*snapshot, error) {
+	if len(streams) == 0 {
+		return to, nil
+	}
+	next := to.clone()
+	for i := range streams {
+		v, err := d.view(ctx, streams[i])
+		if err != nil {
+			return nil, away(err)
+		}
+		next.set(streamName{v.Account, v.Name}, v)
+	}
+	return next, nil
 }
 
 // Stale asks Run to look soon: an operation found that the snapshot and the engine disagree.

@@ -105,21 +105,27 @@ func (v *streamView) horizon(now time.Time) int64 {
 // streamName is the key by which callers name a stream.
 type streamName struct{ account, name string }
 
-// snapshot is every stream at one moment. It is never changed.
+// snapshot is every stream at one moment. It is never changed once others can see it.
 type snapshot struct {
 	byName map[streamName]*streamView
 	byID   map[leat.StreamID]*streamView
 }
 
-// with returns a snapshot in which one stream is replaced, or removed when v is nil.
-func (s *snapshot) with(key streamName, v *streamView) *snapshot {
-	n := &snapshot{byName: maps.Clone(s.byName), byID: maps.Clone(s.byID)}
-	if old := n.byName[key]; old != nil {
-		delete(n.byID, old.ID)
-		delete(n.byName, key)
+func newSnapshot() *snapshot {
+	return &snapshot{byName: map[streamName]*streamView{}, byID: map[leat.StreamID]*streamView{}}
+}
+
+func (s *snapshot) clone() *snapshot {
+	return &snapshot{byName: maps.Clone(s.byName), byID: maps.Clone(s.byID)}
+}
+
+// set replaces the stream of a name, or removes it when v is nil.
+func (s *snapshot) set(key streamName, v *streamView) {
+	if old := s.byName[key]; old != nil {
+		delete(s.byID, old.ID)
+		delete(s.byName, key)
 	}
 	if v != nil {
-		n.byName[key], n.byID[v.ID] = v, v
+		s.byName[key], s.byID[v.ID] = v, v
 	}
-	return n
 }

@@ -21,8 +21,9 @@ type recordService struct {
 	*Server
 }
 
-// hot tells which messages the validator is not asked about: those of a put, whose every rule the broker checks by
-// itself. Validating 500 records by the proto's rules costs as much as the rest of the call (BenchmarkValidatePutRecords).
+// hot tells which messages the validator is not asked about: those of a put, whose every rule the broker checks anyhow
+// (leat.ValidateRecord, leat.ParseHashKey). Asking twice would add 0.18 ms to a batch of 500 records, more than a quarter
+// of what it takes to decode it (BenchmarkValidatePutRecords).
 func hot(m proto.Message) bool {
 	switch m.(type) {
 	case *leatv1.PutRecordRequest, *leatv1.PutRecordsRequest:
@@ -32,6 +33,9 @@ func hot(m proto.Message) bool {
 }
 
 func (s recordService) PutRecord(ctx context.Context, req *leatv1.PutRecordRequest) (*leatv1.PutRecordResponse, error) {
+	if err := leat.ValidateStreamName(req.GetStream()); err != nil {
+		return nil, err
+	}
 	r := leat.Record{PartitionKey: req.GetPartitionKey(), Data: req.GetData()}
 	if err := explicitHash(&r, req.GetExplicitHashKey()); err != nil {
 		return nil, err
@@ -63,6 +67,9 @@ func explicitHash(r *leat.Record, key string) error {
 // PutRecords hands the records' bytes to the broker as gRPC has read them: nothing else refers to that memory, and the
 // engine copies it into its segment.
 func (s recordService) PutRecords(ctx context.Context, req *leatv1.PutRecordsRequest) (*leatv1.PutRecordsResponse, error) {
+	if err := leat.ValidateStreamName(req.GetStream()); err != nil {
+		return nil, err
+	}
 	if n := len(req.GetRecords()); n > leat.MaxPutRecords { // before memory is spent on them
 		return nil, leat.Invalid("records", "PutRecords with %d records: %d at most", n, leat.MaxPutRecords)
 	}

@@ -97,9 +97,10 @@ func newRig(t testing.TB, o options) *rig {
 	info, err := cat.Cluster(t.Context())
 	r.must(err)
 
-	blobs := mem.New(time.Now)
+	blobs, params := mem.New(time.Now), wal.ObjectParams()
+	params.PutsPerSecond, params.Linger = 0, 0 // memory costs nothing
 	node := cluster.New(cluster.Config{
-		Catalog: cat, Info: info, Driver: wal.NewObjects(blobs), Log: wal.ObjectParams(), Blobs: blobs, Params: shardstore.DefaultParams(),
+		Catalog: cat, Info: info, Driver: wal.NewObjects(blobs), Log: params, Blobs: blobs, Params: shardstore.DefaultParams(),
 		Node: "test", Address: "127.0.0.1:1", Exclusive: true, Transition: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return r.broker.Directory().Stream(id) },
 		Changed: func(ctx context.Context) { r.broker.Directory().Changed(ctx) },
