@@ -88,7 +88,7 @@ func validateMode(m leat.StreamMode) error {
 // settled is called after each change of a stream: this node knows of it at once, and the control loop carries it out.
 // The change is made; that the directory cannot be read now is no error of it.
 func (b *Broker) settled(ctx context.Context, s leat.Stream) {
-	if _, err := b.directory.Refresh(ctx, s.Account, s.Name); err != nil {
+	if _, err := b.directory.refresh(ctx, s.Account, s.Name); err != nil {
 		b.directory.Stale()
 	}
 	b.control.Kick()

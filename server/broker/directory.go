@@ -107,7 +107,7 @@ func (d *Directory) findID(ctx context.Context, id leat.StreamID) (*streamView, 
 	if err != nil {
 		return nil, away(err)
 	}
-	v, err := d.Refresh(ctx, s.Account, s.Name)
+	v, err := d.refresh(ctx, s.Account, s.Name)
 	if err == nil && v.ID != id {
 		return nil, errNoStream(Resource{Account: s.Account, Stream: s.Name})
 	}
@@ -150,8 +150,8 @@ func (d *Directory) enter(ctx context.Context) error {
 
 func (d *Directory) leave() { <-d.turn }
 
-// Refresh reads one stream from the catalog: the answer is not older than the call.
-func (d *Directory) Refresh(ctx context.Context, account, name string) (*streamView, error) {
+// refresh reads one stream from the catalog: the answer is not older than the call.
+func (d *Directory) refresh(ctx context.Context, account, name string) (*streamView, error) {
 	if err := d.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (d *Directory) Refresh(ctx context.Context, account, name string) (*streamV
 	return d.load(ctx, streamName{account, name})
 }
 
-// shared is Refresh for callers who come in crowds: whoever waited while another read the stream takes that answer.
+// shared is refresh for callers who come in crowds: whoever waited while another read the stream takes that answer.
 func (d *Directory) shared(ctx context.Context, key streamName) (*streamView, error) {
 	began := d.clock.Now()
 	if err := d.enter(ctx); err != nil {
@@ -262,22 +262,22 @@ func (d *Directory) Stale() {
 
 // Run keeps the snapshot fresh until ctx ends, then returns nil. That the catalog is away is logged once each time.
 func (d *Directory) Run(ctx context.Context) error {
-	healthy := true
-	for {
-		err := d.RefreshAll(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil && healthy {
-			d.log.Warn("directory: the catalog is away, serving what is known", "error", err)
-		} else if err == nil && !healthy {
-			d.log.Info("directory: the catalog is back")
-		}
-		healthy = err == nil
+	for healthy := true; ; {
+		healthy = d.report(ctx, d.RefreshAll(ctx), healthy)
 		if !d.rest(ctx, pollAtMost, nil) || !d.rest(ctx, pollEvery-pollAtMost, d.kick) {
 			return nil
 		}
 	}
+}
+
+func (d *Directory) report(ctx context.Context, err error, healthy bool) bool {
+	switch {
+	case err != nil && healthy && ctx.Err() == nil:
+		d.log.Warn("directory: the catalog is away, serving what is known", "error", err)
+	case err == nil && !healthy:
+		d.log.Info("directory: the catalog is back")
+	}
+	return err == nil
 }
 
 // rest waits, or less when kicked; false when ctx ends.

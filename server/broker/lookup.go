@@ -37,7 +37,7 @@ func (b *Broker) described(ctx context.Context, who leat.Principal, action Actio
 	if err != nil {
 		return nil, err
 	}
-	v, err := b.directory.Refresh(ctx, what.Account, what.Stream)
+	v, err := b.directory.refresh(ctx, what.Account, what.Stream)
 	if leat.KindOf(err) == leat.KindUnavailable {
 		if known, ok := b.directory.snap.Load().byName[streamName{what.Account, what.Stream}]; ok {
 			return known, nil

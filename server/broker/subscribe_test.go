@@ -40,7 +40,7 @@ func (r *rig) subscribe(consumer string, start broker.StartingPosition) *subscri
 	}()
 	r.t.Cleanup(func() {
 		cancel()
-		for range s.events { //nolint:revive // drained until it is closed: the goroutine has ended
+		for range s.events { // until it is closed: the goroutine has ended
 		}
 	})
 	return s

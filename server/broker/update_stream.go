@@ -80,7 +80,7 @@ func (b *Broker) changeable(ctx context.Context, who leat.Principal, action Acti
 	if err != nil {
 		return nil, err
 	}
-	return b.directory.Refresh(ctx, what.Account, what.Stream)
+	return b.directory.refresh(ctx, what.Account, what.Stream)
 }
 
 // errNotActive has the text of AWS.

@@ -100,7 +100,7 @@ func reasons(err error) []string {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the join itself is wanted, not what it wraps
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // the join itself, not what it wraps
 		var all []string
 		for _, e := range joined.Unwrap() {
 			all = append(all, reasons(e)...)

@@ -108,7 +108,7 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
-		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
 	if tls != nil {
