@@ -19,6 +19,9 @@
 //     streams, JetStream streams. Within a lane records are in order.
 //   - Leat's records carry a partition key, and the batch is spread over the
 //     shards by it. The peers' records carry the payload alone.
+//   - What a server does beside its log counts against it where it cannot be turned
+//     off: Leat's packing does; Redis takes no snapshots and does not rewrite its
+//     file, which its users would have it do.
 //   - What is read is checked: as many records as were acknowledged, with the
 //     same sum of checksums.
 //   - Durability is checked, not believed: each server's settings are asked for
