@@ -181,6 +181,9 @@ func (n *Node) open(ctx context.Context, id leat.SessionID, fenced time.Time) (*
 		return nil, fmt.Errorf("register a session: %w", err)
 	}
 	n.over(id) // from here on it must be recovered, whatever happens
+	if err := n.dropLogs(ctx); err != nil {
+		n.cfg.Logger.Warn("logs of closed sessions stay until the next start", "error", err)
+	}
 	s, err := shardstore.Open(ctx, shardstore.Config{
 		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
 		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,

@@ -186,3 +186,43 @@ func (n *Node) assign(ctx context.Context, taken []catalog.Taken) ([]shardstore.
 	}
 	return out, nil
 }
+
+// logKeeper is a medium that keeps something of each session until it is told to drop it, as a local folder does.
+type logKeeper interface {
+	Sessions() ([]leat.SessionID, error)
+	Drop(ctx context.Context, s leat.SessionID) error
+}
+
+// dropLogs removes what the medium keeps of sessions that are closed and hold no records of any shard. It runs before
+// anything is read in a session of ours, so nobody is in those logs.
+func (n *Node) dropLogs(ctx context.Context) error {
+	keeper, ok := n.cfg.Driver.(logKeeper)
+	if !ok {
+		return nil
+	}
+	kept, err := keeper.Sessions()
+	if err != nil {
+		return err
+	}
+	closed, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionClosed)
+	if err != nil {
+		return err
+	}
+	held, err := n.cfg.Catalog.ClosedShards(ctx)
+	if err != nil {
+		return err
+	}
+	over := make(map[leat.SessionID]bool, len(closed))
+	for _, s := range closed {
+		over[s.ID] = true
+	}
+	for _, id := range kept {
+		if !over[id] || len(held[id]) > 0 {
+			continue
+		}
+		if err := keeper.Drop(ctx, id); err != nil {
+			return fmt.Errorf("drop the log of session %s: %w", id, err)
+		}
+	}
+	return nil
+}
