@@ -13,7 +13,6 @@ import (
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/shardstore"
-	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/blob/disk"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -94,11 +93,13 @@ func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	objects := &reopening{dir: c.DataDir, store: local.Blobs}
+	local.close[len(local.close)-1] = objects
 	params := shardstore.LocalParams()
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
-		blobs: blob.Store(local.Blobs), params: params, node: "dev", exclusive: true, auth: auth.Anybody{},
+		blobs: objects, reopen: objects.reopen, params: params, node: "dev", exclusive: true, auth: auth.Anybody{},
 		close: []io.Closer{local},
 	})
 }

@@ -59,6 +59,7 @@ type parts struct {
 	params    shardstore.Params
 	node      string
 	exclusive bool
+	reopen    func(context.Context) error
 	auth      auth.Authenticator
 	reference func() (time.Time, error)
 	close     []io.Closer
@@ -97,7 +98,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	}
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
-		Node: p.node, Address: s.grpc.Addr().String(), Exclusive: p.exclusive, Reference: p.reference, Logger: p.log,
+		Node: p.node, Address: s.grpc.Addr().String(), Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
 		Changed: func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
 	})

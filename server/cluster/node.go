@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ type Config struct {
 	Streams func(leat.StreamID) (leat.Stream, bool)
 	// Changed is called after the control loop changed something that readers of the catalog want to see.
 	Changed func(context.Context)
+	// Reopen, where it is given, makes the stores usable again before a session is opened: a local folder whose fsync
+	// failed takes nothing until then.
+	Reopen func(context.Context) error
 	// Reference is another clock than this machine's, nil where there is none (data-plane.md, rule 19).
 	Reference func() (time.Time, error)
 
@@ -163,6 +167,11 @@ func (n *Node) Run(ctx context.Context) error {
 
 // session settles what others left, opens a session and serves until it is over. nil: it lived and another may follow.
 func (n *Node) session(ctx context.Context) error {
+	if n.cfg.Reopen != nil {
+		if err := n.cfg.Reopen(ctx); err != nil {
+			return err
+		}
+	}
 	id := leat.NewID[leat.SessionID](n.cfg.Rand)
 	fenced, err := n.settle(ctx, id)
 	if err != nil {
@@ -187,7 +196,7 @@ func (n *Node) open(ctx context.Context, id leat.SessionID, fenced time.Time) (*
 	s, err := shardstore.Open(ctx, shardstore.Config{
 		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
 		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
-		Retention: n.retention, Reference: n.cfg.Reference,
+		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed,
 	})
 	if err != nil {
 		return nil, err
@@ -280,6 +289,19 @@ func (n *Node) retention(id leat.StreamID) (shardstore.Retention, bool) {
 	}
 	before := max(leat.Micros(n.cfg.Clock.Now().Add(-st.Retention)), leat.Micros(st.ExpiredBefore))
 	return shardstore.Retention{ExpiredBefore: before, Keep: st.Retention}, true
+}
+
+// sessionsClosed tells the sweep of orphans which sessions are closed for ever.
+func (n *Node) sessionsClosed(ctx context.Context, ids []leat.SessionID) (map[leat.SessionID]bool, error) {
+	all, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionClosed)
+	if err != nil {
+		return nil, err
+	}
+	closed := map[leat.SessionID]bool{}
+	for _, s := range all {
+		closed[s.ID] = slices.Contains(ids, s.ID)
+	}
+	return closed, nil
 }
 
 func (n *Node) sleep(ctx context.Context, d time.Duration) error {
