@@ -161,9 +161,20 @@ func (m apiMethod) Answer() apiType {
 	return s.apiType
 }
 
-// paragraphs cuts a comment at its empty lines.
-func paragraphs(s string) []string {
-	return strings.Split(strings.TrimSpace(s), "\n\n")
+// paragraphs cuts a comment at its empty lines and sets what stands in backquotes as code.
+func paragraphs(s string) (out []template.HTML) {
+	for p := range strings.SplitSeq(strings.TrimSpace(s), "\n\n") {
+		var b strings.Builder
+		for i, part := range strings.Split(p, "`") {
+			if i%2 == 1 {
+				b.WriteString("<code>" + template.HTMLEscapeString(part) + "</code>")
+			} else {
+				b.WriteString(template.HTMLEscapeString(part))
+			}
+		}
+		out = append(out, template.HTML(b.String()))
+	}
+	return out
 }
 
 // ordered is a JSON object whose members keep their order.

@@ -78,6 +78,9 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Info.Started.IsZero() {
+		o.Info.Started = o.Clock.Now()
+	}
 	v, err := newValidator()
 	if err != nil {
 		return nil, err

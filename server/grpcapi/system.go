@@ -18,7 +18,7 @@ type Info struct {
 	ClusterID string                // 32 hexadecimal digits
 	Node      string                // its name
 	Session   func() leat.SessionID // zero while none is open; nil when the node has no sessions
-	Started   time.Time
+	Started   time.Time             // of the process; zero means New
 }
 
 type systemService struct {
