@@ -77,13 +77,13 @@ func classifyCause(err error) class {
 // classifyPostgres reads SQLSTATE, PostgreSQL's documentation, appendix A.
 func classifyPostgres(e *pgconn.PgError) class {
 	switch e.Code {
-	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
+	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return conflict
 	case "23505":
 		return unique
 	case "57P01", "57P02", "57P05", "25P03": // shut down, crashed, idle too long
 		return lost
-	case "57014", "57P03", "25006": // statement_timeout; starting up or shutting down; a standby
+	case "57014", "55P03", "57P03", "25006": // statement_timeout; lock_timeout; starting up or shutting down; a standby
 		return down
 	case "XX001", "XX002":
 		return corrupt

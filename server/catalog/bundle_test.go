@@ -26,6 +26,7 @@ type bundle struct {
 	*catalog.Catalog
 	t     testing.TB
 	cfg   sqldb.Config
+	db    *sqldb.DB
 	clock *clock
 	link  *link
 }
@@ -59,11 +60,27 @@ func openBundle(tb testing.TB, cfg sqldb.Config) *bundle {
 			tb.Error(err)
 		}
 	})
+	b.db = db
 	b.Catalog = catalog.New(db, catalog.Options{Clock: b.clock, RemoveBatch: 3})
 	if err := b.Migrate(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
 	return b
+}
+
+// wipe empties the tables that tests fill.
+func (b *bundle) wipe() {
+	b.t.Helper()
+	b.must(b.db.Tx(b.t.Context(), func(tx *sqldb.Tx) error {
+		for _, table := range []string{
+			"sessions", "beats", "streams", "shards", "intents", "packs", "extents", "objects", "closed_shards", "deletions", "consumers", "usage",
+		} {
+			if _, err := tx.Exec("DELETE FROM " + table); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // clock stands still unless a test moves it.
