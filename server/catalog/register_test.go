@@ -5,6 +5,7 @@ package catalog_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -53,6 +54,28 @@ func TestRegister(t *testing.T) {
 		}
 		if !slices.Equal(usage, want) {
 			t.Errorf("usage %+v", usage)
+		}
+	})
+}
+
+// Every field of an extent is stored: a new one must find its column, and a place in this package's test extents.
+func TestExtentIsStoredWhole(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 2)
+		s := b.session()
+		b.take(s)
+		k := leat.ShardKey{Stream: st.ID, Ordinal: 1}
+		b.register(pack(s, 0, 0, 0, extent(k, 1, 0, 10, "")))
+		r := pack(s, 1, 0, 0, extent(k, 1, 10, 10, ""))
+		v := reflect.ValueOf(r.Extents[0])
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("the test's extents leave %s unset", v.Type().Field(i).Name)
+			}
+		}
+		b.register(r)
+		if got := b.extents(k).Extents[1]; got != r.Extents[0] {
+			t.Errorf("stored %+v\nread   %+v", r.Extents[0], got)
 		}
 	})
 }
