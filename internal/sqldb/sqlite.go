@@ -18,7 +18,7 @@ import (
 )
 
 // openSQLite opens one connection that writes and several that read. More writers only wait for each other, up to
-// seconds (design/parts.md); WAL lets readers go on beside the one.
+// seconds; WAL lets readers go on beside the one.
 func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	path, err := filepath.Abs(cfg.SQLite)
 	if err != nil {
