@@ -16,6 +16,9 @@ import (
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
+// leatPage is how many records one GetRecords asks for: as many as are quickest, as with the peers.
+const leatPage = 2000
+
 // leatServer is `leat dev`: SQLite and a local folder.
 type leatServer struct {
 	daemon
@@ -154,7 +157,7 @@ func (l *leatLog) Read(ctx context.Context, lane int, see func([]byte)) error {
 		return err
 	}
 	for iterator := res.GetShardIterator(); iterator != ""; {
-		page, err := records.GetRecords(ctx, &leatv1.GetRecordsRequest{ShardIterator: iterator})
+		page, err := records.GetRecords(ctx, &leatv1.GetRecordsRequest{ShardIterator: iterator, Limit: leatPage})
 		if err != nil {
 			return err
 		}

@@ -119,15 +119,31 @@ func one(ctx context.Context, w writer, p *payloads, ld load, call int, t *tally
 	return nil
 }
 
-// read reads all lanes side by side and checks that they hold what was acknowledged.
-func read(ctx context.Context, l log, lanes int, want tally, atMost time.Duration) (run, error) {
+// read reads all lanes side by side, again and again, and checks each time that they hold what was acknowledged.
+func read(ctx context.Context, l log, lanes, times int, want tally, atMost time.Duration) (out run, err error) {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
+	start := time.Now()
+	for range times {
+		got, err := readOnce(ctx, l, lanes)
+		if err != nil {
+			return out, err
+		}
+		if got != want {
+			return out, fmt.Errorf("%+v was acknowledged, %+v was read", want, got)
+		}
+		out.add(got)
+	}
+	out.Took = time.Since(start)
+	return out, nil
+}
+
+func readOnce(ctx context.Context, l log, lanes int) (tally, error) {
 	var (
 		group sync.WaitGroup
 		seen  = make([]tally, lanes)
 		errs  = make([]error, lanes)
-		start = time.Now()
+		all   tally
 	)
 	for lane := range lanes {
 		group.Go(func() {
@@ -139,17 +155,10 @@ func read(ctx context.Context, l log, lanes int, want tally, atMost time.Duratio
 		})
 	}
 	group.Wait()
-	out := run{Took: time.Since(start)}
 	for _, t := range seen {
-		out.add(t)
+		all.add(t)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return out, err
-	}
-	if out.tally != want {
-		return out, fmt.Errorf("%+v was acknowledged, %+v was read", want, out.tally)
-	}
-	return out, nil
+	return all, errors.Join(errs...)
 }
 
 // quantiles returns the median and the 99th percentile, 0 of nothing.

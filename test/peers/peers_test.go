@@ -81,8 +81,8 @@ func TestPutAndRead(t *testing.T) {
 	if err != nil || got.Records != 370 || got.Bytes != 370*64 {
 		t.Fatalf("put %+v, %v", got, err)
 	}
-	back, err := read(t.Context(), m, 2, got.tally, time.Minute)
-	if err != nil || back.tally != got.tally {
+	back, err := read(t.Context(), m, 2, 3, got.tally, time.Minute)
+	if err != nil || back.Records != 3*got.Records || back.Bytes != 3*got.Bytes {
 		t.Fatalf("read %+v, %v", back, err)
 	}
 	for lane, held := range m.lanes {
@@ -90,7 +90,7 @@ func TestPutAndRead(t *testing.T) {
 			m.lanes[lane] = held[1:]
 		}
 	}
-	if _, err := read(t.Context(), m, 2, got.tally, time.Minute); err == nil {
+	if _, err := read(t.Context(), m, 2, 1, got.tally, time.Minute); err == nil {
 		t.Fatal("a lost record was not noticed")
 	}
 }
@@ -103,7 +103,7 @@ func TestReadNoticesAnotherPayload(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.lanes[0][4] = p.data[99]
-	if _, err := read(t.Context(), m, 2, got.tally, time.Minute); err == nil {
+	if _, err := read(t.Context(), m, 2, 1, got.tally, time.Minute); err == nil {
 		t.Fatal("a record that was exchanged was not noticed")
 	}
 }
