@@ -60,6 +60,7 @@ var rules = map[string]rule{
 		tests: []string{"shardstore/..."},
 		third: []string{"golang.org/x/..."},
 	},
+	"shardstore/wal/waltest": {local: []string{".", "shardstore/segment", "shardstore/blob", "shardstore/wal"}, third: anyModule, reason: "the suite of the drivers"},
 	"shardstore": {
 		local: []string{".", "shardstore/segment", "shardstore/wal", "shardstore/blob"},
 		tests: []string{"shardstore/..."},
