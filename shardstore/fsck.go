@@ -47,7 +47,7 @@ type FsckStats struct {
 }
 
 // Fsck checks the catalog against storage and repairs nothing: that each shard's extents cover [horizon, end) without
-// gap or overlap and every object they name exists (I7), that times never fall (I9), and that every checksum holds:
+// gap or overlap and every object they name exists (I7), that times never fall (I9) nor epochs (I12), and that every checksum holds:
 // of the extent, of its blocks and of each record. An error means that the check itself could not go on.
 func Fsck(ctx context.Context, driver wal.Driver, blobs blob.Store, shards iter.Seq2[FsckShard, error], report func(Problem)) (FsckStats, error) {
 	f := fsck{driver: driver, blobs: blobs, coder: segment.NewCoder(), report: report}
@@ -89,12 +89,15 @@ func (f *fsck) shard(ctx context.Context, sh FsckShard) error {
 		}
 	}
 	f.cover(sh, runs, end)
-	last := int64(0)
+	last, epoch := int64(0), uint64(0)
 	for _, e := range runs {
 		if e.MinTime < last {
 			f.problem(sh.Shard, e.Object, e.First, "times fall: %d after %d", e.MinTime, last)
 		}
-		last = e.MaxTime
+		if e.Epoch < epoch || e.Epoch > sh.Epoch {
+			f.problem(sh.Shard, e.Object, e.First, "epoch %d comes after %d, and the shard is in %d", e.Epoch, epoch, sh.Epoch)
+		}
+		last, epoch = e.MaxTime, e.Epoch
 		if err := f.extent(ctx, e); err != nil {
 			return err
 		}

@@ -23,8 +23,18 @@ type memIndex struct {
 	shards    map[leat.ShardKey]*memShard
 	deletions map[string]int64
 	usage     map[leat.StreamID]int64 // records
+	// broken makes it forget a rule, for tests that must fail.
+	broken brokenIndex
 	// fault is asked before and after each method: an error before means not executed, after means answer lost.
 	fault func(op string, after bool) error
+}
+
+// brokenIndex are catalogs that get the protocol wrong.
+type brokenIndex struct {
+	anyState  bool // packs of sessions that are not live are taken
+	anyTrim   bool // trim is not compared
+	anyPlace  bool // extents need not join, nor belong to their owner
+	noNumbers bool // a pack that is registered is registered again
 }
 
 type memSession struct {
@@ -84,22 +94,21 @@ func (x *memIndex) Register(_ context.Context, r shardstore.Registration) (err e
 	}
 	defer leave(&err)
 	s := x.sessions[r.Session]
-	if s == nil || s.state != "live" {
-		return shardstore.ErrFenced
+	if s == nil || s.state != "live" && !x.broken.anyState {
+		return fmt.Errorf("%w: the session is not live", shardstore.ErrFenced)
 	}
-	if s.packs[r.Number] {
+	if s.packs[r.Number] && !x.broken.noNumbers {
 		return nil
 	}
-	if s.trim != r.TrimFrom {
-		return shardstore.ErrFenced
+	if s.trim != r.TrimFrom && !x.broken.anyTrim {
+		return fmt.Errorf("%w: trim is %d, not %d", shardstore.ErrFenced, s.trim, r.TrimFrom)
 	}
 	if err := x.check(r); err != nil {
 		return err
 	}
 	for _, e := range r.Replaces {
 		sh := x.shards[e.Shard]
-		i := slices.IndexFunc(sh.extents, func(o shardstore.Extent) bool { return o.First == e.First && o.Object == e.Object })
-		sh.extents = slices.Delete(sh.extents, i, i+1)
+		sh.extents = slices.DeleteFunc(sh.extents, func(o shardstore.Extent) bool { return o.First == e.First && o.Object == e.Object })
 	}
 	for _, e := range r.Extents {
 		sh := x.shards[e.Shard]
@@ -127,6 +136,12 @@ func (x *memIndex) Register(_ context.Context, r shardstore.Registration) (err e
 
 // check refuses a registration that breaks an invariant.
 func (x *memIndex) check(r shardstore.Registration) error {
+	if x.broken.anyPlace {
+		return nil
+	}
+	if err := conserves(r); err != nil {
+		return err
+	}
 	next := map[leat.ShardKey]uint64{}
 	for _, e := range r.Extents {
 		sh := x.shards[e.Shard]
@@ -153,6 +168,25 @@ func (x *memIndex) check(r shardstore.Registration) error {
 		if sh == nil || !slices.ContainsFunc(sh.extents, func(o shardstore.Extent) bool { return o.First == e.First && o.Object == e.Object }) {
 			return fmt.Errorf("%w: %s at %d is not in %s", shardstore.ErrFenced, e.Shard, e.First, e.Object)
 		}
+	}
+	return nil
+}
+
+// conserves refuses a merge that does not hold what it replaces (I8).
+func conserves(r shardstore.Registration) error {
+	if len(r.Replaces) == 0 {
+		return nil
+	}
+	sum := func(extents []shardstore.Extent) (count, hash uint64) {
+		for _, e := range extents {
+			count, hash = count+e.Count, hash+e.Hash
+		}
+		return count, hash
+	}
+	count, hash := sum(r.Extents)
+	was, before := sum(r.Replaces)
+	if count != was || hash != before {
+		return fmt.Errorf("I8: a merge of %d records with hash %x has %d with %x", was, before, count, hash)
 	}
 	return nil
 }
@@ -277,6 +311,12 @@ func (x *memIndex) Named(_ context.Context, keys []string) (named map[string]boo
 	return named, nil
 }
 
+func (x *memIndex) has(k leat.ShardKey) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.shards[k] != nil
+}
+
 // addShard makes an open shard that nobody owns.
 func (x *memIndex) addShard(k leat.ShardKey) {
 	x.mu.Lock()
@@ -300,6 +340,21 @@ func (x *memIndex) fence(id leat.SessionID) uint64 {
 		s.state = "fencing"
 	}
 	return s.trim
+}
+
+// fenceAll moves all live sessions to fencing and returns the trims of all that are not closed.
+func (x *memIndex) fenceAll() map[leat.SessionID]uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	trims := map[leat.SessionID]uint64{}
+	for id, s := range x.sessions {
+		if s.state == "closed" {
+			continue
+		}
+		s.state = "fencing"
+		trims[id] = s.trim
+	}
+	return trims
 }
 
 // close ends a session as its closing says, once.
@@ -329,6 +384,20 @@ func (x *memIndex) close(c shardstore.Closing) {
 			sh.owner = leat.SessionID{}
 		}
 	}
+}
+
+// confirm puts the outcome of a live session's reshard into the index.
+func (x *memIndex) confirm(r shardstore.Reshard, owner leat.SessionID) (err error) {
+	leave, err := x.enter("confirm")
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	if s := x.sessions[owner]; s == nil || s.state != "live" {
+		return shardstore.ErrFenced
+	}
+	x.finish(r, owner)
+	return nil
 }
 
 // finish puts a reshard's outcome into the index, once. mu is held.

@@ -30,7 +30,7 @@ func (s *Store) merge(ctx context.Context) error {
 		return err
 	}
 	level := lowestLevel(due)
-	due = slices.DeleteFunc(due, func(m shardMerge) bool { return !m.keepLevel(level) })
+	due = onLevel(due, level)
 	work, err := s.mergeCompany(ctx, due, level)
 	if err != nil || len(work) == 0 {
 		return err

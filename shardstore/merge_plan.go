@@ -106,6 +106,16 @@ func (m *shardMerge) keepLevel(level uint8) bool {
 	return len(m.groups) > 0
 }
 
+// onLevel keeps what is of one level.
+func onLevel(due []shardMerge, level uint8) (kept []shardMerge) {
+	for _, m := range due {
+		if m.keepLevel(level) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
 // sourcesOf are the objects that a merge reads for the shards that are due.
 func sourcesOf(due []shardMerge) map[string]bool {
 	sources := map[string]bool{}

@@ -211,6 +211,14 @@ func (r *rig) wantAll(shard int, want []string) {
 // fsck checks the index against the bucket.
 func (r *rig) fsck() {
 	r.tb.Helper()
+	for _, p := range r.problems() {
+		r.tb.Errorf("fsck: %v", p)
+	}
+}
+
+// problems is what fsck finds.
+func (r *rig) problems() (found []shardstore.Problem) {
+	r.tb.Helper()
 	snapshot, pending := r.index.snapshot()
 	shards := func(yield func(shardstore.FsckShard, error) bool) {
 		for _, f := range snapshot {
@@ -231,10 +239,11 @@ func (r *rig) fsck() {
 			}
 		}
 	}
-	_, err := shardstore.Fsck(context.Background(), r.driver, r.blobs, shards, func(p shardstore.Problem) { r.tb.Errorf("fsck: %v", p) })
+	_, err := shardstore.Fsck(context.Background(), r.driver, r.blobs, shards, func(p shardstore.Problem) { found = append(found, p) })
 	if err != nil {
-		r.tb.Fatalf("fsck: %v", err)
+		found = append(found, shardstore.Problem{Text: err.Error()})
 	}
+	return found
 }
 
 // seeded returns a source of randomness whose seed is printed when the test fails.

@@ -1,0 +1,502 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/blob/fault"
+	"github.com/leatstream/leat/shardstore/segment"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// sim is a world of nodes that live one after another, and sometimes at once without knowing it, over one bucket and one
+// catalog that misbehave. What happens is drawn from a seed; how goroutines interleave is not.
+type sim struct {
+	*rig
+	t     *testing.T
+	rng   *rand.Rand
+	l     *ledger
+	chaos float64
+	steps int
+
+	inner  blob.Store // the bucket itself
+	bucket blob.Store // without faults; it watches what is deleted
+	nodes  []*node
+	now    *node        // who owns the shards, as far as the catalog knows
+	acker  atomic.Int64 // the youngest node that acked anything
+	tasks  sync.WaitGroup
+
+	mu       sync.Mutex // of what tasks and steps share
+	sent     int
+	cursors  []*cursor
+	closings map[leat.SessionID]shardstore.Closing
+	splits   map[leat.ShardKey]bool // shards whose children acked
+
+	// How the world is broken, in sim_broken_test.go.
+	wrap      func(wal.Driver) wal.Driver                        // the log
+	recoverer func(shardstore.Recovery, int) shardstore.Recovery // recoverers, by number
+	meddle    func(context.Context, blob.Store, leat.SessionID, uint64)
+	noWait    bool // for the lease
+}
+
+// node is one session and its own way to the bucket.
+type node struct {
+	n int64
+	s *shardstore.Store
+	f *fault.Store
+}
+
+// cursor is a reader that goes through one shard (I14).
+type cursor struct {
+	mu   sync.Mutex
+	key  leat.ShardKey
+	next uint64
+}
+
+const simLease = 1500 * time.Millisecond
+
+func newSim(t *testing.T, seed uint64) *sim {
+	t.Helper()
+	w := &sim{
+		rig: newRig(t).shards(3), t: t, rng: rand.New(rand.NewPCG(seed, 7)), l: newLedger(),
+		closings: map[leat.SessionID]shardstore.Closing{}, splits: map[leat.ShardKey]bool{},
+	}
+	w.chaos = []float64{0, 0.005, 0.03}[w.rng.IntN(3)]
+	w.inner = w.blobs
+	w.bucket = &guarded{Store: w.inner, w: w}
+	w.log.Lease = simLease
+	w.log.PutsPerSecond, w.log.Burst = 10, 10
+	w.params.MergeFanIn, w.params.PackEvery = 3, 20*time.Second
+	w.params.TailBytes, w.params.CacheBytes = 1<<w.rng.IntN(16), 1<<w.rng.IntN(16)
+	w.params.PackBytes = 1000
+	w.keepFor(10 * time.Minute)
+	for range 4 {
+		w.cursors = append(w.cursors, &cursor{key: w.key(w.rng.IntN(3))})
+	}
+	return w
+}
+
+// guarded refuses to delete what rules 6 and 8 protect, and says so.
+type guarded struct {
+	blob.Store
+	w *sim
+}
+
+func (g *guarded) Delete(ctx context.Context, key string) error {
+	if id, n, ok := wal.ParseKey(key); ok {
+		x := g.w.index
+		x.mu.Lock()
+		s := x.sessions[id]
+		fine := n < s.trim || s.state == "closed" && len(s.pending) == 0 && n < s.fence
+		x.mu.Unlock()
+		if !fine {
+			g.w.l.complain("I6: %s is deleted", key)
+		}
+	}
+	return g.Store.Delete(ctx, key)
+}
+
+// life opens a session, lets things happen, and ends it one way or another.
+func (w *sim) life(steps int) {
+	if !w.begin() {
+		return
+	}
+	for range steps {
+		w.step()
+	}
+	w.index.setFault(nil)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	switch w.rng.IntN(4) {
+	case 0:
+		w.now.s.Fail(errors.New("killed"))
+	case 1:
+		_ = w.now.s.Close(ctx) // whatever it says: recovery goes over it
+	default: // a zombie: it lives on, cut off for now or not
+		w.cut(w.now)
+	}
+	pause(w.upTo(3 * time.Second))
+	w.takeOver(ctx)
+}
+
+// begin opens a session on a new node.
+func (w *sim) begin() bool {
+	nd := &node{n: int64(len(w.nodes)), f: fault.New(w.bucket, nil)}
+	w.nodes = append(w.nodes, nd)
+	w.blobs, w.driver = nd.f, wal.NewObjects(nd.f)
+	if w.wrap != nil {
+		w.driver = w.wrap(w.driver)
+	}
+	s, err := w.tryOpen()
+	if err != nil {
+		w.l.complain("no session can be opened: %v", err)
+		w.nodes = w.nodes[:len(w.nodes)-1]
+		return false
+	}
+	nd.s, w.now = s, nd
+	nd.f.SetHook(fault.Seeded(w.rng.Uint64(), fault.Chaos(w.chaos)...))
+	if w.chaos > 0 {
+		w.index.setFault(w.flakyIndex())
+	}
+	return true
+}
+
+// flakyIndex fails some calls, before or after they are executed.
+func (w *sim) flakyIndex() func(string, bool) error {
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(w.rng.Uint64(), 3))
+	return func(string, bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if rng.Float64() < 4*w.chaos {
+			return errAway
+		}
+		return nil
+	}
+}
+
+// cut makes a node's way to the bucket worse for a while: nothing answers, or everything arrives late.
+func (w *sim) cut(nd *node) {
+	switch w.rng.IntN(3) {
+	case 0:
+		gate := fault.NewGate()
+		nd.f.SetHook(fault.Always(fault.Fault{Wait: gate.Wait}))
+		w.after(w.upTo(time.Minute), func() {
+			nd.f.SetHook(nil)
+			gate.Open()
+		})
+	case 1:
+		nd.f.SetHook(fault.Always(fault.Fault{Kind: fault.Late}, fault.Create, fault.Delete))
+		w.after(w.upTo(time.Minute), func() {
+			nd.f.ReleaseAll(w.t.Context())
+			nd.f.SetHook(nil)
+		})
+	default:
+		nd.f.SetHook(nil)
+	}
+}
+
+// after does f later.
+func (w *sim) after(d time.Duration, f func()) {
+	w.tasks.Go(func() {
+		pause(d)
+		f()
+	})
+}
+
+func (w *sim) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) }
+
+// any picks a node: mostly the owner, sometimes one that does not know that it is over.
+func (w *sim) any() *node {
+	if w.rng.IntN(5) > 0 {
+		return w.now
+	}
+	return w.nodes[w.rng.IntN(len(w.nodes))]
+}
+
+// step lets one thing happen.
+func (w *sim) step() {
+	w.steps++
+	nd := w.any()
+	switch p := w.rng.IntN(100); {
+	case p < 45:
+		w.startPuts(nd)
+	case p < 70:
+		w.startRead(nd, w.cursors[w.rng.IntN(len(w.cursors))])
+	case p < 75:
+		w.start(func(ctx context.Context) { _ = nd.s.Pack(ctx) })
+	case p < 80:
+		w.start(func(ctx context.Context) { _ = nd.s.Housekeep(ctx) })
+	case p < 83:
+		w.startReshard(nd)
+	case p < 86:
+		w.start(func(ctx context.Context) { _ = nd.f.Release(ctx) })
+	case p == 86 && w.chaos > 0:
+		w.index.setFault(away(w.rng.IntN(2) == 0))
+		w.after(w.upTo(3*time.Minute), func() { w.index.setFault(nil) })
+	case p < 95:
+		pause(w.upTo(300 * time.Millisecond))
+	default:
+		pause(w.upTo(40 * time.Second))
+	}
+}
+
+// start lets something happen beside what follows.
+func (w *sim) start(f func(context.Context)) {
+	w.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+		defer cancel()
+		f(ctx)
+	})
+}
+
+func (w *sim) startPuts(nd *node) {
+	var puts []shardstore.Put
+	key := w.someShard()
+	for range 1 + w.rng.IntN(5) {
+		if w.rng.IntN(3) == 0 {
+			key = w.someShard()
+		}
+		w.sent++
+		puts = append(puts, put(key, fmt.Sprintf("%d/%d%s", key.Ordinal, w.sent, texts("", 1+w.rng.IntN(20))[0])))
+	}
+	w.start(func(ctx context.Context) { w.put(ctx, nd, puts) })
+}
+
+// put sends records and checks what an ack must not do.
+func (w *sim) put(ctx context.Context, nd *node, puts []shardstore.Put) {
+	w.mu.Lock()
+	closed := map[leat.ShardKey]bool{} // by children that acked before we began
+	for k := range w.splits {
+		closed[k] = true
+	}
+	w.mu.Unlock()
+	_ = w.l.put(ctx, nd.s, puts) // refusals are part of the game
+	for _, p := range puts {
+		if p.Err != nil || p.Record.Time == 0 {
+			continue
+		}
+		w.acker.Store(max(w.acker.Load(), nd.n))
+		if closed[p.Shard] {
+			w.l.complain("I10: %s acked after its children did", p.Shard)
+		}
+		w.mu.Lock()
+		if c, over := w.closings[nd.s.Session()]; over {
+			i := slices.IndexFunc(c.Shards, func(cs shardstore.ClosedShard) bool { return cs.Shard == p.Shard })
+			if i >= 0 && p.Record.Offset >= c.Shards[i].Final {
+				w.l.complain("I4: %s offset %d was acked beyond its final %d", p.Shard, p.Record.Offset, c.Shards[i].Final)
+			}
+		}
+		for _, parent := range w.parents(p.Shard) {
+			w.splits[parent] = true
+		}
+		w.mu.Unlock()
+	}
+}
+
+// startRead lets a reader go on from where it is, on some node.
+func (w *sim) startRead(nd *node, c *cursor) {
+	lim := shardstore.ReadLimits{Records: 1 + w.rng.IntN(50), Bytes: 1 + w.rng.IntN(2000)}
+	w.start(func(ctx context.Context) {
+		if !c.mu.TryLock() {
+			return // it is on its way
+		}
+		defer c.mu.Unlock()
+		acker := w.acker.Load()
+		p, err := nd.s.Read(ctx, c.key, c.next, lim)
+		if err != nil {
+			return
+		}
+		if acker > nd.n {
+			w.l.complain("I13: node %d served a read that began after node %d acked", nd.n, acker)
+		}
+		w.l.saw(c.key, p.Records)
+		for i, r := range p.Records {
+			if want := max(c.next, p.Horizon) + uint64(i); r.Offset != want {
+				w.l.complain("I14: a reader at %d of %s was shown %d", want, c.key, r.Offset)
+			}
+		}
+		if p.Next < c.next {
+			w.l.complain("I14: a reader was sent back from %d to %d", c.next, p.Next)
+		}
+		c.next = p.Next
+	})
+}
+
+// takeOver recovers whatever is not closed, with two recoverers at once, and waits as rule 13 says.
+func (w *sim) takeOver(ctx context.Context) {
+	for id, trim := range w.index.fenceAll() {
+		out := make(chan shardstore.Closing, 2)
+		for i := range 2 {
+			o := shardstore.Recovery{Blobs: fault.New(w.bucket, fault.Seeded(w.rng.Uint64(), fault.Chaos(w.chaos/4)...))}
+			if w.recoverer != nil {
+				o = w.recoverer(o, i)
+			}
+			o.Driver = wal.NewObjects(o.Blobs)
+			w.tasks.Go(func() {
+				c, err := shardstore.Recover(ctx, o, id, trim)
+				for try := 0; err != nil && try < 20; try++ {
+					pause(time.Second)
+					c, err = shardstore.Recover(ctx, o, id, trim)
+				}
+				if err != nil {
+					w.l.complain("I5: session %s cannot be recovered: %v", id, err)
+				}
+				out <- c
+			})
+		}
+		a, b := <-out, <-out
+		if w.l.err() != nil {
+			return // wrong enough
+		}
+		if a.Fence != b.Fence || len(a.Shards) != len(b.Shards) {
+			w.l.complain("I5: two recoverers disagree about session %s: %+v and %+v", id, a, b)
+		}
+		w.mu.Lock()
+		w.closings[id] = a
+		w.mu.Unlock()
+		w.index.close(a)
+		if w.meddle != nil {
+			w.meddle(ctx, w.inner, id, a.Fence)
+		}
+	}
+	if !w.noWait {
+		pause(simLease)
+	}
+}
+
+// settle ends the simulation: everything that was on its way arrives, one clean session owns all, and the ledger is
+// compared with what is stored.
+func (w *sim) settle() error {
+	if !w.begin() {
+		return w.l.err()
+	}
+	w.now.f.SetHook(nil)
+	w.index.setFault(nil)
+	w.tasks.Wait()
+	for _, nd := range w.nodes {
+		nd.f.SetHook(nil)
+		nd.f.ReleaseAll(w.t.Context())
+	}
+	w.blobs, w.driver = w.bucket, wal.NewObjects(w.bucket)
+	for k := range w.index.shards {
+		w.l.final(w.t.Context(), w.now.s, k)
+		w.put(w.t.Context(), w.now, []shardstore.Put{put(k, "last of "+k.String())})
+		w.l.final(w.t.Context(), w.now.s, k)
+	}
+	if err := w.now.s.Pack(w.t.Context()); err != nil {
+		w.l.complain("the last pack: %v", err)
+	}
+	pause(20 * time.Minute) // what nobody needs is deleted
+	for _, p := range w.problems() {
+		w.l.complain("fsck: %v", p)
+	}
+	for k := range w.index.shards {
+		w.l.final(w.t.Context(), w.now.s, k)
+	}
+	w.recoverAgain()
+	w.checkEnds()
+	return w.l.err()
+}
+
+// recoverAgain lets a very late recoverer go over all sessions, with the trims that it once read.
+func (w *sim) recoverAgain() {
+	for id, c := range w.closings {
+		o := shardstore.Recovery{Blobs: w.bucket}
+		if w.recoverer != nil {
+			o = w.recoverer(o, 1)
+		}
+		o.Driver = wal.NewObjects(o.Blobs)
+		again, err := shardstore.Recover(w.t.Context(), o, id, c.Trim)
+		if err != nil || again.Fence != c.Fence || len(again.Shards) != len(c.Shards) {
+			w.l.complain("I5: recovered again, session %s ended with %+v, %v, before with %+v", id, again, err, c)
+		}
+	}
+}
+
+// checkEnds checks finals, fences and bills.
+func (w *sim) checkEnds() {
+	for id, first := range w.closings {
+		c, err := shardstore.ReadClosing(w.t.Context(), w.bucket, id)
+		if err != nil || c.Fence != first.Fence || len(c.Shards) != len(first.Shards) {
+			w.l.complain("I5: the end of session %s was %+v and is %+v, %v", id, first, c, err)
+		}
+		head, err := w.bucket.Read(w.t.Context(), wal.Key(id, first.Fence), 0, segment.HeaderSize)
+		if err != nil {
+			w.l.complain("I6: the fence of session %s: %v", id, err)
+			continue
+		}
+		if h, err := segment.ParseHeader(head); err != nil || h.Kind != segment.KindFence {
+			w.l.complain("I6: in the place of the fence of session %s: %v, %v", id, h.Kind, err)
+		}
+	}
+	var billed, registered int64
+	for k, sh := range w.index.shards {
+		registered += int64(sh.next)
+		billed = w.index.usage[k.Stream]
+	}
+	if billed != registered {
+		w.l.complain("I15: %d records were billed, %d registered", billed, registered)
+	}
+}
+
+// run simulates some lives and returns what was wrong.
+func (w *sim) run(lives, steps int) error {
+	defer w.tasks.Wait()
+	for range lives {
+		if w.life(steps); w.l.err() != nil {
+			return w.l.err()
+		}
+	}
+	return w.settle()
+}
+
+// The simulation, over many seeds.
+func TestSimulation(t *testing.T) {
+	seeds, lives, steps := 60, 4, 60
+	if testing.Short() {
+		seeds = 10
+	}
+	base, total := rand.Uint64(), &simTotals{}
+	for i := range seeds {
+		seed := base + uint64(i)
+		synctest.Test(t, func(t *testing.T) {
+			w := newSim(t, seed)
+			if err := w.run(lives, steps); err != nil {
+				t.Errorf("seed %d: %v", seed, err)
+			}
+			total.add(w)
+		})
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("%+v", *total)
+	if !testing.Short() && (total.Acked < 1000 || total.Seen < 1000 || total.Merges == 0 || total.Children == 0 || total.Deleted == 0) {
+		t.Errorf("too little happened: %+v", *total)
+	}
+}
+
+// simTotals shows that something happened.
+type simTotals struct {
+	Steps, Sent, Acked, Seen, Shards, Children int
+	Sessions                                   int
+	Packs, Merges, Deleted, Failures           uint64
+}
+
+// add counts what a world did, and ends it.
+func (n *simTotals) add(w *sim) {
+	n.Steps += w.steps
+	n.Sent += w.sent
+	n.Sessions += len(w.nodes)
+	n.Shards += len(w.index.shards)
+	n.Children += len(w.index.shards) - 3
+	for _, m := range w.l.acked {
+		n.Acked += len(m)
+	}
+	for _, m := range w.l.seen {
+		n.Seen += len(m)
+	}
+	for _, nd := range w.nodes {
+		nd.s.Fail(errors.New("over"))
+		st := nd.s.Stats()
+		n.Packs += st.Packs
+		n.Merges += st.Merges
+		n.Deleted += st.Deleted
+		n.Failures += st.PackFailures
+	}
+}
