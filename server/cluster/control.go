@@ -17,8 +17,15 @@ import (
 // control carries out what the catalog intends, when kicked and once a second.
 func (n *Node) control(ctx context.Context, s *shardstore.Store) {
 	const poll = time.Second
+	var expired time.Time // when shards were last expired
 	for {
 		wait := poll
+		if now := n.cfg.Clock.Now(); now.Sub(expired) >= expireEvery {
+			expired = now
+			if err := n.expire(ctx, s); err != nil && ctx.Err() == nil {
+				n.cfg.Logger.Warn("expired shards stay for now", "error", err)
+			}
+		}
 		again, err := n.reconcile(ctx, s)
 		if err != nil && ctx.Err() == nil {
 			n.cfg.Logger.Warn("the control loop waits", "error", err)
@@ -35,6 +42,21 @@ func (n *Node) control(ctx context.Context, s *shardstore.Store) {
 		case <-c:
 		}
 	}
+}
+
+// expireEvery is how often closed shards without records are looked for.
+const expireEvery = time.Minute
+
+// expire forgets closed shards whose records have all expired.
+func (n *Node) expire(ctx context.Context, s *shardstore.Store) error {
+	gone, err := n.cfg.Catalog.ExpireShards(ctx)
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	s.DropShards(gone)
+	n.cfg.Changed(ctx)
+	n.cfg.Logger.Info("closed shards have expired", "shards", len(gone))
+	return nil
 }
 
 // reconcile does one round. again is when something that waits for its transition time is due; 0 when nothing waits.

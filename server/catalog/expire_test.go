@@ -1,0 +1,55 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+)
+
+// A closed shard goes once retention has passed its end and nothing of it is kept, and not before.
+func TestExpireShards(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		st := b.stream("s", 1)
+		s := b.session()
+		b.take(s)
+		split, err := b.BeginReshard(ctx, st.ID, catalog.Split(0, leat.FullRange.Middle()))
+		b.must(err)
+		parent := split.Parents[0].Shard
+		b.register(pack(s, 0, 0, 1, extent(parent, 1, 0, 5, "")))
+		b.must(b.FinishReshard(ctx, done(split, leat.Micros(b.clock.Now()), 5)))
+		none := func(when string) {
+			t.Helper()
+			if gone, err := b.ExpireShards(ctx); err != nil || len(gone) != 0 {
+				t.Errorf("%s: %v went, %v", when, gone, err)
+			}
+		}
+		none("just closed")
+		b.clock.advance(leat.MinRetention + time.Second)
+		none("old, but its records are still kept")
+		b.must(b.AdvanceHorizon(ctx, parent, 1, 5, 0))
+		before, err := b.Revision(ctx)
+		b.must(err)
+		gone, err := b.ExpireShards(ctx)
+		b.must(err)
+		if len(gone) != 1 || gone[0] != parent {
+			t.Errorf("%v went, want %v", gone, parent)
+		}
+		ch, err := b.Changes(ctx, before)
+		b.must(err)
+		if len(ch.Streams) != 1 {
+			t.Errorf("nodes are not told: %+v", ch)
+		}
+		shards, err := b.Shards(ctx, st.ID)
+		b.must(err)
+		if len(shards) != 2 || *shards[0].Parent != 0 {
+			t.Errorf("left: %+v", shards)
+		}
+		none("again")
+	})
+}
