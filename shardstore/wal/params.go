@@ -59,7 +59,7 @@ func LatencyParams() Params {
 // the lease.
 func FileParams() Params {
 	return Params{
-		SegmentTarget: 1 << 20, SegmentMax: 8 << 20, InFlight: 1,
+		SegmentTarget: 4 << 20, SegmentMax: 8 << 20, InFlight: 1,
 		StallAfter: 30 * time.Second, RetryMin: 100 * time.Millisecond, RetryMax: 2 * time.Second,
 	}
 }
