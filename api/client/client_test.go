@@ -7,12 +7,15 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -140,8 +143,7 @@ func TestDialRefuses(t *testing.T) {
 			t.Errorf("Dial(%q): %v, want %q in it", tc.endpoint, err, tc.want)
 		}
 		if err == nil {
-			c.Close()
-			if err := c.Close(); err != nil {
+			if err := errors.Join(c.Close(), c.Close()); err != nil {
 				t.Errorf("closed twice: %v", err)
 			}
 		}
@@ -167,5 +169,26 @@ func TestReadyWaitsNoLongerThanAsked(t *testing.T) {
 	}
 	if err := newFake(1).dial(t).Ready(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	web := httptest.NewUnstartedServer(nil) // for its certificate, which is good for 127.0.0.1
+	web.StartTLS()
+	defer web.Close()
+	f := newFake(1)
+	_, address := f.start(t, "127.0.0.1:0", grpc.Creds(credentials.NewServerTLSFromCert(&web.TLS.Certificates[0])))
+	roots := x509.NewCertPool()
+	roots.AddCert(web.Certificate())
+	if err := dial(t, "https://"+address, client.WithCA(roots), client.WithToken("t")).Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for about, c := range map[string]*client.Client{
+		"an authority that nobody trusts": dial(t, address, client.WithTLS()),
+		"no TLS":                          dial(t, address),
+	} {
+		if err := c.Ready(t.Context()); leat.KindOf(err) != leat.KindUnavailable {
+			t.Errorf("%s: %v", about, err)
+		}
 	}
 }

@@ -201,6 +201,27 @@ func (c *Client) Ready(ctx context.Context) error {
 	}
 }
 
+// connected waits for a connection, over failed attempts, for as long as patience says.
+func (c *Client) connected(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		switch state := c.conn.GetState(); state {
+		case connectivity.Ready:
+			return nil
+		case connectivity.Shutdown:
+			return c.nothingAnswers(nil)
+		default:
+			if state == connectivity.Idle {
+				c.conn.Connect()
+			}
+			if !c.conn.WaitForStateChange(ctx, state) {
+				return c.nothingAnswers(ctx.Err())
+			}
+		}
+	}
+}
+
 func (c *Client) nothingAnswers(cause error) error {
 	e := &leat.Error{Kind: leat.KindUnavailable, Op: "Dial", Message: "nothing answers at " + c.endpoint}
 	if cause != nil {

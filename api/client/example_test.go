@@ -246,7 +246,7 @@ func active(ctx context.Context, c *client.Client, name string) error {
 func startServer() (endpoint string, stop func()) {
 	dir, err := os.MkdirTemp("", "leat-example-")
 	if err != nil {
-		log.Panic(err)
+		panic(err)
 	}
 	e := &example{dir: dir}
 	srv := leattest.Start(e)
@@ -255,7 +255,7 @@ func startServer() (endpoint string, stop func()) {
 			f()
 		}
 		if err := os.RemoveAll(dir); err != nil {
-			log.Panic(err)
+			panic(err)
 		}
 	}
 }
@@ -269,5 +269,5 @@ type example struct {
 func (e *example) Helper()                           {}
 func (e *example) TempDir() string                   { return e.dir }
 func (e *example) Cleanup(f func())                  { e.cleanups = append(e.cleanups, f) }
-func (e *example) Fatalf(format string, args ...any) { log.Panicf(format, args...) }
-func (e *example) Errorf(format string, args ...any) { log.Panicf(format, args...) }
+func (e *example) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+func (e *example) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

@@ -95,13 +95,13 @@ func (f *fake) change() {
 }
 
 // start serves on address ("127.0.0.1:0" for any port) until the test ends.
-func (f *fake) start(tb testing.TB, address string) (*grpc.Server, string) {
+func (f *fake) start(tb testing.TB, address string, opts ...grpc.ServerOption) (*grpc.Server, string) {
 	tb.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := grpc.NewServer(grpc.MaxRecvMsgSize(32 << 20))
+	s := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(32<<20))...)
 	leatv1.RegisterRecordServiceServer(s, f)
 	leatv1.RegisterShardServiceServer(s, f)
 	var wg sync.WaitGroup

@@ -5,6 +5,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"maps"
@@ -225,7 +226,7 @@ func (r *Reader) All(ctx context.Context) iter.Seq2[*ReadRecord, error] {
 	return func(yield func(*ReadRecord, error) bool) {
 		for {
 			rec, err := r.Next(ctx)
-			if err == io.EOF || !yield(rec, err) || err != nil {
+			if errors.Is(err, io.EOF) || !yield(rec, err) || err != nil {
 				return
 			}
 		}

@@ -21,8 +21,12 @@ type outcome struct {
 // send puts a batch and settles what is known of it. It returns the records to send again, in their order, and why.
 func (l *lane) send(batch []*item) (again []*item, why error) {
 	p := l.p
-	mark, err := l.mark(batch)
+	var mark *mark
 	var outcomes []outcome
+	err := p.client.connected(p.ctx, l.patience())
+	if err == nil {
+		mark, err = l.mark(batch)
+	}
 	if err == nil {
 		outcomes, err = l.attempt(batch)
 	}
@@ -52,6 +56,18 @@ func (l *lane) send(batch []*item) (again []*item, why error) {
 		again = merge(again, l.resolve(mark, unknown, why))
 	}
 	return again, why
+}
+
+// patience is how long the lane waits for a connection: as long as its records would be tried again.
+func (l *lane) patience() time.Duration {
+	o := &l.p.opts
+	switch {
+	case !l.stuck.IsZero():
+		return min(o.AttemptTimeout, max(0, o.RetryFor-o.Clock.Now().Sub(l.stuck)))
+	case o.RetryFor > 0:
+		return min(o.AttemptTimeout, o.RetryFor)
+	}
+	return o.AttemptTimeout
 }
 
 // attempt makes one call.

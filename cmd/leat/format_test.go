@@ -91,7 +91,7 @@ func TestRecordPrinter(t *testing.T) {
 	text.Data = []byte("plain")
 	empty := *rec
 	empty.Data = nil
-	print := func(format string, verbose bool, recs ...*client.ReadRecord) string {
+	printed := func(format string, verbose bool, recs ...*client.ReadRecord) string {
 		var b bytes.Buffer
 		p := newRecordPrinter(&b, format, verbose)
 		for _, r := range recs {
@@ -104,15 +104,15 @@ func TestRecordPrinter(t *testing.T) {
 		}
 		return b.String()
 	}
-	if got := print("table", false, rec, &text, &empty); got != "text \xff\nplain\n\n" {
+	if got := printed("table", false, rec, &text, &empty); got != "text \xff\nplain\n\n" {
 		t.Errorf("data changed on its way: %q", got)
 	}
-	if got := print("table", true, rec, &text); !strings.Contains(got, "SEQUENCE NUMBER") || !strings.Contains(got, `"text \xff"`+"\n") || !strings.HasSuffix(got, "k                 plain\n") {
+	if got := printed("table", true, rec, &text); !strings.Contains(got, "SEQUENCE NUMBER") || !strings.Contains(got, `"text \xff"`+"\n") || !strings.HasSuffix(got, "k                 plain\n") {
 		t.Errorf("got %s", got)
 	}
 	head := `{"shard_id":"shardId-000000000001","sequence_number":"` + rec.SequenceNumber + `","partition_key":"k","approximate_arrival":"2026-11-20T14:00:00.123456Z",`
 	want := head + `"data":"dGV4dCD/"}` + "\n" + head + `"data":"cGxhaW4=","text":"plain"}` + "\n" + head + `"data":"","text":""}` + "\n"
-	if got := print(formatJSON, false, rec, &text, &empty); got != want {
+	if got := printed(formatJSON, false, rec, &text, &empty); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

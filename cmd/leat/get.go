@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,20 +78,24 @@ func start(from string, now time.Time) (client.Start, error) {
 // recordPrinter prints records: as lines of data, as a table, or as JSON.
 type recordPrinter struct {
 	out     *bufio.Writer
-	format  string
+	json    *json.Encoder // nil for people
 	verbose bool
 	quote   bool // data that would disturb a terminal
 	headed  bool
 }
 
 func newRecordPrinter(w io.Writer, format string, verbose bool) *recordPrinter {
-	return &recordPrinter{out: bufio.NewWriterSize(w, 1<<16), format: format, verbose: verbose, quote: isTerminal(w)}
+	p := &recordPrinter{out: bufio.NewWriterSize(w, 1<<16), verbose: verbose, quote: isTerminal(w)}
+	if format == formatJSON {
+		p.json = newEncoder(p.out)
+	}
+	return p
 }
 
 // Print prints one record. Widths are fixed, so that a row can be shown before the next one is known.
 func (p *recordPrinter) Print(r *client.ReadRecord) error {
-	if p.format == formatJSON {
-		return newEncoder(p.out).Encode(viewRecord(r))
+	if p.json != nil {
+		return p.json.Encode(viewRecord(r))
 	}
 	if p.verbose {
 		if !p.headed {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,69 @@ func TestLinesSurviveKill(t *testing.T) {
 		t.Fatalf("exit %d: %s%s", code, out.String(), errs.String())
 	}
 	checkLines(t, leatCmd("", "get", "logs", "--from", "trim-horizon", "-o", "json").ok(t), lines)
+}
+
+// The server dies and stays away: put says exactly what it has, and what is there is what it says.
+func TestLinesGiveUp(t *testing.T) {
+	p := startProcess(t)
+	leatCmd := leatAt(t, p.addr)
+	awaitServer(t, leatCmd)
+	leatCmd("", "stream", "create", "logs", "--shards", "4").ok(t)
+	text := strings.Join(logLines(40_000), "\n") + "\n"
+	in := &feeder{text: text, places: []int{len(text) / 2}, call: func() {
+		for range 1000 {
+			if strings.Count(leatCmd("", "get", "logs").ok(t), "\n") >= 8*500*2 { // every lane has had an answer
+				break
+			}
+		}
+		p.kill()
+	}}
+	acks := filepath.Join(t.TempDir(), "acks")
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"put", "logs", "--lines", "--key-column", "3", "--retry-for", "200ms", "--ack-log", acks, "-o", "json"}, &terminal{in: in, out: &out, err: &errs}, nil)
+	outcome{code, out.String(), errs.String()}.refused(t, 1, "acknowledged", "first failures: stdin line ")
+	s := objects[summary](t, out.String())[0]
+	if s.Complete || s.Acked == 0 || s.Failed == 0 || s.Acked+s.Failed != s.Read || len(s.Failures) != firstFailures {
+		t.Errorf("got %+v", s)
+	}
+	p.start()
+	awaitServer(t, leatCmd)
+	there := map[string]bool{}
+	for _, r := range objects[recordView](t, leatCmd("", "get", "logs", "-o", "json").ok(t)) {
+		there[r.SequenceNumber] = true
+	}
+	log, err := os.ReadFile(acks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	acked := objects[acknowledgement](t, string(log))
+	if int64(len(acked)) != s.Acked {
+		t.Errorf("the ack log has %d lines, %d were acknowledged", len(acked), s.Acked)
+	}
+	for _, a := range acked {
+		if !there[a.SequenceNumber] {
+			t.Fatalf("line %d was acknowledged at %s and is not there", a.Line, a.SequenceNumber)
+		}
+	}
+}
+
+// Ctrl-C: nothing more is read, what is on its way is waited for, and the counts are told.
+func TestLinesInterrupted(t *testing.T) {
+	p := startProcess(t)
+	leatCmd := leatAt(t, p.addr)
+	awaitServer(t, leatCmd)
+	leatCmd("", "stream", "create", "logs", "--shards", "1").ok(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	text := strings.Join(logLines(20_000), "\n")
+	in := &feeder{text: text, places: []int{len(text) / 2}, call: interrupt}
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"put", "logs", "--lines", "--key-column", "3", "-o", "json"}, &terminal{in: in, out: &out, err: &errs}, nil)
+	outcome{code, out.String(), errs.String()}.refused(t, 1, "interrupted before the end of the input")
+	s := objects[summary](t, out.String())[0]
+	if have := strings.Count(leatCmd("", "get", "logs").ok(t), "\n"); int64(have) != s.Acked || s.Acked+s.Failed != s.Read || s.Acked == 0 || s.Read > 15_000 {
+		t.Errorf("%d records are there; got %+v", have, s)
+	}
 }
 
 // awaitServer returns when the server answers.

@@ -55,7 +55,7 @@ func (r *lineReader) Next() (*line, error) {
 		if err == nil {
 			return l, nil
 		}
-		if closeErr := r.Close(); err == io.EOF && closeErr == nil {
+		if closeErr := r.Close(); errors.Is(err, io.EOF) && closeErr == nil {
 			continue
 		}
 		return nil, fmt.Errorf("reading %s after line %d: %w", r.source, r.number, err)
@@ -87,7 +87,7 @@ func (r *lineReader) read() (*line, error) {
 	for {
 		part, err := r.buf.ReadSlice('\n')
 		full := errors.Is(err, bufio.ErrBufferFull)
-		if err != nil && !full && (err != io.EOF || size+int64(len(part)) == 0) {
+		if err != nil && !full && (!errors.Is(err, io.EOF) || size+int64(len(part)) == 0) {
 			return nil, err
 		}
 		done := !full

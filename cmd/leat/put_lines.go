@@ -47,7 +47,11 @@ func (cmd *putCmd) putLines(ctx context.Context, c *connection, t *terminal, p *
 // feed hands every line to the producer. It stops at the end of input, when ctx ends, or when the server has been away
 // for longer than records are tried again: what is left of the input would wait for nothing.
 func (cmd *putCmd) feed(ctx context.Context, p *client.Producer, tally *tally, r *lineReader, keys keyFunc) error {
-	for ctx.Err() == nil && !tally.lost.Load() {
+	for ctx.Err() == nil {
+		if tally.lost.Load() {
+			tally.cut.Store(true)
+			return nil
+		}
 		l, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -28,6 +28,7 @@ const firstFailures = 10
 type tally struct {
 	read, acked, failed, bytes atomic.Int64
 	lost                       atomic.Bool // a record was given up because the server was away
+	cut                        atomic.Bool // and so the rest of the input was not read
 
 	mu       sync.Mutex
 	shards   map[string]bool
@@ -161,7 +162,7 @@ func (t *tally) explain(ctx context.Context, s *summary, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		b.WriteString("; interrupted before the end of the input")
-	case t.lost.Load():
+	case t.cut.Load():
 		b.WriteString("; stopped before the end of the input, since the server did not take them")
 	}
 	for i, f := range s.Failures {

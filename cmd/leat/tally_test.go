@@ -70,6 +70,7 @@ func TestTallyIsCompleteOnlyWhenItIs(t *testing.T) {
 		{"interrupted", canceled, func(*tally) {}, nil, "interrupted before the end"},
 		{"the server went away", t.Context(), func(t *tally) {
 			t.read.Add(1)
+			t.cut.Store(true)
 			t.fail(&line{Source: "stdin", Number: 2, Index: 2}, &leat.Error{Kind: leat.KindUnavailable, Message: "nothing answers"})
 		}, nil, "stopped before the end of the input"},
 	} {
