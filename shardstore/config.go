@@ -58,7 +58,8 @@ type Params struct {
 	PackEvery       time.Duration // age of the oldest segment that is not packed
 	PackBytes       int64         // bytes of segments that start a pack early
 	UnindexedRuns   int64         // bound of extents in memory that the index does not have yet (some 200 bytes each); beyond it puts are refused
-	ReadWindow      int64         // bytes of one ranged GET
+	FastPacks       bool          // packs of segments keep the log's codec, S2, and merges alone are zstd: half the processor time, some more bytes
+	ReadWindow      int64         // stored bytes of one ranged GET, at most; about twice as many raw bytes
 	ReadAhead       int           // windows fetched ahead
 	MergeFanIn      int           // extents of one level that start a merge
 	MergeBytes      int64         // raw bytes of one merged object
@@ -79,11 +80,11 @@ func DefaultParams() Params {
 	}
 }
 
-// LocalParams suits a local folder: smaller commits, no cost a request.
+// LocalParams suits a local folder: no cost a request, and the processor is shared with whoever uses the server.
 func LocalParams() Params {
 	p := DefaultParams()
-	p.SegmentTarget, p.NotDurableBytes, p.PackBytes = 1<<20, 64<<20, 64<<20
-	p.TailBytes, p.CacheBytes = 256<<20, 64<<20
+	p.NotDurableBytes, p.PackBytes, p.FastPacks = 64<<20, 64<<20, true
+	p.TailBytes, p.CacheBytes, p.ReadWindow = 256<<20, 64<<20, 2<<20
 	return p
 }
 

@@ -269,7 +269,11 @@ func (p *packer) write(ctx context.Context, reg *Registration, parts []part, lev
 	}
 	h := segment.Header{Kind: segment.KindPack, Cluster: p.s.cfg.Cluster, Session: reg.Session, N: reg.Number, Created: leat.Micros(p.s.cfg.Clock.Now())}
 	h.Nonce = leat.NewID[leat.SessionID](p.s.cfg.Rand)
-	object, extents, err := p.s.coder.Encode(h, chunks, nil, segment.Options{Codec: segment.CodecZstd, Level: level})
+	codec := segment.CodecZstd
+	if level == 1 && p.s.cfg.Params.FastPacks {
+		codec = segment.CodecS2
+	}
+	object, extents, err := p.s.coder.Encode(h, chunks, nil, segment.Options{Codec: codec, Level: level})
 	if err != nil {
 		return fmt.Errorf("encode pack %d: %w", reg.Number, err)
 	}

@@ -24,9 +24,10 @@ type byteSpan struct {
 }
 
 // windowSpan tells which part of an extent to read for an offset. A small extent is one part; a large one is cut at
-// blocks, about ReadWindow bytes apart, always at the same places.
+// blocks, windowOf bytes apart, always at the same places.
 func (s *Store) windowSpan(ctx context.Context, e Extent, at uint64) (byteSpan, error) {
-	if e.IndexLen == 0 || e.Len <= s.cfg.Params.ReadWindow && e.Raw <= wholeRaw {
+	size := s.windowOf(e)
+	if e.IndexLen == 0 || e.Len <= size && e.Raw <= wholeRaw {
 		return byteSpan{object: e.Object, off: e.Off, length: e.Len, first: e.First, whole: e.Raw <= wholeRaw}, nil
 	}
 	ix, err := s.indexes.get(ctx, s, e)
@@ -35,7 +36,7 @@ func (s *Store) windowSpan(ctx context.Context, e Extent, at uint64) (byteSpan, 
 	}
 	from, to := ix[0], e.Len
 	for _, row := range ix[1:] {
-		if row.Off-from.Off < s.cfg.Params.ReadWindow {
+		if row.Off-from.Off < size {
 			continue
 		}
 		if row.First > at {
@@ -45,6 +46,13 @@ func (s *Store) windowSpan(ctx context.Context, e Extent, at uint64) (byteSpan, 
 		from = row
 	}
 	return byteSpan{object: e.Object, off: e.Off + from.Off, length: to - from.Off, first: from.First}, nil
+}
+
+// windowOf is how many stored bytes of an extent make one window. What compresses well is cut finer: a window's memory
+// counts, and a cache that a few windows fill would lose what was read ahead before it is used.
+func (s *Store) windowOf(e Extent) int64 {
+	most := s.cfg.Params.ReadWindow
+	return max(min(most, 2*most*e.Len/max(e.Raw, 1)), min(most, 64<<10))
 }
 
 // readSpan reads and decodes the part of an extent that holds an offset.
