@@ -19,6 +19,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/api/leattest"
+	"github.com/leatstream/leat/internal/s3test"
 )
 
 // outcome is what a command line came to.
@@ -358,4 +359,19 @@ func TestBench(t *testing.T) {
 	}
 	leatCmd("", "bench", "--batch", "501").refused(t, 1, "from 1 to 500")
 	leatCmd("", "bench", "frobnicate").refused(t, 2, "frobnicate")
+}
+
+func TestBenchBesideAnObjectStore(t *testing.T) {
+	store := s3test.Start(t)
+	leatCmd := leatAt(t, leattest.Start(t).Endpoint)
+	args := []string{"bench", "put", "--for", "200ms", "--rounds", "1", "--in-flight", "2", "-o", "json"}
+	store3 := []string{"--s3-endpoint", "http://" + store.Endpoint, "--s3-bucket", store.Bucket(t), "--s3-access-key", store.AccessKey, "--s3-secret-key", store.SecretKey}
+	var found bool
+	for _, r := range objects[result](t, leatCmd("", append(args, store3...)...).ok(t)) {
+		found = found || (strings.HasPrefix(r.FloorName, "PUT of 4 MiB") && r.Floor > 0 && r.Ratio > 0)
+	}
+	if !found {
+		t.Error("the object store was not measured")
+	}
+	leatCmd("", append(args, "--s3-endpoint", "nowhere")...).refused(t, 1, "--s3-bucket")
 }
