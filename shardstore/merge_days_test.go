@@ -196,7 +196,7 @@ func TestThirtyDaysOfFiveThousandShards(t *testing.T) {
 		m.add("idle", 1507/part, keep, often(1, 1000))
 		m.add("trickling", 400/part, keep, often(100, 1000))
 		m.add("steady", 100/part, keep, often(24*60, 2000))
-		m.add("hot", max(1, 3/part), keep, often(24*60, 8<<20))               // its extents become objects of their own
+		m.add("hot", max(1, 3/part), keep, often(24*60, 8<<20))        // its extents become objects of their own
 		m.add("bursty", 490/part, keep, func(m *month) (bytes int64) { // ten minutes, four times a day
 			if m.now.Unix()/60%360 < 10 {
 				bytes = 1 + m.rng.Int64N(200_000)

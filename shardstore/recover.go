@@ -4,12 +4,9 @@
 package shardstore
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"log/slog"
 	"slices"
@@ -113,43 +110,4 @@ func closingOf(session leat.SessionID, trim uint64, rec wal.Recovered) (Closing,
 	}
 	slices.SortFunc(c.Shards, func(a, b ClosedShard) int { return a.Shard.Compare(b.Shard) })
 	return c, nil
-}
-
-// The object closed/<session> is JSON with a first line that protects it: "leat-closed 1 <CRC-32C of the rest>".
-const closingForm = "leat-closed 1 %08x\n"
-
-func encodeClosing(c Closing) ([]byte, error) {
-	body, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode the closing of session %s: %w", c.Session, err)
-	}
-	head := fmt.Sprintf(closingForm, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
-	return append([]byte(head), body...), nil
-}
-
-// decodeClosing undoes encodeClosing and refuses anything that was altered.
-func decodeClosing(b []byte) (Closing, error) {
-	head, body, ok := bytes.Cut(b, []byte("\n"))
-	want := fmt.Sprintf(closingForm, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
-	if !ok || string(head)+"\n" != want {
-		return Closing{}, leat.Errorf(leat.KindCorrupt, "the closing of a session does not match its checksum")
-	}
-	var c Closing
-	if err := json.Unmarshal(body, &c); err != nil {
-		return Closing{}, leat.Errorf(leat.KindCorrupt, "the closing of a session cannot be read: %w", err)
-	}
-	return c, nil
-}
-
-// ReadClosing reads closed/<session>: blob.ErrNotFound when the session's end was never decided.
-func ReadClosing(ctx context.Context, blobs blob.Store, session leat.SessionID) (Closing, error) {
-	b, err := blobs.Read(ctx, ClosingKey(session), 0, -1)
-	if err != nil {
-		return Closing{}, fmt.Errorf("read %s: %w", ClosingKey(session), err)
-	}
-	c, err := decodeClosing(b)
-	if err == nil && c.Session != session {
-		err = leat.Errorf(leat.KindCorrupt, "object %s speaks of session %s", ClosingKey(session), c.Session)
-	}
-	return c, err
 }
