@@ -375,3 +375,15 @@ func TestBenchBesideAnObjectStore(t *testing.T) {
 	}
 	leatCmd("", append(args, "--s3-endpoint", "nowhere")...).refused(t, 1, "--s3-bucket")
 }
+
+// A shard that throttles does not change the order of a key's records.
+func TestLinesKeepOrderUnderLimits(t *testing.T) {
+	leatCmd := leatAt(t, leattest.Start(t, leattest.WithShardLimits()).Endpoint)
+	leatCmd("", "stream", "create", "s", "--shards", "2").ok(t)
+	var lines []string
+	for i := range 6000 {
+		lines = append(lines, fmt.Sprintf("a b key%d %d %s", i%5, i, strings.Repeat("x", (i*i*7919)%400)))
+	}
+	leatCmd(strings.Join(lines, "\n"), "put", "s", "--lines", "--key-column", "3").ok(t)
+	checkLines(t, leatCmd("", "get", "s", "-o", "json").ok(t), lines)
+}

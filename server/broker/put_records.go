@@ -144,10 +144,16 @@ func (b *Broker) route(v *streamView, p *Put) {
 func (b *Broker) admit(v *streamView, puts []Put) []int {
 	metered := b.metered(v)
 	ready := make([]int, 0, len(puts))
+	full := map[uint64]time.Duration{} // once a record of a shard is refused, those after it are: its producer puts them again in order
 	for i := range puts {
 		p := &puts[i]
 		if p.Err == nil && metered {
-			if wait := b.meters.put(p.Shard, p.Record.Size()); wait > 0 {
+			wait, refused := full[p.Shard.Ordinal]
+			if !refused {
+				wait = b.meters.put(p.Shard, p.Record.Size())
+			}
+			if wait > 0 {
+				full[p.Shard.Ordinal] = wait
 				p.Err = throttled(v, p.Shard.Ordinal, wait)
 			}
 		}
