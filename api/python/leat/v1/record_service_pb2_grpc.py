@@ -82,8 +82,9 @@ class RecordServiceServicer(object):
         that were taken are durable. The call succeeds even when every record failed, so
         look at failed_record_count and put the failed ones again.
 
-        Records of one call and one partition key are in order where none failed; a
-        record that failed and is put again stands after those that succeeded.
+        Records of one call and one partition key keep their order. Where a shard
+        refuses one of them for its throughput, it refuses the later ones of the call
+        too: put the failed ones again, in their order, and order is kept.
 
         Errors, of the whole call with nothing written: INVALID_ARGUMENT, also when one
         record is malformed or larger than the stream takes; NOT_FOUND, also while the
