@@ -369,9 +369,7 @@ func (x *memIndex) sessionsClosed(_ context.Context, ids []leat.SessionID) (map[
 func (x *memIndex) removeShard(k leat.ShardKey) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, e := range x.shards[k].extents {
-		x.shards[k].extents = nil
-		x.unname(e.Object, 0)
-	}
+	gone := x.shards[k].extents
 	delete(x.shards, k)
+	x.unname(gone, 0)
 }

@@ -127,9 +127,7 @@ func (x *memIndex) Register(_ context.Context, r shardstore.Registration) (err e
 	for _, k := range r.Deletes {
 		x.deletions[k] = r.NotBefore
 	}
-	for _, e := range r.Replaces {
-		x.unname(e.Object, r.NotBefore)
-	}
+	x.unname(r.Replaces, r.NotBefore)
 	x.adopt(r)
 	return nil
 }
@@ -206,16 +204,20 @@ func (x *memIndex) adopt(r shardstore.Registration) {
 	}
 }
 
-// unname queues an object that no extent names.
-func (x *memIndex) unname(object string, notBefore int64) {
+// unname queues the objects of extents that are gone, unless others name them.
+func (x *memIndex) unname(gone []shardstore.Extent, notBefore int64) {
+	objects := map[string]bool{}
+	for _, e := range gone {
+		objects[e.Object] = true
+	}
 	for _, sh := range x.shards {
 		for _, e := range sh.extents {
-			if e.Object == object {
-				return
-			}
+			delete(objects, e.Object)
 		}
 	}
-	x.deletions[object] = notBefore
+	for o := range objects {
+		x.deletions[o] = notBefore
+	}
 }
 
 func (x *memIndex) Extents(_ context.Context, shards []leat.ShardKey) (out []shardstore.ShardExtents, err error) {
@@ -248,17 +250,15 @@ func (x *memIndex) AdvanceHorizon(_ context.Context, k leat.ShardKey, epoch, hor
 		return shardstore.ErrFenced
 	}
 	sh.horizon = max(sh.horizon, horizon)
-	var gone []string
+	var gone []shardstore.Extent
 	sh.extents = slices.DeleteFunc(sh.extents, func(e shardstore.Extent) bool {
 		if e.End() <= horizon {
-			gone = append(gone, e.Object)
+			gone = append(gone, e)
 			return true
 		}
 		return false
 	})
-	for _, o := range gone {
-		x.unname(o, notBefore)
-	}
+	x.unname(gone, notBefore)
 	return nil
 }
 
