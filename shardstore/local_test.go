@@ -22,14 +22,15 @@ import (
 // local is a rig on a folder: each life is a process of its own.
 type local struct {
 	*rig
-	dir   string
-	files *wal.Files
-	disk  *disk.Store
+	dir      string
+	fileSize int64
+	files    *wal.Files
+	disk     *disk.Store
 }
 
 func newLocal(tb testing.TB) *local {
 	tb.Helper()
-	l := &local{rig: newRig(tb), dir: tb.TempDir()}
+	l := &local{rig: newRig(tb), dir: tb.TempDir(), fileSize: 1 << 20}
 	l.log, l.params = wal.FileParams(), shardstore.LocalParams()
 	l.start()
 	tb.Cleanup(l.stop)
@@ -39,7 +40,7 @@ func newLocal(tb testing.TB) *local {
 // start is a process that begins.
 func (l *local) start() {
 	l.tb.Helper()
-	files, err := wal.OpenFiles(filepath.Join(l.dir, "wal"), wal.FilesOptions{FileSize: 1 << 20})
+	files, err := wal.OpenFiles(filepath.Join(l.dir, "wal"), wal.FilesOptions{FileSize: l.fileSize})
 	if err != nil {
 		l.tb.Fatal(err)
 	}
