@@ -56,6 +56,9 @@ func (s *Store) drain(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	closed := s.control(ctx, segment.Control{Kind: segment.ControlClose})
+	if packed == nil && closed == nil && s.packer.holdsRecords() {
+		packed = errLeft // never by this code's reasoning; a clean end deletes the log, so it is asked again
+	}
 	return errors.Join(packed, closed, s.writer.Drain(ctx))
 }
 
@@ -75,14 +78,18 @@ func (s *Store) packRest(ctx context.Context) error {
 	}
 }
 
-// flush waits until everything pending now is durable.
+// flush waits until everything pending now is durable. The newest batch may be empty while the one before it is full: a
+// record that did not fit was refused after room had been made for it.
 func (s *Store) flush(ctx context.Context) error {
 	s.mu.Lock()
 	var last *batch
-	if n := len(s.queue); n > 0 && !s.queue[n-1].empty() {
-		last = s.queue[n-1]
-	} else if n := len(s.taken); n > 0 {
+	if n := len(s.taken); n > 0 {
 		last = s.taken[n-1]
+	}
+	for _, b := range s.queue {
+		if !b.empty() {
+			last = b
+		}
 	}
 	s.mu.Unlock()
 	if last == nil {

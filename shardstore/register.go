@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/leatstream/leat"
 )
@@ -110,6 +111,13 @@ func (p *packer) left(ctx context.Context) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.queue) > 0 || len(p.written) > 0 || p.adopting != nil || p.adopt, nil
+}
+
+// holdsRecords tells whether durable segments with records are not in the index.
+func (p *packer) holdsRecords() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.written) > 0 || slices.ContainsFunc(p.queue, func(t tailSegment) bool { return len(t.shards) > 0 })
 }
 
 func (s *Store) trimmed() uint64 {
