@@ -77,13 +77,16 @@ func (s *Store) place(puts []Put) ([]span, error) {
 	var spans []span
 	b := s.queue[len(s.queue)-1]
 	for i := range puts {
-		if b.bytes > 0 && b.bytes+puts[i].Record.Size() > s.cfg.Params.SegmentTarget {
+		r := &puts[i].Record
+		sh, err := s.taker(puts[i].Shard, r)
+		if puts[i].Err = err; err != nil {
+			continue
+		}
+		if b.bytes > 0 && b.bytes+r.Size() > s.cfg.Params.SegmentTarget {
 			b = newBatch()
 			s.queue = append(s.queue, b)
 		}
-		if puts[i].Err = s.placeOne(b, &puts[i].Record, puts[i].Shard, now); puts[i].Err != nil {
-			continue
-		}
+		s.placeOne(b, sh, r, now)
 		if n := len(spans); n == 0 || spans[n-1].b != b {
 			spans = append(spans, span{b: b, first: i})
 		}
@@ -108,17 +111,22 @@ func (s *Store) overload(size int) error {
 	return &leat.Error{Kind: leat.KindThroughputExceeded, Message: text, After: overloadPause, Err: ErrOverloaded}
 }
 
-// placeOne gives a record the next offset of its shard. Store.mu is held.
-func (s *Store) placeOne(b *batch, r *leat.Record, key leat.ShardKey, now int64) error {
+// taker finds the shard that takes a record. Store.mu is held.
+func (s *Store) taker(key leat.ShardKey, r *leat.Record) (*shard, error) {
 	sh := s.shards[key]
 	switch {
 	case sh == nil || sh.unopened:
-		return ErrNotOwned
+		return nil, ErrNotOwned
 	case sh.closing:
-		return ErrResharded
+		return nil, ErrResharded
 	case r.Size() > leat.MaxRecordBytes:
-		return leat.Invalid("data", "record of %d bytes is larger than the engine's limit of %d", r.Size(), leat.MaxRecordBytes)
+		return nil, leat.Invalid("data", "record of %d bytes is larger than the engine's limit of %d", r.Size(), leat.MaxRecordBytes)
 	}
+	return sh, nil
+}
+
+// placeOne gives a record the next offset of its shard. Store.mu is held.
+func (s *Store) placeOne(b *batch, sh *shard, r *leat.Record, now int64) {
 	size := r.Size() + recordOverhead
 	if sh.open == nil || sh.openIn != b {
 		sh.open, sh.openIn = segment.NewChunk(sh.key, sh.epoch, sh.next), b
@@ -133,7 +141,6 @@ func (s *Store) placeOne(b *batch, r *leat.Record, key leat.ShardKey, now int64)
 	b.bytes += size
 	b.memory += size
 	s.notDurable += size
-	return nil
 }
 
 // notify tells the writer how much it has not taken: at least 1 when only control records wait. Store.mu is held, so
