@@ -37,15 +37,23 @@ type Session struct {
 	Closed  time.Time // zero until closed
 	Fence   uint64    // once closed: the first segment number that never counts
 	Clean   bool      // closed by its own node, which left nothing to recover
+	// Alone asks OpenSession to refuse the session unless it holds the leader's lease and no other one is live or fencing:
+	// one session serves all shards.
+	Alone bool
 }
 
 // ErrClosed says that a session is closed already: whoever closed it decided how it ended.
 var ErrClosed = errors.New("catalog: session is closed already")
 
-// OpenSession registers a live session; only ID, Node and Address are read. Its id MUST be new. A second call for a
+// OpenSession registers a live session; only ID, Node, Address and Alone are read. Its id MUST be new. A second call for a
 // session that lives changes nothing.
 func (c *Catalog) OpenSession(ctx context.Context, s Session) error {
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
+		if s.Alone {
+			if err := mayBeAlone(tx, s.ID); err != nil {
+				return err
+			}
+		}
 		n, err := tx.Exec(`
 INSERT INTO sessions (id, node, address, state, opened) VALUES ($1, $2, $3, 'live', $4)
 ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now())
@@ -58,6 +66,26 @@ ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now())
 		_, err = tx.Exec("INSERT INTO beats (session, beat) VALUES ($1, 0)", s.ID)
 		return err
 	})
+}
+
+// mayBeAlone refuses a session beside another one. Holding the lease's row keeps a second one from being opened before
+// this one is seen.
+func mayBeAlone(tx *sqldb.Tx, id leat.SessionID) error {
+	n, err := tx.Exec("UPDATE leader SET holder = holder WHERE one = 1 AND holder = $1", id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return leat.Errorf(leat.KindInUse, "session %s does not hold the leader's lease any more", id)
+	}
+	var others int
+	if err := tx.Row("SELECT count(*) FROM sessions WHERE state <> 'closed' AND id <> $1", id).Scan(&others); err != nil {
+		return err
+	}
+	if others > 0 {
+		return leat.Errorf(leat.KindInUse, "another session has not ended: it serves all shards")
+	}
+	return nil
 }
 
 func sameSession(tx *sqldb.Tx, s Session) error {

@@ -40,13 +40,17 @@ func scanTaken(scan sqldb.Scan, more ...any) (t Taken, err error) {
 	return t, err
 }
 
+// ownable keeps shards of streams that are being deleted from new owners: nothing of them is served or packed any more,
+// and what their last owner left out of its packs must not be missed.
+const ownable = "NOT EXISTS (SELECT 1 FROM streams s WHERE s.id = shards.stream AND s.status = 'DELETING')"
+
 // TakeShards makes a live session the owner of up to limit shards that have none, closed shards too, and raises their
-// epochs. shardstore.ErrFenced when the session is not live. After an unknown outcome Owned tells what was taken.
+// epochs; shards of streams that are being deleted get none. shardstore.ErrFenced when the session is not live. After an unknown outcome Owned tells what was taken.
 func (c *Catalog) TakeShards(ctx context.Context, session leat.SessionID, limit int) (taken []Taken, err error) {
 	// A look that locks nothing: it is asked every second, and seldom is there anything.
 	var one int
 	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
-		return tx.Row("SELECT 1 FROM shards WHERE owner IS NULL LIMIT 1").Scan(&one)
+		return tx.Row("SELECT 1 FROM shards WHERE owner IS NULL AND " + ownable + " LIMIT 1").Scan(&one)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -65,7 +69,7 @@ func (c *Catalog) TakeShards(ctx context.Context, session leat.SessionID, limit 
 		err := tx.Each(`
 UPDATE shards SET owner = $1, epoch = epoch + 1
 WHERE owner IS NULL AND (stream, ordinal) IN (
-	SELECT stream, ordinal FROM shards WHERE owner IS NULL ORDER BY stream, ordinal LIMIT $2)
+	SELECT stream, ordinal FROM shards WHERE owner IS NULL AND `+ownable+` ORDER BY stream, ordinal LIMIT $2)
 RETURNING `+takenColumns, func(scan sqldb.Scan) error {
 			t, err := scanTaken(scan)
 			taken = append(taken, t)
@@ -80,11 +84,11 @@ RETURNING `+takenColumns, func(scan sqldb.Scan) error {
 	return taken, err
 }
 
-// Owned lists the shards that a session owns, sorted.
+// Owned lists the shards that a session owns, sorted, but for those of streams that are being deleted.
 func (c *Catalog) Owned(ctx context.Context, session leat.SessionID) (owned []Taken, err error) {
 	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
 		owned = nil
-		err := tx.Each("SELECT "+takenColumns+" FROM shards WHERE owner = $1 ORDER BY stream, ordinal", func(scan sqldb.Scan) error {
+		err := tx.Each("SELECT "+takenColumns+" FROM shards WHERE owner = $1 AND "+ownable+" ORDER BY stream, ordinal", func(scan sqldb.Scan) error {
 			t, err := scanTaken(scan)
 			owned = append(owned, t)
 			return err

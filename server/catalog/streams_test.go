@@ -268,3 +268,24 @@ func TestConsumers(t *testing.T) {
 		b.want(err, leat.KindNotFound, "")
 	})
 }
+
+// Shards of a stream that is being deleted get no new owner: their last owner may have left their records out of packs,
+// and nobody shall miss those.
+func TestDeletingShardsGetNoOwner(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		gone, kept := b.stream("gone", 2), b.stream("kept", 1)
+		s := b.session()
+		b.take(s)
+		b.must(b.BeginDelete(t.Context(), gone.ID, true))
+		owned, err := b.Owned(t.Context(), s)
+		b.must(err)
+		b.fence(s, 1)
+		taken := b.take(b.session())
+		for _, all := range [][]catalog.Taken{owned, taken} {
+			if len(all) != 1 || all[0].Shard.Stream != kept.ID {
+				t.Errorf("got %+v, want the shard of the other stream alone", all)
+			}
+		}
+		b.must(b.RemoveStream(t.Context(), gone.ID))
+	})
+}

@@ -61,6 +61,9 @@ func (n *Node) expire(ctx context.Context, s *shardstore.Store) error {
 
 // reconcile does one round. again is when something that waits for its transition time is due; 0 when nothing waits.
 func (n *Node) reconcile(ctx context.Context, s *shardstore.Store) (again time.Duration, err error) {
+	if err := n.tellMoved(ctx, s); err != nil {
+		return 0, err
+	}
 	taken, err := n.take(ctx, s)
 	if err != nil {
 		return 0, err
@@ -119,7 +122,7 @@ func (n *Node) activate(ctx context.Context, s *shardstore.Store, st catalog.Uns
 	return 0, true, n.cfg.Catalog.ActivateStream(ctx, st.ID)
 }
 
-// remove lets go of a deleted stream's shards and takes it out of the catalog.
+// remove takes a deleted stream out of the catalog and lets go of its shards.
 func (n *Node) remove(ctx context.Context, s *shardstore.Store, st catalog.Unsettled) error {
 	shards, err := n.cfg.Catalog.Shards(ctx, st.ID)
 	if err != nil {
@@ -129,8 +132,12 @@ func (n *Node) remove(ctx context.Context, s *shardstore.Store, st catalog.Unset
 	for i := range shards {
 		keys[i] = shards[i].Key
 	}
+	// The catalog first: from the moment at which the shards are gone there, nobody misses their records in a pack.
+	if err := n.cfg.Catalog.RemoveStream(ctx, st.ID); err != nil {
+		return err
+	}
 	s.DropShards(keys)
-	return n.cfg.Catalog.RemoveStream(ctx, st.ID)
+	return nil
 }
 
 // reshard runs the stream's intents, then the next step towards its target number of shards.
@@ -157,27 +164,26 @@ func (n *Node) reshard(ctx context.Context, s *shardstore.Store, st catalog.Unse
 	return 0, did, err
 }
 
-// runIntent writes one RESHARD record and tells the catalog. An outcome that the catalog could not take is kept and
-// told again: the record is in the log once.
+// runIntent writes one RESHARD record and tells the catalog. An outcome that the catalog could not take is kept and told
+// again by every round: the record is in the log once, and packing waits until the catalog knows.
 func (n *Node) runIntent(ctx context.Context, s *shardstore.Store, r shardstore.Reshard) error {
-	n.mu.Lock()
-	done, ok := n.moved[r.ID]
-	n.mu.Unlock()
-	if !ok {
-		var err error
-		if done, err = s.Reshard(ctx, r); err != nil {
-			return fmt.Errorf("reshard %s: %w", r.ID, err)
+	done, err := s.Reshard(ctx, r)
+	if err != nil {
+		return fmt.Errorf("reshard %s: %w", r.ID, err)
+	}
+	n.moved[r.ID] = done
+	return n.tellMoved(ctx, s)
+}
+
+// tellMoved brings the outcomes of durable reshards to the catalog. One whose answer was lost, or whose stream was
+// deleted meanwhile, is told again without harm.
+func (n *Node) tellMoved(ctx context.Context, s *shardstore.Store) error {
+	for id, done := range n.moved {
+		if err := n.cfg.Catalog.FinishReshard(ctx, done); err != nil {
+			return fmt.Errorf("finish reshard %s: %w", id, err)
 		}
-		n.mu.Lock()
-		n.moved[r.ID] = done
-		n.mu.Unlock()
+		s.ConfirmReshard(id)
+		delete(n.moved, id)
 	}
-	if err := n.cfg.Catalog.FinishReshard(ctx, done); err != nil {
-		return fmt.Errorf("finish reshard %s: %w", r.ID, err)
-	}
-	s.ConfirmReshard(r.ID)
-	n.mu.Lock()
-	delete(n.moved, r.ID)
-	n.mu.Unlock()
 	return nil
 }

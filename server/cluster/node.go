@@ -82,14 +82,14 @@ type Node struct {
 	store atomic.Pointer[shardstore.Store] // nil while no session is open
 	kick  chan struct{}
 
-	// uncertain says that shards may be ours in the catalog and not open in the engine. It belongs to whoever takes
-	// shards: open, then the control loop.
-	uncertain bool
+	// Of the session that is being opened or served: they belong to open, then to the control loop.
+	uncertain bool                                                        // shards may be ours in the catalog and not open in the engine
+	moved     map[string]shardstore.Reshard                               // durable reshards that the catalog may not have yet
+	closings  map[leat.SessionID]map[leat.ShardKey]shardstore.ClosedShard // read while opening
 
-	mu    sync.Mutex
-	why   string                        // why no session is open
-	mine  map[leat.SessionID]bool       // sessions of this process that are over
-	moved map[string]shardstore.Reshard // durable reshards that the catalog does not have yet
+	mu   sync.Mutex
+	why  string                  // why no session is open
+	mine map[leat.SessionID]bool // sessions of this process that are over
 }
 
 // New makes a node; Run starts it.
@@ -97,7 +97,7 @@ func New(cfg Config) *Node {
 	cfg.Defaults()
 	return &Node{
 		cfg: cfg, kick: make(chan struct{}, 1), why: "the node is starting",
-		mine: map[leat.SessionID]bool{}, moved: map[string]shardstore.Reshard{},
+		mine: map[leat.SessionID]bool{},
 	}
 }
 
@@ -173,23 +173,32 @@ func (n *Node) session(ctx context.Context) error {
 		}
 	}
 	id := leat.NewID[leat.SessionID](n.cfg.Rand)
-	fenced, err := n.settle(ctx, id)
-	if err != nil {
+	if err := n.settle(ctx, id); err != nil {
 		return err
 	}
-	s, err := n.open(ctx, id, fenced)
-	if err != nil {
-		return err
-	}
-	return n.serve(ctx, s)
-}
-
-// open registers a session, begins its log and takes all shards.
-func (n *Node) open(ctx context.Context, id leat.SessionID, fenced time.Time) (*shardstore.Store, error) {
-	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: id, Node: n.cfg.Node, Address: n.cfg.Address}); err != nil {
-		return nil, fmt.Errorf("register a session: %w", err)
+	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: id, Node: n.cfg.Node, Address: n.cfg.Address, Alone: true}); err != nil {
+		return fmt.Errorf("register a session: %w", err)
 	}
 	n.over(id) // from here on it must be recovered, whatever happens
+
+	// The heart beats while the session is being opened too: that may take longer than others wait.
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	var heart sync.WaitGroup
+	heart.Go(func() { n.beat(life, id, end) })
+	still := func() {
+		end(nil)
+		heart.Wait()
+	}
+	defer still()
+	s, err := n.open(ctx, id)
+	if err != nil {
+		return err
+	}
+	return n.serve(ctx, life, s, still)
+}
+
+// open begins a session's log and takes all shards.
+func (n *Node) open(ctx context.Context, id leat.SessionID) (*shardstore.Store, error) {
 	if err := n.dropLogs(ctx); err != nil {
 		n.cfg.Logger.Warn("logs of closed sessions stay until the next start", "error", err)
 	}
@@ -201,19 +210,38 @@ func (n *Node) open(ctx context.Context, id leat.SessionID, fenced time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	// Rule 13: whoever was fenced may serve reads until its lease has run out.
-	if wait := n.cfg.Log.Lease - n.cfg.Clock.Now().Sub(fenced); !fenced.IsZero() && wait > 0 {
-		n.sleep(ctx, wait)
+	n.uncertain, n.moved = false, map[string]shardstore.Reshard{}
+	n.closings = map[leat.SessionID]map[leat.ShardKey]shardstore.ClosedShard{}
+	defer func() { n.closings = nil }()
+	err = n.outlast(ctx)
+	for taken := 1; err == nil && taken > 0; {
+		taken, err = n.take(ctx, s)
 	}
-	n.uncertain = false
-	for taken := 1; taken > 0; {
-		if taken, err = n.take(ctx, s); err != nil {
-			s.Fail(err)
-			return nil, err
-		}
+	if err != nil {
+		s.Fail(err)
+		return nil, err
 	}
 	n.cfg.Changed(ctx)
 	return s, nil
+}
+
+// outlast waits until nobody serves reads any more who was fenced (data-plane.md, rule 13). The catalog remembers who
+// was, whichever node did it and whatever went wrong since; only a session closed in order, or one that a file lock proves dead, needs no
+// wait. Clocks of nodes may disagree by clockBound about when it was.
+func (n *Node) outlast(ctx context.Context) error {
+	const clockBound = time.Minute
+	if n.cfg.Exclusive || n.cfg.Log.Lease == 0 {
+		return nil
+	}
+	closed, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionClosed)
+	if err != nil {
+		return fmt.Errorf("list closed sessions: %w", err)
+	}
+	recent := n.cfg.Clock.Now().Add(-n.cfg.Log.Lease - clockBound)
+	if !slices.ContainsFunc(closed, func(s catalog.Session) bool { return !s.Clean && s.Closed.After(recent) }) {
+		return nil
+	}
+	return n.sleep(ctx, n.cfg.Log.Lease)
 }
 
 // over remembers a session of this process.
@@ -223,21 +251,25 @@ func (n *Node) over(id leat.SessionID) {
 	n.mine[id] = true
 }
 
-// serve publishes the session and keeps it until it or ctx ends.
-func (n *Node) serve(ctx context.Context, s *shardstore.Store) error {
+// serve publishes the session and keeps it until it, its life (the catalog says that it is over) or ctx ends. still
+// stops its heartbeat.
+func (n *Node) serve(ctx, life context.Context, s *shardstore.Store, still func()) error {
 	n.store.Store(s)
 	n.cfg.Logger.Info("serving", "session", s.Session(), "shards", s.Stats().Shards)
-	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
+	loop, stop := context.WithCancel(life)
 	var tasks sync.WaitGroup
-	tasks.Go(func() { n.beat(loop, s) })
 	tasks.Go(func() { n.control(loop, s) })
 	var err error
 	select {
+	case <-life.Done():
+		stop()
+		s.Fail(context.Cause(life))
+		n.because("the session ended: %v", s.Err())
 	case <-s.Done():
 		stop()
 		n.because("the session ended: %v", s.Err())
 	case <-ctx.Done():
-		err = n.drain(s)
+		err = n.drain(s, still)
 		stop()
 	}
 	n.store.Store(nil)
@@ -248,33 +280,55 @@ func (n *Node) serve(ctx context.Context, s *shardstore.Store) error {
 	return err
 }
 
-// drain closes the session so that nothing of it has to be recovered.
-func (n *Node) drain(s *shardstore.Store) error {
+// drain closes the session so that nothing of it has to be recovered. The heart beats until its log is closed.
+func (n *Node) drain(s *shardstore.Store, still func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Drain)
 	defer cancel()
 	n.because("the node is stopping")
 	if err := s.Close(ctx); err != nil {
 		return fmt.Errorf("drain: nothing is lost, the next start recovers the log: %w", err)
 	}
+	still() // a beat of a closed session would look like a take-over
 	closing := shardstore.Closing{Session: s.Session(), Trim: s.Stats().Trim, Fence: s.Stats().Durable}
-	if err := n.cfg.Catalog.CloseSession(ctx, closing, true); err != nil {
+	err := n.cfg.Catalog.CloseSession(ctx, closing, true)
+	if errors.Is(err, catalog.ErrClosed) {
+		err = n.closedClean(ctx, s.Session()) // an answer that was lost
+	}
+	if err != nil {
 		return fmt.Errorf("close the session in the catalog: nothing is lost, the next start recovers the log: %w", err)
+	}
+	if err := n.cfg.Catalog.ReleaseLeader(ctx, s.Session()); err != nil {
+		n.cfg.Logger.Warn("the leader's lease runs out by itself", "error", err)
 	}
 	return nil
 }
 
-// beat keeps the heartbeat. A catalog that does not answer changes nothing: live owners go on (static stability). A
-// catalog that says the session is over ends it at once.
-func (n *Node) beat(ctx context.Context, s *shardstore.Store) {
+// closedClean returns nil when the catalog has the session as closed in order.
+func (n *Node) closedClean(ctx context.Context, id leat.SessionID) error {
+	closed, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionClosed)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(closed, func(s catalog.Session) bool { return s.ID == id && s.Clean }) {
+		return catalog.ErrClosed
+	}
+	return nil
+}
+
+// beat keeps the heartbeat until ctx ends. A catalog that does not answer changes nothing: live owners go on (static
+// stability). A catalog that says the session is over ends it at once.
+func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCauseFunc) {
 	for n.sleep(ctx, n.cfg.Heartbeat) == nil {
-		err := n.cfg.Catalog.Beat(ctx, s.Session())
+		err := n.cfg.Catalog.Beat(ctx, id)
 		if errors.Is(err, shardstore.ErrFenced) {
-			n.cfg.Logger.Error("another node has taken over this session", "session", s.Session())
-			s.Fail(err)
+			if ctx.Err() == nil {
+				n.cfg.Logger.Error("another node has taken over this session", "session", id)
+			}
+			end(err)
 			return
 		}
 		if err == nil {
-			_, err = n.cfg.Catalog.AcquireLeader(ctx, s.Session(), n.cfg.DeadAfter)
+			_, err = n.cfg.Catalog.AcquireLeader(ctx, id, n.cfg.DeadAfter)
 		}
 		if err != nil && ctx.Err() == nil {
 			n.cfg.Logger.Warn("heartbeat failed; puts and reads go on", "error", err)

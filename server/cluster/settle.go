@@ -15,13 +15,13 @@ import (
 )
 
 // settle returns when no session but closed ones is left and this node may open one: id is the session that it will
-// open. fenced is when the last session that may still serve reads was fenced; zero when there was none.
-func (n *Node) settle(ctx context.Context, id leat.SessionID) (fenced time.Time, err error) {
+// open.
+func (n *Node) settle(ctx context.Context, id leat.SessionID) error {
 	watch := map[leat.SessionID]pulse{}
 	for {
 		others, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionLive, catalog.SessionFencing)
 		if err != nil {
-			return fenced, fmt.Errorf("list sessions: %w", err)
+			return fmt.Errorf("list sessions: %w", err)
 		}
 		alive := 0
 		for _, s := range others {
@@ -30,26 +30,22 @@ func (n *Node) settle(ctx context.Context, id leat.SessionID) (fenced time.Time,
 				n.because("node %q (session %s) is alive and serves all shards: this node stands by", s.Node, s.ID)
 				continue
 			}
-			at, err := n.recover(ctx, s.ID)
-			if err != nil {
-				return fenced, err
-			}
-			if at.After(fenced) {
-				fenced = at
+			if err := n.recover(ctx, s.ID); err != nil {
+				return err
 			}
 		}
 		if alive == 0 {
 			leads, err := n.cfg.Catalog.AcquireLeader(ctx, id, n.cfg.DeadAfter)
 			if err != nil {
-				return fenced, fmt.Errorf("acquire the leader's lease: %w", err)
+				return fmt.Errorf("acquire the leader's lease: %w", err)
 			}
 			if leads {
-				return fenced, nil
+				return nil
 			}
 			n.because("another node is about to serve: this node stands by")
 		}
 		if err := n.sleep(ctx, n.cfg.Heartbeat); err != nil {
-			return fenced, err
+			return err
 		}
 	}
 }
@@ -82,27 +78,26 @@ func (n *Node) dead(s catalog.Session, watch map[leat.SessionID]pulse) bool {
 	return p.polls >= need && now.Sub(p.since) >= n.cfg.DeadAfter
 }
 
-// recover decides how a dead session ended and closes it in the catalog. at is when it was certainly fenced; zero when
-// it cannot be serving.
-func (n *Node) recover(ctx context.Context, id leat.SessionID) (at time.Time, err error) {
+// recover decides how a dead session ended and closes it in the catalog.
+func (n *Node) recover(ctx context.Context, id leat.SessionID) error {
 	n.because("recovering session %s", id)
 	trim, err := n.cfg.Catalog.BeginFencing(ctx, id)
 	if errors.Is(err, catalog.ErrClosed) {
-		return at, nil
+		return nil
 	}
 	if err != nil {
-		return at, fmt.Errorf("begin to fence session %s: %w", id, err)
+		return fmt.Errorf("begin to fence session %s: %w", id, err)
 	}
 	closing, err := shardstore.Recover(ctx, shardstore.Recovery{
 		Cluster: n.cfg.Info.ID, Driver: n.cfg.Driver, Blobs: n.cfg.Blobs,
 		Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
 	}, id, trim)
 	if err != nil {
-		return at, err
+		return err
 	}
 	err = n.cfg.Catalog.CloseSession(ctx, closing, false)
 	if err != nil && !errors.Is(err, catalog.ErrClosed) {
-		return at, fmt.Errorf("close session %s: %w", id, err)
+		return fmt.Errorf("close session %s: %w", id, err)
 	}
 	records := uint64(0)
 	for _, sh := range closing.Shards {
@@ -112,10 +107,7 @@ func (n *Node) recover(ctx context.Context, id leat.SessionID) (at time.Time, er
 	}
 	n.cfg.Logger.Info("recovered a session", "session", id, "segments", closing.Fence-closing.Trim, "shards", len(closing.Shards), "records", records)
 	n.release(ctx, id)
-	if n.cfg.Exclusive {
-		return at, nil
-	}
-	return n.cfg.Clock.Now(), nil
+	return nil
 }
 
 // release ends the leader's lease of a session that is over, so that its successor need not wait for the end of it.
@@ -160,7 +152,10 @@ func (n *Node) take(ctx context.Context, s *shardstore.Store) (int, error) {
 
 // assign adds what closed sessions still hold of the shards: closed/<session> says it.
 func (n *Node) assign(ctx context.Context, taken []catalog.Taken) ([]shardstore.Assignment, error) {
-	left := map[leat.SessionID]map[leat.ShardKey]shardstore.ClosedShard{}
+	left := n.closings
+	if left == nil {
+		left = map[leat.SessionID]map[leat.ShardKey]shardstore.ClosedShard{}
+	}
 	out := make([]shardstore.Assignment, len(taken))
 	for i, t := range taken {
 		a := shardstore.Assignment{

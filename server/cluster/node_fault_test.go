@@ -1,0 +1,139 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/cluster"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// FinishReshard is applied and its answers are lost: the intent is done, so nothing in the catalog reminds anybody. The
+// node tells it again all the same; packing must not wait for ever.
+func TestReshardWhoseAnswerIsLost(t *testing.T) {
+	w := newWorld(t)
+	var armed, down atomic.Bool
+	var id atomic.Value
+	lose := func() error {
+		if armed.Load() && w.status(id.Load().(leat.StreamID)) == leat.StreamActive {
+			armed.Store(false)
+			down.Store(true)
+			return errCut
+		}
+		return nil
+	}
+	refuse := func() error {
+		if down.Load() {
+			return errCut
+		}
+		return nil
+	}
+	a := w.node("a", func(c *cluster.Config) {
+		c.Catalog = w.open(sqldb.Faults{BeforeCommit: refuse, AfterCommit: lose})
+	}).awaitReady()
+	s, k := w.stream(a, "s", 1)
+	a.mustPut(k[0], "0")
+	id.Store(s.ID)
+	if _, err := w.cat.BeginReshard(t.Context(), s.ID, catalog.Split(0, leat.FullRange.Middle())); err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(true)
+	a.Kick()
+	await(t, "the answer of FinishReshard is lost", down.Load)
+	down.Store(false)
+	a.mustPut(leat.ShardKey{Stream: s.ID, Ordinal: 1}, "child")
+	await(t, "everything is packed", func() bool {
+		if err := a.Store().Pack(t.Context()); err != nil {
+			t.Log(err)
+		}
+		st, _ := a.Stats()
+		return st.Trim == st.Durable
+	})
+}
+
+// slowBegin stands for any opening that takes longer than DeadAfter: a slow PUT, the read lease, many shards.
+type slowBegin struct{ *wal.Objects }
+
+func (d slowBegin) Begin(ctx context.Context, s leat.SessionID) error {
+	c, _ := leat.SystemClock{}.NewTimer(400 * time.Millisecond)
+	<-c
+	return d.Objects.Begin(ctx, s)
+}
+
+// Two standbys and an opening that takes longer than DeadAfter: the heart beats meanwhile, so nobody fences it.
+func TestOpeningIsNotTakenForDeath(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a").awaitReady()
+	_, k := w.stream(a, "s", 1)
+	a.mustPut(k[0], "1")
+	slow := func(c *cluster.Config) { c.Driver = slowBegin{wal.NewObjects(w.blobs)} }
+	b, c := w.node("b", slow), w.node("c", slow)
+	standsBy := func(l *life) bool {
+		err := l.Ready()
+		return err != nil && strings.Contains(err.Error(), "stands by")
+	}
+	await(t, "both stand by", func() bool { return standsBy(b) && standsBy(c) })
+	if err := a.end(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "one of them serves", func() bool { return b.Ready() == nil || c.Ready() == nil })
+	all, err := w.cat.ListSessions(t.Context())
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%d sessions were opened, want 2 (%v)", len(all), err)
+	}
+}
+
+// The catalog goes away right after the dead session is closed in it. Whoever opens next, and however often it tried,
+// acks nothing before the zombie's read lease has passed (rule 13, I13).
+func TestLeaseIsOutlastedAfterAFailedOpening(t *testing.T) {
+	const lease = 1200 * time.Millisecond
+	w := newWorld(t)
+	cut := &gate{}
+	long := func(c *cluster.Config) { c.Log.Lease = lease }
+	a := w.node("a", long, cut.around(w)).awaitReady()
+	_, k := w.stream(a, "s", 1)
+	a.mustPut(k[0], "1")
+	cut.shut.Store(true) // a knows nothing
+	var down atomic.Bool
+	var once atomic.Bool
+	closed := func() bool {
+		all, err := w.cat.ListSessions(context.Background(), catalog.SessionClosed)
+		return err == nil && len(all) > 0
+	}
+	lose := func() error {
+		if closed() && once.CompareAndSwap(false, true) {
+			down.Store(true)
+			return errCut
+		}
+		return nil
+	}
+	refuse := func() error {
+		if down.Load() {
+			return errCut
+		}
+		return nil
+	}
+	b := w.node("b", long, func(c *cluster.Config) { c.Catalog = w.open(sqldb.Faults{BeforeCommit: refuse, AfterCommit: lose}) })
+	await(t, "a is fenced and the catalog is away", down.Load)
+	fenced := time.Now()
+	await(t, "b's opening has failed", func() bool {
+		err := b.Ready()
+		return err != nil && !strings.Contains(err.Error(), "recovering") && !strings.Contains(err.Error(), "stands by")
+	})
+	down.Store(false)
+	b.awaitReady()
+	b.mustPut(k[0], "2")
+	if d := time.Since(fenced); d < lease {
+		t.Errorf("the successor acked %v after the fence; the lease is %v", d, lease)
+	}
+	b.mustRead(k[0], "1", "2")
+}
