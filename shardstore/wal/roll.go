@@ -95,7 +95,7 @@ func (l *fileLog) prepare(size int64, pause time.Duration) *spare {
 	return sp
 }
 
-// make makes the file: allocated at once, so that a full disk shows, then filled with zeros. That makes a commit about
+// make makes the file: of its full size at once, so that a full disk shows, then filled with zeros. That makes a commit about
 // half as long, because the file system has nothing to note down but the data.
 func (sp *spare) make(io fileIO, clock leat.Clock) error {
 	f, err := os.OpenFile(sp.path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode)
