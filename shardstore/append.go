@@ -104,7 +104,7 @@ func (s *Store) place(puts []Put) ([]span, error) {
 func (s *Store) overload(size int) error {
 	text := "the node has too many records that are not yet durable: retry after a pause"
 	if s.unindexed.Load() > s.cfg.Params.UnindexedRuns {
-		text = "the catalog has been away for so long that the node cannot remember where more records are: retry when it is back"
+		text = "packs could not be stored or registered for so long that the node cannot remember where more records are: retry when the catalog and the object store are back"
 	} else if s.notDurable == 0 || s.notDurable+size <= s.cfg.Params.NotDurableBytes {
 		return nil
 	}

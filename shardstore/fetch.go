@@ -82,13 +82,19 @@ func (s *Store) fetch(ctx context.Context, sh *shard, at uint64) (*segment.Chunk
 	return w.chunk, nil
 }
 
-// fetchWindow reads the part of an object that holds an offset.
+// fetchWindow reads the part of an object that holds an offset, and once more if the bytes fail their checks: they may
+// have been spoilt on their way.
 func (s *Store) fetchWindow(ctx context.Context, sh *shard, at uint64) (*window, error) {
 	e, err := s.extentOf(ctx, sh, at)
 	if err != nil {
 		return nil, err
 	}
-	return s.loadWindow(ctx, sh, e, at)
+	w, err := s.loadWindow(ctx, sh, e, at)
+	if leat.KindOf(err) == leat.KindCorrupt {
+		s.cfg.Logger.Warn("stored records failed their checks and are read again", "shard", sh.key, "object", e.Object, "error", err)
+		w, err = s.loadWindow(ctx, sh, e, at)
+	}
+	return w, err
 }
 
 // extentOf finds the extent that holds an offset, loading the index where that is needed.
@@ -197,8 +203,7 @@ func (s *Store) loadWindow(ctx context.Context, sh *shard, e Extent, at uint64) 
 	}
 }
 
-// readWindow makes one request, and a second one if the bytes of the first fail their checks: they may have been spoilt
-// on their way.
+// readWindow makes one request, unless another reader did meanwhile.
 func (s *Store) readWindow(ctx context.Context, sh *shard, e Extent, span byteSpan, at uint64) (*window, error) {
 	sh.mu.Lock()
 	w := sh.cachedWindow(at)
@@ -207,10 +212,6 @@ func (s *Store) readWindow(ctx context.Context, sh *shard, e Extent, span byteSp
 		return w, nil
 	}
 	c, err := s.readSpan(ctx, e, span, at)
-	if leat.KindOf(err) == leat.KindCorrupt {
-		s.cfg.Logger.Warn("stored records failed their checks and are read again", "shard", sh.key, "object", e.Object, "error", err)
-		c, err = s.readSpan(ctx, e, span, at)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s bytes %d+%d: %w", e.Object, span.off, span.length, err)
 	}

@@ -126,17 +126,20 @@ func (s *Store) eachExtents(ctx context.Context, shards []*shard, f func(*shard,
 	return nil
 }
 
-// runMerge writes one merged object after another.
+// runMerge writes one merged object after another. One that cannot be made, because of an object that fails its checks,
+// does not keep the others from being made.
 func (s *Store) runMerge(ctx context.Context, work []shardMerge, level uint8) error {
+	var errs []error
 	for _, out := range planOutputs(work, s.cfg.Params) {
-		if err := s.readMerge(ctx, &out); err != nil {
-			return err
+		err := s.readMerge(ctx, &out)
+		if err == nil {
+			err = s.writeMerge(ctx, &out, level)
 		}
-		if err := s.writeMerge(ctx, &out, level); err != nil {
-			return err
+		if errs = append(errs, err); ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // readMerge reads the extents of a merged object in the order of shards, from all their objects side by side; every
