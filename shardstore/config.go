@@ -85,6 +85,9 @@ func LocalParams() Params {
 	p := DefaultParams()
 	p.NotDurableBytes, p.PackBytes, p.FastPacks = 64<<20, 64<<20, true
 	p.TailBytes, p.CacheBytes, p.ReadWindow = 256<<20, 64<<20, 2<<20
+	// A local read takes milliseconds, and a disk that keeps a quarter of an hour of fast puts twice is soon full. A
+	// reader that is slower still asks the index again (data-plane.md, rule 17).
+	p.DeleteAfter = time.Minute
 	return p
 }
 
