@@ -56,8 +56,8 @@ func (s *Store) drain(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	closed := s.control(ctx, segment.Control{Kind: segment.ControlClose})
-	if packed == nil && closed == nil && s.packer.holdsRecords() {
-		packed = errLeft // never by this code's reasoning; a clean end deletes the log, so it is asked again
+	if packed == nil && closed == nil {
+		packed = s.nothingLeft(ctx) // always, by this code's reasoning; but a clean end deletes the log
 	}
 	return errors.Join(packed, closed, s.writer.Drain(ctx))
 }
@@ -71,11 +71,20 @@ func (s *Store) packRest(ctx context.Context) error {
 			pause *= 4
 			continue
 		}
-		if left, waited := s.packer.left(ctx); err == nil && (left || waited != nil) {
-			err = errors.Join(errLeft, waited)
+		if err == nil {
+			err = s.nothingLeft(ctx)
 		}
 		return err
 	}
+}
+
+// nothingLeft returns nil when everything durable is in the index.
+func (s *Store) nothingLeft(ctx context.Context) error {
+	left, err := s.packer.left(ctx)
+	if left || err != nil {
+		return errors.Join(errLeft, err)
+	}
+	return nil
 }
 
 // flush waits until everything pending now is durable. The newest batch may be empty while the one before it is full: a

@@ -113,7 +113,7 @@ func (c *crash) script(ctx context.Context) error {
 	}
 	steps := []func() error{
 		c.puts(s, "old", 0, 1, 2), c.pack(s), c.puts(s, "old again", 0, 1), c.pack(s), c.houses(s),
-		c.later(2 * time.Hour), c.expire, c.puts(s, "a", 0, 1, 2), c.puts(s, "b", 2), c.pack(s), c.houses(s),
+		c.later(2 * time.Hour), c.expireOld, c.puts(s, "a", 0, 1, 2), c.puts(s, "b", 2), c.pack(s), c.houses(s),
 		c.split(s), c.puts(s, "c", 0, 3, 4), c.pack(s), c.puts(s, "d", 0, 1, 3), c.pack(s), c.houses(s),
 		c.puts(s, "e", 0, 1, 4), c.later(20 * time.Minute), c.houses(s), c.puts(s, "f", 1, 3),
 		func() error { return s.Close(ctx) },
@@ -157,8 +157,8 @@ func (c *crash) later(d time.Duration) func() error {
 	}
 }
 
-func (c *crash) expire() error {
-	c.keep.ExpiredBefore = leat.Micros(time.Now().Add(-time.Hour))
+func (c *crash) expireOld() error {
+	c.expire(leat.Micros(time.Now().Add(-time.Hour)))
 	return nil
 }
 

@@ -35,7 +35,7 @@ func TestRetentionAfterAdoption(t *testing.T) {
 		if err := s.Pack(t.Context()); err != nil { // adopts
 			t.Fatal(err)
 		}
-		r.keep.ExpiredBefore = leat.Micros(time.Now().Add(-time.Hour))
+		r.expire(leat.Micros(time.Now().Add(-time.Hour)))
 		if err := s.Housekeep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -189,12 +189,12 @@ func TestSweepOfOrphans(t *testing.T) {
 		if len(before) < 10+orphans {
 			t.Fatalf("%d packs", len(before))
 		}
-		r.index.sessions[first].state = "fencing" // not closed yet: hands off
+		r.index.setState(first, "fencing") // not closed yet: hands off
 		pause(25 * time.Hour)
 		if n := r.store.Stats().Swept; n != 0 {
 			t.Fatalf("%d packs of a session that is not closed were swept", n)
 		}
-		r.index.sessions[first].state = "closed"
+		r.index.setState(first, "closed")
 		pause(2 * time.Hour)
 		if n := r.store.Stats().Swept; n != orphans {
 			t.Fatalf("%d packs were swept, want %d", n, orphans)
@@ -276,7 +276,7 @@ func TestRetentionOfAnotherEpoch(t *testing.T) {
 		}
 		pause(time.Hour)
 		r.index.shards[r.key(0)].epoch++
-		r.keep.ExpiredBefore = leat.Micros(time.Now())
+		r.expire(leat.Micros(time.Now()))
 		if err := s.Housekeep(t.Context()); !errors.Is(err, shardstore.ErrFenced) {
 			t.Fatalf("housekeeping says %v", err)
 		}

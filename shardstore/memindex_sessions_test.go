@@ -24,6 +24,12 @@ func (x *memIndex) addShard(k leat.ShardKey) {
 	x.shards[k] = &memShard{}
 }
 
+func (x *memIndex) setState(id leat.SessionID, state string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sessions[id].state = state
+}
+
 // openSession registers a live session.
 func (x *memIndex) openSession(id leat.SessionID) {
 	x.mu.Lock()

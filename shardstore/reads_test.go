@@ -128,7 +128,7 @@ func TestReadAcrossTheHorizon(t *testing.T) {
 			got <- answer{p, err}
 		}()
 		<-hung.Arrived()
-		r.keep.ExpiredBefore = leat.Micros(time.Now().Add(-time.Minute))
+		r.expire(leat.Micros(time.Now().Add(-time.Minute)))
 		if err := s.Housekeep(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -102,7 +102,8 @@ func (p *packer) register(ctx context.Context, reg *Registration) error {
 	return err
 }
 
-// left tells whether something durable of this session, or of those before it, is not in the index.
+// left tells whether something durable of this session, or of those before it, is not in the index. A segment without
+// records, such as that of CLOSE, is nothing.
 func (p *packer) left(ctx context.Context) (bool, error) {
 	if err := p.one.lock(ctx); err != nil {
 		return false, err
@@ -110,14 +111,8 @@ func (p *packer) left(ctx context.Context) (bool, error) {
 	defer p.one.unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) > 0 || len(p.written) > 0 || p.adopting != nil || p.adopt, nil
-}
-
-// holdsRecords tells whether durable segments with records are not in the index.
-func (p *packer) holdsRecords() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.written) > 0 || slices.ContainsFunc(p.queue, func(t tailSegment) bool { return len(t.shards) > 0 })
+	records := slices.ContainsFunc(p.queue, func(t tailSegment) bool { return len(t.shards) > 0 })
+	return records || len(p.written) > 0 || p.adopting != nil || p.adopt, nil
 }
 
 func (s *Store) trimmed() uint64 {

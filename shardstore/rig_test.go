@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type rig struct {
 	params    shardstore.Params
 	clock     leat.Clock
 	logger    *slog.Logger
+	keepMu    sync.Mutex
 	keep      shardstore.Retention // what retention answers
 	store     *shardstore.Store
 	stream    leat.StreamID
@@ -46,7 +48,11 @@ func newRig(tb testing.TB) *rig {
 		params: shardstore.DefaultParams(), clock: leat.SystemClock{}, logger: slog.New(slog.DiscardHandler),
 		keep: shardstore.Retention{Keep: 24 * time.Hour}, stream: leat.NewID[leat.StreamID](nil),
 	}
-	r.retention = func() shardstore.Retention { return r.keep }
+	r.retention = func() shardstore.Retention {
+		r.keepMu.Lock()
+		defer r.keepMu.Unlock()
+		return r.keep
+	}
 	r.log.Lease = 0 // a single owner; the lease has its own tests
 	r.log.PutsPerSecond = 0
 	return r
@@ -119,6 +125,13 @@ func (r *rig) faulty() *fault.Store {
 	f := fault.New(r.blobs, nil)
 	r.blobs, r.driver = f, wal.NewObjects(f)
 	return f
+}
+
+// expire makes everything before a time expired, in microseconds.
+func (r *rig) expire(before int64) {
+	r.keepMu.Lock()
+	defer r.keepMu.Unlock()
+	r.keep.ExpiredBefore = before
 }
 
 // pause waits in the bubble's time.

@@ -275,7 +275,7 @@ func TestRetentionDeletesObjects(t *testing.T) {
 	objects := r.objects("pack/")
 	clock.advance(time.Hour)
 	r.put(0, "new")
-	r.keep.ExpiredBefore = leat.Micros(clock.Now().Add(-time.Minute))
+	r.expire(leat.Micros(clock.Now().Add(-time.Minute)))
 	if err := s.Pack(context.Background()); err != nil {
 		t.Fatal(err)
 	}
