@@ -78,6 +78,7 @@ func run(ctx context.Context, args []string, t *terminal, local localServer) (co
 		kong.Description("Leat is Kinesis that you own: durable, ordered, replayable streams."),
 		kong.Writers(t.out, t.err),
 		kong.Exit(func(code int) { panic(exit{code}) }),
+		kong.Configuration(loadYAML),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(t, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), local),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -129,7 +130,7 @@ func oneLine(err error) string {
 	if errors.As(err, &e) && e.Op != "" && e.Message != "" {
 		text = strings.Replace(text, e.Op+": "+e.Message, e.Message, 1) // the operation is the API's name, not the command's
 	}
-	return strings.Join(strings.Fields(text), " ")
+	return strings.Join(strings.Fields(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")), " ")
 }
 
 // remedy says what to do about an error that does not say so itself.

@@ -22,6 +22,7 @@ const readyWithin = 5 * time.Second
 
 // devCmd is `leat dev`.
 type devCmd struct {
+	configFlag       `embed:""`
 	server.DevConfig `embed:""`
 }
 
@@ -42,6 +43,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 
 // serveCmd is `leat serve`.
 type serveCmd struct {
+	configFlag         `embed:""`
 	server.ServeConfig `embed:""`
 }
 

@@ -1,0 +1,76 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"gopkg.in/yaml.v3"
+
+	"github.com/leatstream/leat"
+)
+
+// configFlag is a YAML file with the flags of a server, by their names without the dashes. Flags and the environment
+// go before it.
+type configFlag struct {
+	Config kong.ConfigFlag `name:"config" placeholder:"FILE" env:"LEAT_CONFIG" help:"A YAML file with any of these flags by name, such as data-dir: /var/lib/leat. Flags and environment go before it."`
+}
+
+// yamlFile answers kong's questions about flags from a YAML file.
+type yamlFile map[string]any
+
+// loadYAML reads a configuration file; an empty one is fine.
+func loadYAML(r io.Reader) (kong.Resolver, error) {
+	f := yamlFile{}
+	if err := yaml.NewDecoder(r).Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("configuration file: %w", err)
+	}
+	return f, nil
+}
+
+// Validate refuses names that no flag of any command has, so that a slip does not pass for a default.
+func (f yamlFile) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	var walk func(n *kong.Node)
+	walk = func(n *kong.Node) {
+		for _, flag := range n.Flags {
+			known[flag.Name] = true
+		}
+		for _, child := range n.Children {
+			walk(child)
+		}
+	}
+	walk(app.Node)
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		if !known[name] {
+			errs = append(errs, leat.Invalid(name, "configuration file: %s is no flag: see `leat serve --help` for their names", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Resolve returns the file's value of a flag.
+func (f yamlFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	switch v := f[flag.Name].(type) {
+	case nil:
+		return nil, nil //nolint:nilnil // kong's way to say that this resolver knows nothing of the flag
+	case []any:
+		parts := make([]string, len(v))
+		for i, p := range v {
+			parts[i] = fmt.Sprint(p)
+		}
+		return strings.Join(parts, ","), nil
+	case map[string]any:
+		return nil, leat.Invalid(flag.Name, "configuration file: %s must be a value or a list", flag.Name)
+	default:
+		return fmt.Sprint(v), nil
+	}
+}
