@@ -159,7 +159,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		n.because("%v", err)
 		n.cfg.Logger.Warn("no session yet", "error", err, "retry_in", pause)
-		n.sleep(ctx, pause)
+		if n.sleep(ctx, pause) != nil {
+			return nil
+		}
 		pause = min(2*pause, 5*time.Second)
 	}
 	return nil
