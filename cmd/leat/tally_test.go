@@ -116,7 +116,7 @@ func TestErrorsAreOneLineWithARemedy(t *testing.T) {
 		{&leat.Error{Kind: leat.KindUnavailable, Op: "Dial", Message: "nothing answers at 127.0.0.1:4568"}, "leat: nothing answers at 127.0.0.1:4568: start a server with `leat dev` or set --endpoint\n"},
 		{&leat.Error{Kind: leat.KindNotFound, Op: "PutRecords", Message: "Stream s under account 0 not found."}, "leat: Stream s under account 0 not found: see `leat stream list`, or make it with `leat stream create`\n"},
 		{&leat.Error{Kind: leat.KindUnauthenticated, Message: "no token"}, "leat: no token: set --token or LEAT_TOKEN\n"},
-		{errors.New("two\nlines"), "leat: two lines\n"},
+		{errors.New("two\nlines"), "leat: two; lines\n"},
 	} {
 		var b bytes.Buffer
 		if code := report(t.Context(), &terminal{err: &b}, tc.err); code != exitFailed || b.String() != tc.want {
