@@ -37,7 +37,8 @@ func errClock() error {
 	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node's clock has jumped and its records would have wrong times: set the clock right", After: maxClockJump}
 }
 
-// check returns nil when puts may go on. At most one caller at a time asks the reference; the others are refused
+// check returns nil when the wall clock is to be trusted. Housekeeping calls it too, so that the base of an idle node moves
+// along with slow corrections. At most one caller at a time asks the reference; the others are refused
 // meanwhile.
 func (g *clockGuard) check() error {
 	now := g.clock.Now()
@@ -55,14 +56,6 @@ func (g *clockGuard) check() error {
 	g.mu.Unlock()
 	ref, err := g.reference()
 	return g.decide(jump, ref, err)
-}
-
-// follow lets the base move along with slow corrections of an idle node.
-func (g *clockGuard) follow() {
-	now := g.clock.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.judge(now)
 }
 
 // judge compares the two readings of now with those of the base; false for a jump that the reference has to judge.

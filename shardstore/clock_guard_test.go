@@ -161,3 +161,35 @@ func TestClockGuardWithoutReference(t *testing.T) {
 	r.put(0, "z")
 	r.wantAll(0, []string{"x", "y", "z"})
 }
+
+// By a wrong clock nothing expires.
+func TestRetentionWithAWrongClock(t *testing.T) {
+	clock := newTwoClocks()
+	ref := &reference{clock: clock}
+	r := newRig(t).shards(1)
+	r.clock, r.reference = clock, ref.now
+	r.retention = func() shardstore.Retention {
+		return shardstore.Retention{ExpiredBefore: leat.Micros(clock.Now().Add(-24 * time.Hour)), Keep: 24 * time.Hour}
+	}
+	s := r.open()
+	r.put(0, "x")
+	if err := s.Pack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ref.set(-48*time.Hour, nil)
+	clock.move(48*time.Hour, time.Second)
+	if err := s.Housekeep(t.Context()); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("housekeeping by a wrong clock: %v", err)
+	}
+	if b, err := s.Bounds(t.Context(), r.key(0)); err != nil || b.Horizon != 0 {
+		t.Fatalf("the horizon moved to %d, %v", b.Horizon, err)
+	}
+	ref.set(0, nil) // it was right after all: two days have passed
+	clock.move(2*time.Second, 2*time.Second)
+	if err := s.Housekeep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.Bounds(t.Context(), r.key(0)); err != nil || b.Horizon != 1 {
+		t.Fatalf("the horizon is at %d, %v", b.Horizon, err)
+	}
+}

@@ -26,7 +26,6 @@ func newKeeper(now time.Time) keeper { return keeper{one: newTurn(), swept: now}
 // and tried again next time; none of it is needed for puts and reads to go on.
 func (s *Store) housekeep(ctx context.Context) {
 	for s.sleep(ctx, s.cfg.Params.HousekeepEvery) == nil {
-		s.guard.follow()
 		if err := s.Housekeep(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("housekeeping waits", "error", err)
 		}
@@ -40,7 +39,12 @@ func (s *Store) Housekeep(ctx context.Context) error {
 	}
 	defer s.keeper.one.unlock()
 	s.unloadIdle()
-	err := errors.Join(s.retain(ctx), s.merge(ctx), s.deleteDue(ctx), s.sweepDue(ctx))
+	var err error
+	if wrong := s.guard.check(); wrong != nil { // by a wrong clock everything may seem to have expired
+		err = errors.Join(fmt.Errorf("nothing expires and nothing is deleted meanwhile: %w", wrong), s.merge(ctx))
+	} else {
+		err = errors.Join(s.retain(ctx), s.merge(ctx), s.deleteDue(ctx), s.sweepDue(ctx))
+	}
 	if errors.Is(err, ErrFenced) {
 		s.abort(fmt.Errorf("the catalog refused housekeeping: %w", err))
 	}
