@@ -31,11 +31,13 @@ type push struct {
 	behind time.Duration // at the last page
 	send   func(Event) error
 
-	paid  bucket        // of bytes, where the limits of AWS hold
-	retry time.Duration // the next pause after a fault that will pass
+	paid   bucket        // of bytes, where the limits of AWS hold
+	retry  time.Duration // the next pause after a fault that will pass
+	failed error         // that fault, until a read succeeds again
 
 	tail  chan error // of the goroutine in Engine.Wait; nil when there is none
 	waits sync.WaitGroup
+	told  bool // the first event was sent
 	beat  <-chan time.Time
 	unset func() // stops beat
 }
@@ -52,13 +54,14 @@ func (p *push) run(ctx context.Context) error {
 	defer cancel()
 	over, stop := p.b.clock.NewTimer(leat.SubscriptionTime)
 	defer stop()
+	p.arm()
 	defer func() { p.unset() }()
 	for {
 		pause, ended, err := p.turn(ctx)
 		if err != nil || ended {
 			return p.because(ctx, err)
 		}
-		if p.beat == nil { // nothing was visible: say at once that the subscription stands
+		if !p.told && p.failed == nil { // nothing is visible: say at once that the subscription stands
 			if err := p.event(nil); err != nil {
 				return p.because(ctx, err)
 			}
@@ -94,6 +97,7 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 		pause, err = p.fault(ctx, refusal(err))
 		return pause, false, err
 	}
+	p.failed = nil
 	size, err := checked(p.shard, page.Records)
 	if err != nil {
 		return 0, false, err
@@ -128,12 +132,15 @@ func (p *push) end(ctx context.Context, records []leat.Record) (pause time.Durat
 	return p.backoff(), false, nil
 }
 
-// fault decides whether an error passes: then it is a pause. The end of the stream does not pass.
+// fault decides whether an error passes: then it is a pause. The end of the stream does not pass. What has not passed
+// when a heartbeat is due ends the subscription, since an empty event would say that there is nothing to read: the
+// shard may be served by another node by now.
 func (p *push) fault(ctx context.Context, err error) (pause time.Duration, _ error) {
 	kind := leat.KindOf(err)
 	if kind != leat.KindUnavailable && kind != leat.KindThroughputExceeded {
 		return 0, err
 	}
+	p.failed = err
 	p.b.directory.Stale()
 	v, gone := p.b.directory.findID(ctx, p.shard.Stream)
 	if gone != nil {
@@ -178,6 +185,9 @@ func (p *push) idle(ctx context.Context, over <-chan time.Time, pause time.Durat
 		case <-rest:
 			return true, nil
 		case <-p.beat:
+			if p.failed != nil {
+				return false, p.failed
+			}
 			if err := p.event(nil); err != nil {
 				return false, err
 			}
@@ -205,10 +215,16 @@ func (p *push) await(ctx context.Context) {
 	p.waits.Go(func() { tail <- p.b.engine.Wait(ctx, p.shard, next) })
 }
 
-// event sends records, or a sign of life, and sets the next heartbeat.
-func (p *push) event(records []leat.Record) error {
+// arm sets the next heartbeat.
+func (p *push) arm() {
 	p.unset()
 	p.beat, p.unset = p.b.clock.NewTimer(heartbeat)
+}
+
+// event sends records, or a sign of life.
+func (p *push) event(records []leat.Record) error {
+	p.arm()
+	p.told = true
 	return p.send(Event{
 		Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind,
 		Continuation: continuation(p.shard, p.next),

@@ -18,7 +18,7 @@ import (
 //
 // One subscription is active for a consumer and shard. Another within five seconds of its beginning is refused; a
 // later one takes over and ends it. While the shard is being opened or moved the subscription stays and goes on at the
-// next record.
+// next record; one that cannot be served when an event is due ends with KindUnavailable, and its reader asks elsewhere.
 //
 // Differs from AWS: a reader that went away may come back at once; AWS makes it wait for five seconds too. The
 // continuation sequence number resumes rightly with AT_ as well as with AFTER_SEQUENCE_NUMBER (see position.go).
