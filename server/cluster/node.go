@@ -174,6 +174,9 @@ func (n *Node) session(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := n.checkClock(); err != nil {
+		return err
+	}
 	id := leat.NewID[leat.SessionID](n.cfg.Rand)
 	if err := n.settle(ctx, id); err != nil {
 		return err
@@ -197,6 +200,25 @@ func (n *Node) session(ctx context.Context) error {
 		return err
 	}
 	return n.serve(ctx, life, s, still)
+}
+
+// checkClock refuses to begin a session with a wall clock that departs from the reference by more than a second: its
+// records would have wrong times (data-plane.md, rule 19). Later jumps are the engine's to notice.
+func (n *Node) checkClock() error {
+	if n.cfg.Reference == nil {
+		return nil
+	}
+	before := n.cfg.Clock.Now()
+	ref, err := n.cfg.Reference()
+	if err != nil {
+		return fmt.Errorf("ask the reference clock: %w", err)
+	}
+	after := n.cfg.Clock.Now()
+	const most = time.Second
+	if off := max(before.Sub(ref), ref.Sub(after)); off > most {
+		return leat.Errorf(leat.KindUnavailable, "this node's clock is wrong by %v beside the database's: set it right (NTP), records would have wrong times", off.Round(time.Millisecond))
+	}
+	return nil
 }
 
 // open begins a session's log and takes all shards.

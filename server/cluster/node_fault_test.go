@@ -60,6 +60,22 @@ func TestReshardWhoseAnswerIsLost(t *testing.T) {
 	})
 }
 
+// A node whose clock is wrong opens no session until it is right (rule 19).
+func TestWrongClockOpensNoSession(t *testing.T) {
+	w := newWorld(t)
+	var off atomic.Int64
+	off.Store(int64(time.Hour))
+	a := w.node("a", func(c *cluster.Config) {
+		c.Reference = func() (time.Time, error) { return time.Now().Add(time.Duration(off.Load())), nil }
+	})
+	await(t, "the node says why it does not serve", func() bool {
+		err := a.Ready()
+		return err != nil && strings.Contains(err.Error(), "clock is wrong by")
+	})
+	off.Store(0)
+	a.awaitReady()
+}
+
 // slowBegin stands for any opening that takes longer than DeadAfter: a slow PUT, the read lease, many shards.
 type slowBegin struct{ *wal.Objects }
 
