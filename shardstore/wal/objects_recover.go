@@ -106,6 +106,13 @@ func (r *objectsRecovery) missing(ctx context.Context, n uint64) (fenced bool, e
 		return false, err
 	}
 	if err := r.beyond(ctx, n); err != nil {
+		if errors.Is(err, ErrStaleCatalog) {
+			// A session that still writes, or another recoverer, may have filled the gap and gone on between the look and
+			// the listing: then there is no gap.
+			if _, again := r.look(ctx, n); again == nil {
+				return false, nil
+			}
+		}
 		return false, err
 	}
 	fence := r.o.fenceOf(r.s, n, r.trim)

@@ -4,6 +4,9 @@
 package wal
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -30,8 +33,14 @@ func (l *fileLog) roll(need int64, wait bool) error {
 	if err != nil {
 		return l.rollFailed(sp, err)
 	}
-	if err := os.Rename(f.Name(), l.path(l.nextN)); err != nil {
+	// A recovery may have put its fence there while this hung: a name that exists is never taken (rule 8).
+	if err := os.Link(f.Name(), l.path(l.nextN)); errors.Is(err, fs.ErrExist) {
+		return errors.Join(fmt.Errorf("%w: something else stands at %s", ErrFenced, filepath.Base(l.path(l.nextN))), sp.discard())
+	} else if err != nil {
 		return l.rollFailed(sp, err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return l.fail(err) // the log file has two names now, and the other one is not to be trusted with the next file
 	}
 	if err := l.d.io.syncDir(l.dir); err != nil {
 		return l.fail(err)
@@ -98,7 +107,11 @@ func (l *fileLog) prepare(size int64, pause time.Duration) *spare {
 // make makes the file: of its full size at once, so that a full disk shows, then filled with zeros. That makes a commit about
 // half as long, because the file system has nothing to note down but the data.
 func (sp *spare) make(io fileIO, clock leat.Clock) error {
-	f, err := os.OpenFile(sp.path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode)
+	// Never truncated: after a crash this may be the second name of a log file.
+	if err := os.Remove(sp.path); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	f, err := os.OpenFile(sp.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
 	if err != nil {
 		return err
 	}
