@@ -54,15 +54,17 @@ func (p *push) run(ctx context.Context) error {
 	defer cancel()
 	over, stop := p.b.clock.NewTimer(leat.SubscriptionTime)
 	defer stop()
-	p.arm()
 	defer func() { p.unset() }()
 	for {
 		pause, ended, err := p.turn(ctx)
 		if err != nil || ended {
 			return p.because(ctx, err)
 		}
-		if !p.told && p.failed == nil { // nothing is visible: say at once that the subscription stands
-			if err := p.event(nil); err != nil {
+		if !p.told { // nothing is visible: say at once that the subscription stands, or that it does not
+			if err = p.failed; err == nil {
+				err = p.event(nil)
+			}
+			if err != nil {
 				return p.because(ctx, err)
 			}
 		}
@@ -215,15 +217,10 @@ func (p *push) await(ctx context.Context) {
 	p.waits.Go(func() { tail <- p.b.engine.Wait(ctx, p.shard, next) })
 }
 
-// arm sets the next heartbeat.
-func (p *push) arm() {
+// event sends records, or a sign of life, and sets the next heartbeat.
+func (p *push) event(records []leat.Record) error {
 	p.unset()
 	p.beat, p.unset = p.b.clock.NewTimer(heartbeat)
-}
-
-// event sends records, or a sign of life.
-func (p *push) event(records []leat.Record) error {
-	p.arm()
 	p.told = true
 	return p.send(Event{
 		Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind,

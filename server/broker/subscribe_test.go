@@ -236,31 +236,22 @@ func TestSubscribeStaysWhileTheShardMoves(t *testing.T) {
 
 // A node that does not serve the shard never says that there is nothing to read: another one may serve it.
 func TestSubscribeEndsWhereNobodyServes(t *testing.T) {
-	for _, late := range []bool{false, true} {
-		t.Run(fmt.Sprintf("after the beginning %v", late), func(t *testing.T) {
-			r := newRig(t, broker.LimitsOff)
-			s := r.stream("s", 1)
-			r.consumer("s", "c")
-			r.put("s", "k", "0")
-			key := leat.ShardKey{Stream: s.ID}
-			if !late {
-				r.engine.drop(key)
-			}
-			sub := r.subscribe("c", fromStart)
-			if late {
-				sub.next()
-				r.engine.drop(key)
-			}
-			ctx := within(t)
-			for pause, left := 10*time.Millisecond, 5*time.Second; left > 0; pause = min(2*pause, time.Second) {
-				step := min(pause, left)
-				r.clock.untilArmed(ctx, pause)
-				r.clock.Advance(step)
-				left -= step
-			}
-			r.wantKind(sub.end(), leat.KindUnavailable, "")
-		})
+	r := newRig(t, broker.LimitsOff)
+	s := r.stream("s", 1)
+	r.consumer("s", "c")
+	r.put("s", "k", "0")
+	sub := r.subscribe("c", fromStart)
+	sub.next()
+	r.engine.drop(leat.ShardKey{Stream: s.ID})
+	ctx := within(t)
+	for pause, left := 10*time.Millisecond, 5*time.Second; left > 0; pause = min(2*pause, time.Second) {
+		step := min(pause, left)
+		r.clock.untilArmed(ctx, pause)
+		r.clock.Advance(step)
+		left -= step
 	}
+	r.wantKind(sub.end(), leat.KindUnavailable, "")
+	r.wantKind(r.subscribe("c", fromStart).end(), leat.KindUnavailable, "") // at once
 }
 
 func TestSubscribeEndsWithItsStream(t *testing.T) {
