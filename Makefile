@@ -11,6 +11,9 @@ MAKEFLAGS += --no-builtin-rules
 # What a verb passes on: make run ARGS='--http-addr 127.0.0.1:8080'
 ARGS ?=
 
+# How long make fault breaks things: make fault FOR=1h
+FOR ?= 10m
+
 # -count=1: tests that run bin/leat or a server do not show go test's cache what
 # they depend on. -timeout is for each package.
 TESTFLAGS ?= -count=1 -timeout=20m
@@ -35,11 +38,10 @@ lint: ## check code, protos, scripts, and that generated code is fresh
 	tools/lint.sh
 
 gen: ## generate api/ from proto/
-	$(call needs,tools/gen.sh)
 	tools/gen.sh
 
 clients: ## generate the Python and TypeScript clients from proto/
-	$(call needs,tools/clients.sh)
+	tools/debian.sh clients
 	tools/clients.sh
 
 bench: build ## run the benchmarks, then `leat bench`, with ARGS
@@ -47,14 +49,14 @@ bench: build ## run the benchmarks, then `leat bench`, with ARGS
 	bin/leat bench $(ARGS)
 
 bench-peers: build ## measure Leat beside Redis Streams and NATS JetStream
-	$(call needs,tools/bench-peers.sh)
 	tools/debian.sh peers
 	tools/bench-peers.sh $(ARGS)
 
-fault: ## run the fault tests and the simulation alone, with ARGS
+fault: ## run the fault tests long (FOR=10m), then the engine's crashes and simulation 20 times
 	tools/debian.sh test
 	tools/install.sh minio >/dev/null
-	go test -count=1 -timeout=60m ./test/fault/... ./test/sim/... $(ARGS)
+	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v ./test/fault/... $(ARGS)
+	go test -count=20 -timeout=60m -run 'Crash|Simulation' ./shardstore
 
 fmt: ## format the code and the protos
 	PATH="$$(tools/install.sh golangci-lint buf):$$PATH"
@@ -63,6 +65,3 @@ fmt: ## format the code and the protos
 
 clean: ## remove what make built in this tree
 	rm -rf bin
-
-# A verb whose script has not come yet says so instead of doing nothing.
-needs = @[ -x $(1) ] || { echo "make $@: $(1) is missing" >&2; exit 1; }

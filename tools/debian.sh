@@ -2,6 +2,7 @@
 # Installs the Debian packages that tests need, unless they are there:
 #
 #	tools/debian.sh test     for make test
+#	tools/debian.sh clients  for make clients
 #	tools/debian.sh peers    for make bench-peers
 #
 # Needs root or passwordless sudo when something is missing; otherwise it says
@@ -18,9 +19,14 @@ test) parts=(
 	"nodejs node"
 	"npm npm"
 ) ;;
+clients) parts=(
+	"protobuf-compiler protoc"
+	"protobuf-compiler-grpc grpc_python_plugin"
+	"npm npm"
+) ;;
 peers) parts=("redis-server redis-server") ;;
 *)
-	echo "usage: tools/debian.sh test|peers" >&2
+	echo "usage: tools/debian.sh test|clients|peers" >&2
 	exit 2
 	;;
 esac

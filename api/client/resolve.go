@@ -61,7 +61,8 @@ func (l *lane) settle(unknown []*item, found map[*item]Placed) (again []*item) {
 
 // finder knows where the shards were before a batch was sent, and looks from there on for records whose fate is open.
 //
-// It finds every record that was written, and never takes an earlier record for it: a mark is below whatever its batch
+// It finds every record that was written by the time it looks: a call that the server still carries out then is not found,
+// and put a second time (see UnknownResolve). It never takes an earlier record for it: a mark is below whatever its batch
 // may write, and above whatever its lane has written before, since that was acknowledged (or found) before the mark.
 type finder struct {
 	client *Client
