@@ -150,6 +150,9 @@ func (n *Node) Run(ctx context.Context) error {
 	pause := n.cfg.Heartbeat
 	for ctx.Err() == nil {
 		err := n.session(ctx)
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil // stopped while it stood by or began: it has served nothing that must be drained
+		}
 		if ctx.Err() != nil {
 			return err
 		}
