@@ -54,14 +54,14 @@ type Directory struct {
 	revision uint64 // of the last whole load; with turn
 
 	mu    sync.Mutex
-	asked map[streamName]time.Time // when the last question about a stream began
+	asked map[streamName]question // the last one about each stream
 }
 
 // NewDirectory makes an empty directory.
 func NewDirectory(source Source, clock leat.Clock, log *slog.Logger) *Directory {
 	d := &Directory{
 		source: source, clock: clock, log: log,
-		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), asked: map[streamName]time.Time{},
+		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), asked: map[streamName]question{},
 	}
 	d.snap.Store(newSnapshot())
 	return d
@@ -92,8 +92,8 @@ func (d *Directory) find(ctx context.Context, key streamName) (*streamView, erro
 	if v != nil && v.serves() {
 		return v, nil
 	}
-	if d.askedSince(key, d.clock.Now().Add(-staleAfter)) {
-		return found(v, key)
+	if q, ok := d.askedSince(key, d.clock.Now().Add(-staleAfter)); ok {
+		return q.answer(v, key)
 	}
 	return d.shared(ctx, key)
 }
@@ -121,21 +121,35 @@ func found(v *streamView, key streamName) (*streamView, error) {
 	return v, nil
 }
 
-// askedSince tells whether a question about a stream began at or after a time.
-func (d *Directory) askedSince(key streamName, t time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	at, ok := d.asked[key]
-	return ok && at.After(t)
+// question is the last one about a stream.
+type question struct {
+	began time.Time
+	err   error // why the catalog could not be asked
 }
 
-func (d *Directory) asking(key streamName) {
+// answer is what the question found out: v is what the snapshot has since then.
+func (q question) answer(v *streamView, key streamName) (*streamView, error) {
+	if q.err != nil {
+		return nil, q.err
+	}
+	return found(v, key)
+}
+
+// askedSince returns the last question about a stream, if it began after a time.
+func (d *Directory) askedSince(key streamName, t time.Time) (question, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q, ok := d.asked[key]
+	return q, ok && q.began.After(t)
+}
+
+func (d *Directory) keep(key streamName, q question) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.asked) >= missesKept {
 		clear(d.asked)
 	}
-	d.asked[key] = d.clock.Now()
+	d.asked[key] = q
 }
 
 // enter takes the turn to read the catalog; leave gives it back.
@@ -166,18 +180,24 @@ func (d *Directory) shared(ctx context.Context, key streamName) (*streamView, er
 		return nil, err
 	}
 	defer d.leave()
-	if d.askedSince(key, began) {
-		return found(d.snap.Load().byName[key], key)
+	if q, ok := d.askedSince(key, began); ok {
+		return q.answer(d.snap.Load().byName[key], key)
 	}
 	return d.load(ctx, key)
 }
 
 // load reads a stream into the snapshot. The caller has the turn.
 func (d *Directory) load(ctx context.Context, key streamName) (*streamView, error) {
-	d.asking(key)
+	q := question{began: d.clock.Now()}
 	v, err := d.read(ctx, key)
 	if err != nil && leat.KindOf(err) != leat.KindNotFound {
-		return nil, away(err)
+		q.err = away(err)
+	}
+	if ctx.Err() == nil { // a caller that went away has found out nothing
+		d.keep(key, q)
+	}
+	if q.err != nil {
+		return nil, q.err
 	}
 	if old := d.snap.Load(); old.byName[key] != v {
 		next := old.clone()

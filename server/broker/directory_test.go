@@ -49,6 +49,12 @@ func TestServesWithoutTheCatalog(t *testing.T) {
 	r.wantKind(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "0"}), leat.KindUnavailable, "")
 	_, err := r.PutRecord(t.Context(), who, broker.PutRecordRequest{Stream: "unknown", Record: leat.Record{PartitionKey: "k"}})
 	r.wantKind(err, leat.KindUnavailable, "") // perhaps there is such a stream
+	_, err = r.PutRecord(t.Context(), who, broker.PutRecordRequest{Stream: "unknown", Record: leat.Record{PartitionKey: "k"}})
+	r.wantKind(err, leat.KindUnavailable, "") // that it was asked about a moment ago tells nothing
+	for range 2 {                             // perhaps another node has split the shard
+		_, err = r.GetShardIterator(t.Context(), who, broker.GetShardIteratorRequest{Stream: "s", Shard: "2", Start: fromStart})
+		r.wantKind(err, leat.KindUnavailable, "")
+	}
 }
 
 // What another node changes is seen within a poll, and a poll without a change reads nothing but the revision.

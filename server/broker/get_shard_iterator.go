@@ -127,13 +127,17 @@ func (b *Broker) locate(ctx context.Context, v *streamView, s *leat.Shard, at ti
 }
 
 // shard finds a shard of a stream; NotFound has the text of AWS for iterators. A shard that the directory does not
-// know may be a child that has just been made: the catalog is asked once.
+// know may be a child that has just been made: the catalog is asked once. KindUnavailable when it is away.
 func (b *Broker) shard(ctx context.Context, v *streamView, ordinal uint64) (*leat.Shard, error) {
 	if s := v.shard(ordinal); s != nil {
 		return s, nil
 	}
 	if ordinal < leat.MaxOrdinal {
-		if s := b.refreshed(ctx, v).shard(ordinal); s != nil {
+		now, err := b.directory.shared(ctx, streamName{v.Account, v.Name})
+		if err != nil {
+			return nil, err
+		}
+		if s := now.shard(ordinal); s != nil && now.ID == v.ID {
 			return s, nil
 		}
 	}
