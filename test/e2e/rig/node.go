@@ -74,7 +74,7 @@ func newNode(tb testing.TB, name string, env, args []string) *Node {
 			}
 		}
 		if tb.Failed() {
-			tb.Logf("the log of %s ends with:\n%s", name, tail(n.Log(), 6<<10))
+			tb.Logf("the log of %s ends with:\n%s", name, tail(n.Log(), 16<<10))
 		}
 	})
 	return n
