@@ -32,7 +32,7 @@ const (
 type world struct {
 	t      *testing.T
 	nodes  []*rig.Node
-	check  func() // leat fsck; no node may run
+	check  func() rig.Fsck // no node may run
 	random *rand.Rand
 	seed   uint64
 
@@ -77,7 +77,7 @@ func runFor(t *testing.T) time.Duration {
 }
 
 // newWorld starts the load on nodes, the first of which serves.
-func newWorld(t *testing.T, nodes []*rig.Node, check func()) *world {
+func newWorld(t *testing.T, nodes []*rig.Node, check func() rig.Fsck) *world {
 	t.Helper()
 	seed := seedOf(t)
 	w := &world{t: t, nodes: nodes, check: check, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), began: time.Now()}
@@ -240,12 +240,12 @@ func (w *world) finish() {
 	load, tail := readBack(t, w.nodes[last], mainStream), readBack(t, w.nodes[last], tailStream)
 	w.judge("by the serving node", load, tail)
 	w.stopNodes(last)
-	w.check()
+	w.whole(load, tail)
 	w.nodes[0].Start(t)
 	again, tailAgain := readBack(t, w.nodes[0], mainStream), readBack(t, w.nodes[0], tailStream)
 	v := w.judge("by a node that began anew", again, tailAgain)
 	w.nodes[0].Stop(t)
-	w.check()
+	w.whole(again, tailAgain)
 
 	var log []Seen
 	for _, l := range tail {
@@ -256,6 +256,14 @@ func (w *world) finish() {
 		t.Error(err)
 	}
 	w.report(v, calls)
+}
+
+// whole checks that storage agrees with itself and holds what was read from it.
+func (w *world) whole(load, tail Final) {
+	w.t.Helper()
+	if f := w.check(); f.Records != load.Records()+tail.Records() || f.Open != 0 {
+		w.t.Errorf("leat fsck counts %d records, %d were read back; %d sessions are open", f.Records, load.Records()+tail.Records(), f.Open)
+	}
 }
 
 // stopNodes stops the standbys, then the node that serves, so that nobody takes over.

@@ -4,6 +4,8 @@
 package rig
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/leatstream/leat/internal/pgtest"
@@ -49,15 +51,34 @@ func (b *Backend) Env() []string {
 	}
 }
 
-// Check runs leat fsck over the database and the bucket, and fails the test when it finds anything. No node may be
-// writing.
-func (b *Backend) Check(tb testing.TB) {
-	tb.Helper()
-	tb.Logf("fsck: %s", Must(tb, b.Env(), "fsck"))
+// Fsck is what leat fsck has counted.
+type Fsck struct {
+	Shards   int `json:"shards"`
+	Extents  int `json:"extents"`
+	Records  int `json:"records"`
+	Problems int `json:"problems"`
+	Open     int `json:"open_sessions"` // their logs were not looked at
 }
 
-// CheckDev runs leat fsck over the folder of a `leat dev` that is not running.
-func CheckDev(tb testing.TB, dataDir string) {
+// Check runs leat fsck over the database and the bucket, and fails the test when it finds anything.
+func (b *Backend) Check(tb testing.TB) Fsck {
 	tb.Helper()
-	tb.Logf("fsck: %s", Must(tb, nil, "fsck", "--data-dir", dataDir))
+	return check(tb, Run(tb, b.Env(), "fsck", "-o", "json"))
+}
+
+// CheckDev runs leat fsck over the folder of a `leat dev` that is not running, and fails the test when it finds
+// anything.
+func CheckDev(tb testing.TB, dataDir string) Fsck {
+	tb.Helper()
+	return check(tb, Run(tb, nil, "fsck", "-o", "json", "--data-dir", dataDir))
+}
+
+func check(tb testing.TB, r Result) (f Fsck) {
+	tb.Helper()
+	lines := strings.Split(strings.TrimSpace(r.Stdout), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &f); err != nil || r.Code != 0 || len(lines) != 1 || f.Problems != 0 {
+		tb.Fatalf("leat fsck: exit status %d (%v)\n%s%s", r.Code, err, r.Stdout, r.Stderr)
+	}
+	tb.Logf("fsck: %+v", f)
+	return f
 }

@@ -29,7 +29,8 @@ type Command struct {
 	Args   []string
 	Env    []string // the whole environment
 	Stdin  io.Reader
-	Dir    string // the working folder; the test's own when empty
+	Stdout io.Writer // nil: kept for Result
+	Dir    string    // the working folder; the test's own when empty
 	User   *syscall.Credential
 	Limit  time.Duration // Patience when 0
 }
@@ -68,6 +69,9 @@ func Begin(tb testing.TB, c Command) *Running {
 	r.cmd.Env = append([]string{}, c.Env...) // nil would hand down the test's own
 	r.cmd.Dir = c.Dir
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = c.Stdin, &r.out, &r.errOut
+	if c.Stdout != nil {
+		r.cmd.Stdout = c.Stdout
+	}
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.User}
 	r.cmd.WaitDelay = time.Second
 	if err := r.cmd.Start(); err != nil {
