@@ -56,6 +56,7 @@ type parts struct {
 	driver    wal.Driver
 	logParams wal.Params
 	blobs     blob.Store
+	bucket    string // its name, where another one could be given by mistake
 	params    shardstore.Params
 	node      string
 	exclusive bool
@@ -95,6 +96,17 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	info, err := cat.Cluster(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if p.bucket != "" {
+		if err := claim(ctx, cat, info.ID, p.blobs, p.bucket); err != nil {
+			return nil, err
+		}
+		p.reopen = func(ctx context.Context) error {
+			if err := owned(ctx, p.blobs, info.ID); err != nil {
+				return fmt.Errorf("bucket %s: %w", p.bucket, err)
+			}
+			return nil
+		}
 	}
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
