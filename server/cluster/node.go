@@ -162,10 +162,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		n.because("%v", err)
 		n.cfg.Logger.Warn("no session yet", "error", err, "retry_in", pause)
-		if n.sleep(ctx, pause) != nil {
-			return nil
+		if n.sleep(ctx, pause) == nil {
+			pause = min(2*pause, 5*time.Second)
 		}
-		pause = min(2*pause, 5*time.Second)
 	}
 	return nil
 }
