@@ -14,8 +14,9 @@ import (
 	"github.com/leatstream/leat/shardstore"
 )
 
-// control carries out what the catalog intends, when kicked and once a second.
-func (n *Node) control(ctx context.Context, s *shardstore.Store) {
+// control carries out what the catalog intends, when kicked and once a second. When rest is closed it ends after the
+// round that it is in.
+func (n *Node) control(ctx context.Context, rest <-chan struct{}, s *shardstore.Store) {
 	const poll = time.Second
 	var expired time.Time // when shards were last expired
 	for {
@@ -37,9 +38,17 @@ func (n *Node) control(ctx context.Context, s *shardstore.Store) {
 		case <-ctx.Done():
 			stop()
 			return
+		case <-rest:
+			stop()
+			return
 		case <-n.kick:
 			stop()
 		case <-c:
+		}
+		select {
+		case <-rest:
+			return // rather than begin another round
+		default:
 		}
 	}
 }

@@ -283,8 +283,9 @@ func (n *Node) serve(ctx, life context.Context, s *shardstore.Store, still func(
 	n.store.Store(s)
 	n.cfg.Logger.Info("serving", "session", s.Session(), "shards", s.Stats().Shards)
 	loop, stop := context.WithCancel(life)
+	rest := make(chan struct{})
 	var tasks sync.WaitGroup
-	tasks.Go(func() { n.control(loop, s) })
+	tasks.Go(func() { n.control(loop, rest, s) })
 	var err error
 	select {
 	case <-life.Done():
@@ -295,6 +296,9 @@ func (n *Node) serve(ctx, life context.Context, s *shardstore.Store, still func(
 		stop()
 		n.because("the session ended: %v", s.Err())
 	case <-ctx.Done():
+		// A reshard that is under way ends first: until the catalog knows of it, its segment cannot be packed.
+		close(rest)
+		n.await(&tasks, n.cfg.Drain/2)
 		err = n.drain(s, still)
 		stop()
 	}
@@ -304,6 +308,21 @@ func (n *Node) serve(ctx, life context.Context, s *shardstore.Store, still func(
 		n.release(ctx, s.Session()) // after the last beat, which would take it again
 	}
 	return err
+}
+
+// await waits for tasks, but not for longer than d.
+func (n *Node) await(tasks *sync.WaitGroup, d time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tasks.Wait()
+	}()
+	late, stop := n.cfg.Clock.NewTimer(d)
+	defer stop()
+	select {
+	case <-done:
+	case <-late: // serve joins them after it has stopped them
+	}
 }
 
 // drain closes the session so that nothing of it has to be recovered. The heart beats until its log is closed.
