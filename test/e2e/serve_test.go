@@ -195,3 +195,25 @@ func readAcks(t *testing.T, file string) (out []ack) {
 	}
 	return out
 }
+
+// A node that is pointed at another bucket than the one that holds the database's records refuses to start, before it
+// decides from what is not there how a session has ended. Back on the right bucket nothing is lost.
+func TestServeRefusesAnotherBucket(t *testing.T) {
+	t.Parallel()
+	b := rig.SharedBackend(t)
+	n := rig.Serve(t, "node", b)
+	n.Start(t)
+	rig.Must(t, n.Env(), "stream", "create", "s", "--shards", "1")
+	rig.Must(t, n.Env(), "put", "s", "acknowledged", "--key", "k")
+	n.Kill(t)
+	other := *b
+	other.Bucket = b.S3.Bucket(t)
+	r := rig.Run(t, other.Env(), "serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0")
+	refused(t, r, 1, "--s3-bucket", other.Bucket)
+	n.Start(t)
+	if got := getJSON(t, n, "s"); len(got) != 1 {
+		t.Errorf("LOST: %d records are there, want 1", len(got))
+	}
+	n.Stop(t)
+	b.Check(t)
+}

@@ -25,7 +25,8 @@ type Tail struct {
 	Targets Targets
 	History *History // told about the records too
 	Seed    uint64
-	Key     int // of its records; the producers of a Load must not use it and those above
+	Key     int           // of its records; the producers of a Load must not use it and those above
+	Every   time.Duration // between two calls of a caller
 
 	began time.Time
 	mu    sync.Mutex
@@ -65,7 +66,7 @@ func (l *Tail) Run(ctx context.Context) {
 
 func (l *Tail) caller(ctx context.Context, node, number int) {
 	random := rand.New(rand.NewPCG(l.Seed, uint64(number)))
-	tick := time.NewTicker(15 * time.Millisecond)
+	tick := time.NewTicker(l.Every)
 	defer tick.Stop()
 	after, next, n := "", uint64(0), uint64(0)
 	for {
@@ -78,7 +79,9 @@ func (l *Tail) caller(ctx context.Context, node, number int) {
 		if random.IntN(2) == 0 {
 			c.put, c.id = true, ID{l.Key + number, n}
 			n++
-			l.put(node, &c)
+			if l.put(node, &c); c.fate == refused {
+				continue // it never met the log
+			}
 		} else if !l.read(node, &c, &after, &next) {
 			continue
 		}
