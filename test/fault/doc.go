@@ -23,6 +23,7 @@
 //
 // After each run leat fsck checks the catalog against storage (I7 and every checksum).
 //
-// A run takes its seed from LEAT_FAULT_SEED or makes one, and prints it. LEAT_FAULT_FOR=10m makes runs longer, and
-// LEAT_FAULT_REPORT=FILE appends what each run did, as a row of a table in Markdown.
+// A run takes its seed from LEAT_FAULT_SEED or makes one, and prints it. LEAT_FAULT_FOR=10m makes runs longer,
+// LEAT_FAULT_ONLY=zombie keeps to the faults with that in their names, and LEAT_FAULT_REPORT=FILE appends what each run
+// did, as a row of a table in Markdown.
 package fault

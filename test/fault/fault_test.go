@@ -51,6 +51,7 @@ func TestServeUnderFaults(t *testing.T) {
 		{"kill -9 of the owner", f.killOwner},
 		{"SIGTERM of the owner", f.stopOwner},
 		{"zombie", f.zombie},
+		{"zombie without PostgreSQL", f.blindZombie},
 		{"a short freeze", f.hiccup},
 		{"kill -9 of both", f.killBoth},
 		{"PostgreSQL stopped", f.postgresStopped},
@@ -94,6 +95,20 @@ func (f serveFaults) zombie(w *world) {
 	if now := w.owner(); now != j {
 		w.t.Errorf("%s serves after %s had taken over", w.nodes[now].Name, w.nodes[j].Name)
 	}
+}
+
+// blindZombie: a zombie that cannot learn from the database that it was replaced. What it tries to write, and its own
+// look into the bucket before a read, tell it.
+func (f serveFaults) blindZombie(w *world) {
+	i := w.owner()
+	w.nodes[i].Freeze(w.t)
+	w.takenOver(i)
+	w.progress("while the old owner is frozen", 50, rig.Patience)
+	f.b.PG.Crash(w.t)
+	w.nodes[i].Thaw(w.t)
+	rig.Eventually(w.t, rig.Patience, "the zombie serves nothing", func() error { return stands(w.t.Context(), w.nodes[i]) })
+	w.progress("while PostgreSQL is down", 200, rig.Patience)
+	f.b.PG.Start(w.t)
 }
 
 // hiccup: too short a freeze for anybody to be declared dead.

@@ -207,6 +207,11 @@ type fault struct {
 // rotate goes through the faults in an order of chance, again and again until the time is over.
 func (w *world) rotate(faults []fault) {
 	w.t.Helper()
+	only := os.Getenv("LEAT_FAULT_ONLY")
+	faults = slices.DeleteFunc(faults, func(f fault) bool { return !strings.Contains(f.name, only) })
+	if len(faults) == 0 {
+		w.t.Fatalf("no fault has %q in its name", only)
+	}
 	w.progress("before any fault", 100, rig.Patience)
 	for end := time.Now().Add(runFor(w.t)); ; {
 		w.random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })

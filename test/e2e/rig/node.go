@@ -73,6 +73,11 @@ func newNode(tb testing.TB, name string, env, args []string) *Node {
 				tb.Error(err)
 			}
 		}
+		for _, sign := range []string{"panic:", "fatal error:", "DATA RACE"} {
+			if strings.Contains(n.Log(), sign) {
+				tb.Errorf("the log of %s has %q", name, sign)
+			}
+		}
 		if tb.Failed() {
 			tb.Logf("the log of %s ends with:\n%s", name, tail(n.Log(), 16<<10))
 		}
