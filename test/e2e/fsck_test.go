@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/test/e2e/rig"
 )
 
@@ -56,6 +58,7 @@ func TestFsckFindsDamage(t *testing.T) {
 	spoilt[len(spoilt)/2] ^= 1
 	rewrite(t, pack, spoilt)
 	damaged("a changed byte", name)
+	unreadable(t, n, "a changed byte", leat.KindCorrupt)
 	if now, err := os.ReadFile(pack); err != nil || string(now) != string(spoilt) {
 		t.Errorf("fsck has changed the object (%v)", err)
 	}
@@ -63,8 +66,25 @@ func TestFsckFindsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	damaged("a lost object", name, "missing")
+	unreadable(t, n, "a lost object", leat.KindUnavailable)
 	rewrite(t, pack, whole)
 	rig.CheckDev(t, dir)
+}
+
+// unreadable checks that a reader is given an error, and not what is left, nor anything else than was put.
+func unreadable(t *testing.T, n *rig.Node, about string, kind leat.Kind) {
+	t.Helper()
+	n.Start(t)
+	c := n.Dial(t)
+	it, err := c.Records.GetShardIterator(t.Context(), &leatv1.GetShardIteratorRequest{Stream: "s", ShardId: "0", Start: &leatv1.StartingPosition{Type: leatv1.StartingPositionType_STARTING_POSITION_TYPE_TRIM_HORIZON}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := c.Records.GetRecords(t.Context(), &leatv1.GetRecordsRequest{ShardIterator: it.GetShardIterator()})
+	if err == nil || leat.KindOf(err) != kind {
+		t.Errorf("%s: a reader is given %d records and %v, want %v", about, len(res.GetRecords()), err, kind)
+	}
+	n.Stop(t)
 }
 
 // packOf finds the only pack.
