@@ -116,6 +116,27 @@ func TestServeStandsByAndTakesOver(t *testing.T) {
 	b.Check(t)
 }
 
+// leat put ends by itself, and says so, when the server stays away for longer than it tries again.
+func TestPutGivesUp(t *testing.T) {
+	t.Parallel()
+	n := rig.Dev(t, "dev", filepath.Join(t.TempDir(), "data"))
+	n.Start(t)
+	rig.Must(t, n.Env(), "stream", "create", "logs", "--shards", "4")
+	p := startPut(t, n, realInput(t), 2, "put", "logs", "--lines", "--key-column", "3", "--retry-for", "1s")
+	awaitAcked(t, n, 1000)
+	n.Kill(t)
+	killed := time.Now()
+	p.next(t)
+	if r := p.Wait(t); r.Code != 1 || !strings.Contains(r.Stderr, "not every line was put") {
+		t.Errorf("put to a dead server ended with exit status %d: %s", r.Code, r.Stderr)
+	}
+	took := time.Since(killed)
+	t.Logf("put gave up %v after the server's death", took.Round(10*time.Millisecond))
+	if took > 20*time.Second {
+		t.Errorf("put gave up after %v", took)
+	}
+}
+
 // awaitStandBy waits until a node says that it stands by for another one.
 func awaitStandBy(t *testing.T, n *rig.Node, leader string) {
 	t.Helper()
