@@ -53,12 +53,26 @@ func (s *Store) sameObject(ctx context.Context, key string, body []byte) error {
 	return nil
 }
 
-// readObject reads a byte range of a segment or a pack.
-func (s *Store) readObject(ctx context.Context, key string, off, length int64) ([]byte, error) {
+// readObject reads a byte range of a segment or a pack. KindUnavailable when its store does not answer.
+func (s *Store) readObject(ctx context.Context, key string, off, length int64) (b []byte, err error) {
 	if session, n, ok := wal.ParseKey(key); ok {
-		return s.cfg.Driver.Read(ctx, session, n, off, length)
+		b, err = s.cfg.Driver.Read(ctx, session, n, off, length)
+	} else {
+		b, err = s.cfg.Blobs.Read(ctx, key, off, length)
 	}
-	return s.cfg.Blobs.Read(ctx, key, off, length)
+	return b, passing(ctx, err)
+}
+
+// passing makes an error of a store retryable, unless it says what is in the store.
+func passing(ctx context.Context, err error) error {
+	var known *leat.Error
+	if err == nil || ctx.Err() != nil || errors.Is(err, blob.ErrNotFound) || errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New(err.Error()) // the store's own limit: it must not look like the caller's
+	}
+	return &leat.Error{Kind: leat.KindUnavailable, Message: "stored records cannot be read now: retry", Err: err}
 }
 
 // objectReader reads extents in the order in which they lie in their objects, with few large requests.

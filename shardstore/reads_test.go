@@ -204,6 +204,29 @@ func TestSpoiltReads(t *testing.T) {
 	}
 }
 
+// A store that does not answer is no fault of ours: the reader is told to try again, and then finds everything.
+func TestReadsWithTheStoreAway(t *testing.T) {
+	r := newRig(t).shards(1)
+	r.params.TailBytes, r.params.CacheBytes = 1, 1
+	f := r.faulty()
+	s := r.open()
+	want := texts("x", 100)
+	r.put(0, want...)
+	r.put(0, "last")
+	if err := s.Pack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{nil, fault.ErrTimeout, fault.ErrBucketGone} {
+		f.SetHook(fault.Always(fault.Fault{Kind: fault.Refuse, Err: err}, fault.Read))
+		p, got := s.Read(t.Context(), r.key(0), 0, shardstore.ReadLimits{Records: 10, Bytes: 1000})
+		if leat.KindOf(got) != leat.KindUnavailable || errors.Is(got, context.DeadlineExceeded) {
+			t.Errorf("%v: %d records, %v", err, len(p.Records), got)
+		}
+	}
+	f.SetHook(nil)
+	r.wantAll(0, append(want, "last"))
+}
+
 // The tail is served from memory though the index is away, records that expired in it included.
 func TestExpiredTailWithTheCatalogAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
