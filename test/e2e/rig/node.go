@@ -79,13 +79,23 @@ func newNode(tb testing.TB, name string, env, args []string) *Node {
 			}
 		}
 		if tb.Failed() {
-			tb.Logf("the log of %s ends with:\n%s", name, tail(n.Log(), 16<<10))
+			tb.Logf("the log of %s ends with:\n%s", name, telling(n.Log(), 16<<10))
 		}
 	})
 	return n
 }
 
-func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+// telling is the end of a log without the lines that a fault writes for each record that was on its way.
+func telling(log string, n int) string {
+	var b strings.Builder
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "kind=UNKNOWN_OUTCOME") {
+			b.WriteString(line)
+		}
+	}
+	s := b.String()
+	return s[max(0, len(s)-n):]
+}
 
 // Launch starts the process and does not wait for anything.
 func (n *Node) Launch(tb testing.TB) {
