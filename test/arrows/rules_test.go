@@ -85,12 +85,13 @@ var rules = map[string]rule{
 		tests: []string{"shardstore/..."},
 		third: anyModule,
 	},
-	"server/auth": {local: []string{".", "internal/sqldb", "server/catalog"}, third: anyModule},
-	"billing":     {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "concrete over sqldb"},
+	"server/auth":      {local: []string{".", "internal/sqldb", "server/catalog", "server/masterkey"}, third: anyModule},
+	"server/masterkey": {local: []string{"."}, reason: "secrets are wrapped with the standard library alone"},
+	"billing":          {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "concrete over sqldb"},
 
 	// The broker decides; it knows no transport.
 	"server/broker": {
-		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth"},
+		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey"},
 		tests: []string{"shardstore/...", "internal/sqldb"},
 		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
 	},
