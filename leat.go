@@ -25,6 +25,9 @@ type SessionID [16]byte
 // ClusterID names one Leat cluster: one catalog and one bucket prefix.
 type ClusterID [16]byte
 
+// KeyID is a random 128-bit identity of one of the keys that seal a stream's records; zero is none.
+type KeyID [16]byte
+
 // String returns 32 lower-case hexadecimal digits.
 func (id StreamID) String() string { return hex.EncodeToString(id[:]) }
 
@@ -33,6 +36,9 @@ func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
 
 // String returns 32 lower-case hexadecimal digits.
 func (id ClusterID) String() string { return hex.EncodeToString(id[:]) }
+
+// String returns 32 lower-case hexadecimal digits.
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
 // MarshalText returns the hexadecimal digits, so that ids read well in JSON.
 func (id StreamID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
@@ -58,9 +64,12 @@ func (id SessionID) IsZero() bool { return id == SessionID{} }
 // IsZero tells whether the id was never set.
 func (id StreamID) IsZero() bool { return id == StreamID{} }
 
+// IsZero tells whether there is no key.
+func (id KeyID) IsZero() bool { return id == KeyID{} }
+
 // NewID reads a random identity from r; nil means crypto/rand. It panics when randomness fails, since a repeated
 // identity would break the log's invariants.
-func NewID[T StreamID | SessionID | ClusterID](r io.Reader) T {
+func NewID[T StreamID | SessionID | ClusterID | KeyID](r io.Reader) T {
 	if r == nil {
 		r = rand.Reader
 	}
@@ -72,7 +81,7 @@ func NewID[T StreamID | SessionID | ClusterID](r io.Reader) T {
 }
 
 // ParseID reads the 32 hexadecimal digits of an identity.
-func ParseID[T StreamID | SessionID | ClusterID](s string) (T, error) {
+func ParseID[T StreamID | SessionID | ClusterID | KeyID](s string) (T, error) {
 	var b [16]byte
 	if len(s) != 32 {
 		return T(b), Errorf(KindInvalidArgument, "identity %q must have 32 hexadecimal digits", s)

@@ -16,7 +16,12 @@ const (
 	MaxGetRecordsBytes    = 10 << 20 // data and keys of one GetRecords
 	MaxPartitionKeyChars  = 256      // unicode code points
 	MaxConsumersPerStream = 20
-	MaxListShards         = 10_000 // shards in one page of ListShards
+	MaxTags               = 50  // of a stream or a consumer
+	MaxTagName            = 128 // unicode code points, at least one
+	MaxTagValue           = 256 // unicode code points; may be empty
+	MaxPolicyBytes        = 20 << 10
+	MaxWarmThroughput     = 10 << 10 // MiB/s
+	MaxListShards         = 10_000   // shards in one page of ListShards
 	DefaultListShards     = 1_000
 
 	MinRetention     = 24 * time.Hour

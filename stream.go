@@ -5,7 +5,9 @@ package leat
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,10 +44,14 @@ type Stream struct {
 	Retention      time.Duration // whole hours
 	MaxRecordBytes int           // data and key of one record
 	Created        time.Time
-	ExpiredBefore  time.Time // records older than this stay expired even when retention is raised
-	TargetShards   int       // of a ScaleStream in progress; 0 when none
-	NextOrdinal    uint64    // the ordinal that the next child shard gets
-	Version        uint64    // rises with each change
+	ExpiredBefore  time.Time     // records older than this stay expired even when retention is raised
+	TargetShards   int           // of a ScaleStream in progress; 0 when none
+	EncryptionKey  string        // as its owner named it (an alias, an ARN); empty: not encrypted
+	DataKey        KeyID         // seals the records written from now on; zero: none
+	Monitoring     []ShardMetric // shard-level metrics that are kept, sorted, each once
+	WarmThroughput int           // MiB/s that an on-demand stream keeps room for; 0: none was asked for
+	NextOrdinal    uint64        // the ordinal that the next child shard gets
+	Version        uint64        // rises with each change
 }
 
 // Shard is one ordered part of a stream: the records whose hash keys lie in its range.
@@ -81,6 +87,13 @@ type Consumer struct {
 	Name    string
 	Status  ConsumerStatus
 	Created time.Time
+}
+
+// Equal tells whether two states of a stream are the same.
+func (s *Stream) Equal(o *Stream) bool {
+	a, b := *s, *o
+	a.Monitoring, b.Monitoring = nil, nil
+	return reflect.DeepEqual(a, b) && slices.Equal(s.Monitoring, o.Monitoring)
 }
 
 // ShardID returns shardId- and twelve digits.
@@ -168,6 +181,20 @@ func ParseStreamARN(arn string) (region, account, name string, err error) {
 		return "", "", "", err
 	}
 	return p[3], p[4], name, nil
+}
+
+// ParseConsumerARN reads the parts of a consumer's ARN: its stream's ARN, its name, and when it was made in seconds since
+// 1970. A consumer that was made again under the same name has another ARN.
+func ParseConsumerARN(arn string) (streamARN, consumer string, created int64, err error) {
+	const mark = "/consumer/"
+	at := max(strings.LastIndex(arn, mark), 0) // the stream may be called "consumer" too
+	streamARN, rest := arn[:at], strings.TrimPrefix(arn[at:], mark)
+	consumer, second, _ := strings.Cut(rest, ":")
+	if _, _, _, bad := ParseStreamARN(streamARN); bad != nil || !nameForm.MatchString(consumer) || second == "" || len(second) > 18 || !allDigits(second) {
+		return "", "", 0, Invalid("consumer_arn", "consumer ARN %.256q must look like arn:aws:kinesis:us-east-1:000000000000:stream/name/consumer/name:1700000000", arn)
+	}
+	created, err = strconv.ParseInt(second, 10, 64)
+	return streamARN, consumer, created, err
 }
 
 // Principal is who calls: an account and, in it, a name for the audit log.

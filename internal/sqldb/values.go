@@ -49,6 +49,11 @@ func stored(a any) any {
 		return v.String()
 	case leat.ClusterID:
 		return v.String()
+	case leat.KeyID:
+		if v.IsZero() {
+			return ""
+		}
+		return v.String()
 	case leat.HashKey:
 		b := v.Bytes()
 		return hex.EncodeToString(b[:])
@@ -117,6 +122,16 @@ func ID[T leat.StreamID | leat.SessionID | leat.ClusterID](p *T) sql.Scanner {
 			return nil
 		}
 		return text.Scan(src)
+	})
+}
+
+// KeyID reads an identity that may be none: the empty text.
+func KeyID(p *leat.KeyID) sql.Scanner {
+	return scanText(func(s string) (err error) {
+		if *p = (leat.KeyID{}); s != "" {
+			*p, err = leat.ParseID[leat.KeyID](s)
+		}
+		return err
 	})
 }
 

@@ -73,7 +73,7 @@ func (c *Catalog) NextScaleStep(ctx context.Context, stream leat.StreamID) (did 
 		if step.Kind == StepDone {
 			s.TargetShards = 0
 			err := rest(tx, s)
-			did = *s != before
+			did = !s.Equal(&before)
 			return err
 		}
 		parents, ranges, err := checkStep(tx, s, step)

@@ -142,7 +142,7 @@ func (c *Catalog) edit(tx *sqldb.Tx, id leat.StreamID, edit func(*sqldb.Tx, *lea
 		return s, err
 	}
 	before := s
-	if err := edit(tx, &s); err != nil || s == before {
+	if err := edit(tx, &s); err != nil || s.Equal(&before) {
 		return s, err
 	}
 	revision, err := bump(tx)
@@ -157,9 +157,10 @@ func (c *Catalog) writeStream(tx *sqldb.Tx, s *leat.Stream, before leat.StreamSt
 	s.Version = revision
 	n, err := tx.Exec(`
 UPDATE streams SET mode = $2, status = $3, retention = $4, max_record = $5, expired_before = $6, target_shards = $7,
-	next_ordinal = $8, version = $9, status_since = CASE WHEN status = $3 THEN status_since ELSE $10 END
+	next_ordinal = $8, version = $9, status_since = CASE WHEN status = $3 THEN status_since ELSE $10 END,
+	encryption_key = $12, data_key = $13, monitoring = $14, warm_mibps = $15
 WHERE id = $1 AND status = $11`,
 		s.ID, string(s.Mode), string(s.Status), s.Retention, s.MaxRecordBytes, s.ExpiredBefore, s.TargetShards, s.NextOrdinal, s.Version,
-		c.now(), string(before))
+		c.now(), string(before), s.EncryptionKey, s.DataKey, leat.JoinShardMetrics(s.Monitoring), s.WarmThroughput)
 	return sqldb.One(n, err, leat.Errorf(leat.KindInternal, "stream %s changed under the revision's lock", s.ID))
 }

@@ -75,13 +75,17 @@ func insertShards(tx *sqldb.Tx, s *leat.Stream) error {
 	return err
 }
 
-const streamColumns = `id, account, name, mode, status, retention, max_record, created, expired_before, target_shards, next_ordinal, version`
+const streamColumns = `id, account, name, mode, status, retention, max_record, created, expired_before, target_shards, next_ordinal, version,
+	encryption_key, data_key, monitoring, warm_mibps`
 
 func scanStream(scan sqldb.Scan, more ...any) (s leat.Stream, err error) {
+	var monitoring string
 	err = scan(append([]any{
 		sqldb.ID(&s.ID), &s.Account, &s.Name, &s.Mode, &s.Status, sqldb.Duration(&s.Retention), &s.MaxRecordBytes,
 		sqldb.Time(&s.Created), sqldb.Time(&s.ExpiredBefore), &s.TargetShards, sqldb.U64(&s.NextOrdinal), sqldb.U64(&s.Version),
+		&s.EncryptionKey, sqldb.KeyID(&s.DataKey), &monitoring, &s.WarmThroughput,
 	}, more...)...)
+	s.Monitoring = leat.SplitShardMetrics(monitoring)
 	return s, err
 }
 

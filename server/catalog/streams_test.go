@@ -30,7 +30,7 @@ func TestCreateStream(t *testing.T) {
 		b.want(err, leat.KindInUse, "Stream s under account 123456789012 already exists.")
 		got, err := b.StreamByName(ctx, account, "s")
 		b.must(err)
-		if got != st || got.Status != leat.StreamCreating || got.NextOrdinal != 3 || got.Retention != 24*time.Hour || !got.Created.Equal(b.clock.now) {
+		if !got.Equal(&st) || got.Status != leat.StreamCreating || got.NextOrdinal != 3 || got.Retention != 24*time.Hour || !got.Created.Equal(b.clock.now) {
 			t.Errorf("read back %+v, created %+v", got, st)
 		}
 		shards, err := b.Shards(ctx, st.ID)
@@ -64,7 +64,7 @@ func TestCreateStreamUnknown(t *testing.T) {
 			b.must(err)
 			got, err := b.StreamByID(t.Context(), st.ID)
 			b.must(err)
-			if got != st {
+			if !got.Equal(&st) {
 				t.Errorf("%s: %+v, read back %+v", plan, st, got)
 			}
 		}
@@ -130,7 +130,7 @@ func TestUpdateStream(t *testing.T) {
 			b.must(err)
 			got, err := b.StreamByID(ctx, st.ID)
 			b.must(err)
-			if got != s {
+			if !got.Equal(&s) {
 				t.Errorf("returned %+v, stored %+v", s, got)
 			}
 			return s
