@@ -58,6 +58,15 @@ func (id *SessionID) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// MarshalText returns the hexadecimal digits, so that ids read well in JSON.
+func (id KeyID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText undoes MarshalText.
+func (id *KeyID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseID[KeyID](string(b))
+	return err
+}
+
 // IsZero tells whether the id was never set.
 func (id SessionID) IsZero() bool { return id == SessionID{} }
 

@@ -47,22 +47,25 @@ func logLines() *segment.Chunk {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	coder := segment.NewCoder()
 	random := filled(segment.NewChunk(shardKey(1, 0), 1, 0), 4096, 1024, true)
 	for name, c := range map[string]*segment.Chunk{"text": logLines(), "random": random} {
 		for _, codec := range codecs {
-			b.Run(name+"/"+codec.String(), func(b *testing.B) {
-				b.SetBytes(c.Bytes)
-				b.ReportAllocs()
-				for b.Loop() {
-					object, _, err := coder.Encode(header(segment.KindSegment, 1), []*segment.Chunk{c}, nil, segment.Options{Codec: codec})
-					if err != nil {
-						b.Fatal(err)
-					}
-					b.ReportMetric(float64(len(object))/float64(c.Bytes), "stored/raw")
-				}
-			})
+			b.Run(name+"/"+codec.String(), func(b *testing.B) { benchEncode(b, c, segment.Options{Codec: codec}) })
+			b.Run(name+"/"+codec.String()+"/sealed", func(b *testing.B) { benchEncode(b, c, segment.Options{Codec: codec, Key: everyStream}) })
 		}
+	}
+}
+
+func benchEncode(b *testing.B, c *segment.Chunk, o segment.Options) {
+	coder := segment.NewCoder()
+	b.SetBytes(c.Bytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		object, _, err := coder.Encode(header(segment.KindSegment, 1), []*segment.Chunk{c}, nil, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(object))/float64(c.Bytes), "stored/raw")
 	}
 }
 
@@ -90,20 +93,23 @@ func BenchmarkPackJoin(b *testing.B) {
 }
 
 func BenchmarkDecodeExtent(b *testing.B) {
-	coder := segment.NewCoder()
 	c := logLines()
 	for _, codec := range codecs {
-		b.Run(codec.String(), func(b *testing.B) {
-			object, extents := encode(b, coder, []*segment.Chunk{c}, nil, segment.Options{Codec: codec})
-			e := extents[0]
-			b.SetBytes(c.Bytes)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := coder.DecodeExtent(e, object[e.Off:e.Off+e.Len]); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+		b.Run(codec.String(), func(b *testing.B) { benchDecode(b, c, segment.Options{Codec: codec}) })
+		b.Run(codec.String()+"/sealed", func(b *testing.B) { benchDecode(b, c, segment.Options{Codec: codec, Key: everyStream}) })
+	}
+}
+
+func benchDecode(b *testing.B, c *segment.Chunk, o segment.Options) {
+	coder := segment.NewCoder().WithKeys(ring)
+	object, extents := encode(b, coder, []*segment.Chunk{c}, nil, o)
+	e := extents[0]
+	b.SetBytes(c.Bytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := coder.DecodeExtent(e, object[e.Off:e.Off+e.Len]); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

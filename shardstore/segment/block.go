@@ -14,11 +14,13 @@ const (
 	blockHeaderSize = 36
 	blockCRC        = blockHeaderSize - 4
 	maxBlockRaw     = 16 << 20 // a record of 10 MiB, and room to raise that
+	blockSealed     = 1        // AES-256-GCM
 )
 
 // blockHeader opens a block.
 type blockHeader struct {
 	codec  Codec
+	sealed bool
 	raw    uint32 // bytes before compression
 	stored uint32 // bytes that follow the header
 	count  uint32 // records
@@ -28,6 +30,9 @@ type blockHeader struct {
 
 func (h *blockHeader) put(b []byte) {
 	b[0], b[1], b[2], b[3] = byte(h.codec), 0, 0, 0
+	if h.sealed {
+		b[1] = blockSealed
+	}
 	le.PutUint32(b[4:], h.raw)
 	le.PutUint32(b[8:], h.stored)
 	le.PutUint32(b[12:], h.count)
@@ -38,13 +43,17 @@ func (h *blockHeader) put(b []byte) {
 // parseBlockHeader reads the header at the start of b, which has at least blockHeaderSize bytes, and bounds its
 // numbers. The CRC is not checked yet: it covers what follows too.
 func parseBlockHeader(b []byte) (h blockHeader, err error) {
-	h = blockHeader{codec: Codec(b[0]), raw: le.Uint32(b[4:]), stored: le.Uint32(b[8:]), count: le.Uint32(b[12:]), rel: le.Uint64(b[16:]), base: int64(le.Uint64(b[24:]))}
+	h = blockHeader{codec: Codec(b[0]), sealed: b[1] == blockSealed, raw: le.Uint32(b[4:]), stored: le.Uint32(b[8:]), count: le.Uint32(b[12:]), rel: le.Uint64(b[16:]), base: int64(le.Uint64(b[24:]))}
+	tag := uint32(0)
+	if h.sealed {
+		tag = sealTag
+	}
 	switch {
 	case h.codec >= codecEnd:
 		return h, unsupported("block with codec %d", h.codec)
-	case !zero(b[1:4]):
+	case b[1] > blockSealed || !zero(b[2:4]):
 		return h, unsupported("block with reserved bytes in use")
-	case h.raw > maxBlockRaw || h.stored > h.raw || h.count == 0 || uint64(h.raw) < uint64(h.count)*minRecordSize:
+	case h.raw > maxBlockRaw || h.stored < tag || h.stored-tag > h.raw || h.count == 0 || uint64(h.raw) < uint64(h.count)*minRecordSize:
 		return h, corrupt("block of %d records in %d bytes, stored as %d", h.count, h.raw, h.stored)
 	case h.raw > BlockSize && h.count > 1:
 		return h, corrupt("block of %d records has %d bytes, beyond %d", h.count, h.raw, BlockSize)

@@ -21,8 +21,9 @@ const (
 // Coder encodes and decodes objects. It keeps the state of the compressors, so a process makes one; any number of
 // goroutines may use it. It holds no goroutine and needs no closing.
 type Coder struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+	enc  *zstd.Encoder
+	dec  *zstd.Decoder
+	keys Keys // nil: sealed extents are not opened
 }
 
 // NewCoder returns a coder whose compressors run on all processors.
@@ -79,7 +80,8 @@ func sampleShrinks(scratch, src []byte) bool {
 	return saves(sampleSize, len(s2.Encode(scratch, src[from:from+sampleSize])))
 }
 
-// expand undoes shrink. The header is within its bounds. What was not compressed is returned as it is.
+// expand undoes shrink. The header is within its bounds; stored is what shrink wrote, opened where it was sealed. What
+// was not compressed is returned as it is.
 func (c *Coder) expand(h *blockHeader, stored []byte) ([]byte, error) {
 	switch h.codec {
 	case CodecNone:

@@ -198,8 +198,6 @@ func TestWhatALaterVersionMayWriteIsRefusedByName(t *testing.T) {
 		by   byte
 		want string
 	}{
-		"key id":            {row + 96 + 15, 1, "segment: encrypted extents: not supported by this version"},
-		"nonce":             {row + 112, 1, "segment: encrypted extents: not supported by this version"},
 		"version":           {footer + 8, 3, "segment: format version 2: not supported by this version"},
 		"kind":              {footer + 10, 8, "segment: object of kind 9: not supported by this version"},
 		"reserved, header":  {footer + 100, 8, "segment: header with reserved bytes in use: not supported by this version"},

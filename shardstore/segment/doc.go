@@ -31,10 +31,11 @@
 // Block, 36 bytes and what it stores. An extent's blocks follow one another in the order of offsets.
 //
 //	 0  1  codec: 0 none, 1 s2, 2 zstd  16  8  offset of the first record - first offset of the extent
-//	 1  3  reserved                     24  8  time of the first record
-//	 4  4  raw length                   32  4  CRC, begun with the extent's identity (below), of bytes 0 to 31 and
-//	 8  4  stored length                       of the stored bytes
-//	12  4  number of records            36  …  stored bytes
+//	 1  1  seal: 0 none, 1 AES-256-GCM  24  8  time of the first record
+//	 2  2  reserved                     32  4  CRC, begun with the extent's identity (below), of bytes 0 to 31 and
+//	 4  4  raw length                          of the stored bytes
+//	 8  4  stored length                36  …  stored bytes
+//	12  4  number of records
 //
 // A block has 64 KiB of raw bytes at most, or one record. It is compressed only if that saves an eighth. The identity
 // is the CRC of {stream 16, ordinal 8, epoch 8, first offset 8}: a sound block of another shard or place does not pass.
@@ -67,8 +68,8 @@
 //	48  8  time of the last record      92  1  densest codec
 //	56  8  sum of leat.Record.Hash      93  1  level
 //	64  4  number of records            94  2  reserved
-//	68  4  length of the blocks         96 16  key id, zero: not encrypted
-//	                                   112 12  nonce of the encryption, zero
+//	68  4  length of the blocks         96 16  key id; zero: not sealed
+//	                                   112 12  nonce of the seal; zero where there is none
 //
 // Control record:
 //
@@ -88,9 +89,22 @@
 //
 // # Encryption at rest
 //
-// Version 1 refuses extents with a key id by name; the row has the room, so that it needs no new footer. Each block's stored
-// bytes would be sealed after compression, with the data key that the key id names, the block's header without CRC and
-// the extent's identity as associated data, and as nonce the extent's, its last 8 bytes XORed with the block's relative
-// first offset. That number is unique in the extent and stands in the block, so ranged reads and seeks stay possible.
-// A data key belongs to one object, so that no nonce comes twice. CRCs stay over the stored bytes: fsck needs no keys.
+// An extent is sealed whole or not at all: its row names the key of its stream and has a nonce, and its blocks say so.
+// Readers of before this was written refuse such rows and blocks by name, so that the version stays 1. Other extents of
+// the object may be plain, or sealed with other keys.
+//
+//	extent key   HKDF-SHA256-Expand(stream key 32, "leat extent 1" · nonce 12 · stream 16 · ordinal 8 · epoch 8 ·
+//	             first offset 8 · sum of hashes 8), 32 bytes
+//	block        AES-256-GCM(extent key, nonce: 4 zero bytes · relative first offset 8, additional data: bytes 0 to 31 of
+//	             the block's header); the tag of 16 bytes comes last, and the stored length counts it
+//
+// A block is compressed first. Its relative first offset is unique in its extent and stands in its header, so that ranged
+// reads and seeks need the extent's row and nothing else. The nonce of an extent is the first 12 bytes of its object's
+// nonce, which is random and drawn anew for each Encode: what is encoded again, under the same number or another, has
+// other keys. Two extents that met with one nonce would still be of other places; one place encoded twice with one
+// nonce, as by two copies of one virtual machine, would still differ in the sum, unless the records are the same. So no
+// key seals two things with one nonce.
+//
+// CRCs are over the stored bytes: VerifyExtent and fsck need no keys. Who has no key sees of a sealed extent what its row
+// and index say: shard, offsets, times, lengths before and after compression, and the sum of hashes.
 package segment

@@ -9,12 +9,17 @@ import (
 	"slices"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/leatstream/leat"
 )
 
 // Options say how an object is encoded.
 type Options struct {
 	Codec Codec // what to try; a block that does not shrink by an eighth is stored as it is
 	Level uint8 // of every extent: 0 segment, 1 pack, 2 and above merged packs
+	// Key names what seals a shard's extents, and gives the same answer throughout one Encode; nil: nothing is sealed.
+	// The header MUST have a nonce that no other object has.
+	Key func(leat.ShardKey) Key
 }
 
 // Encode makes a whole object of chunks, which MUST be sorted by shard and first offset and have records, and control
@@ -37,10 +42,14 @@ func (c *Coder) Encode(h Header, chunks []*Chunk, controls []Control, o Options)
 	if err != nil {
 		return nil, nil, err
 	}
-	object = make([]byte, 0, sizeOf(runs, controls, o.Codec))
+	nonce := Nonce(h.Nonce[:sealNonce])
+	if o.Key != nil && nonce.IsZero() {
+		return nil, nil, broken("an object with sealed extents has no nonce")
+	}
+	object = make([]byte, 0, sizeOf(runs, controls, o))
 	object = h.Append(object)
 	extents = make([]Extent, len(runs))
-	w := writer{coder: c, codec: o.Codec, verify: verifier{content: true}}
+	w := writer{coder: c, codec: o.Codec, key: o.Key, nonce: nonce, verify: verifier{content: true}}
 	for i, run := range runs {
 		if object, err = w.extent(object, run, &extents[i]); err != nil {
 			return nil, nil, err
@@ -157,7 +166,11 @@ func (j *joiner) joined(scratch []byte) []byte {
 }
 
 // sizeOf is the exact length of an object that is not compressed; with a codec it is enough for any outcome.
-func sizeOf(runs [][]*Chunk, controls []Control, codec Codec) int {
+func sizeOf(runs [][]*Chunk, controls []Control, o Options) int {
+	perBlock := blockHeaderSize
+	if o.Key != nil {
+		perBlock += sealTag // at most: some extents may not be sealed
+	}
 	n := HeaderSize + TrailerSize + footerSize(runs, controls)
 	slack := 0
 	var j joiner
@@ -168,7 +181,7 @@ func sizeOf(runs [][]*Chunk, controls []Control, codec Codec) int {
 			if length-mark >= indexEvery {
 				mark, rows = length, rows+1
 			}
-			length += blockHeaderSize + j.size
+			length += perBlock + j.size
 			slack = max(slack, j.size)
 		}
 		if length > indexFrom {
@@ -176,7 +189,7 @@ func sizeOf(runs [][]*Chunk, controls []Control, codec Codec) int {
 		}
 		n += length
 	}
-	if codec != CodecNone {
+	if o.Codec != CodecNone {
 		n += s2.MaxEncodedLen(slack) - slack // compressors write in place, and may need more before they lose
 	}
 	return n
@@ -187,6 +200,9 @@ type writer struct {
 	coder   *Coder
 	codec   Codec
 	joiner  joiner
+	key     func(leat.ShardKey) Key
+	nonce   Nonce
+	seal    *sealer // of the extent that is being written; nil: it is not sealed
 	verify  verifier
 	scratch []byte
 	index   Index
@@ -199,6 +215,10 @@ func (w *writer) extent(object []byte, run []*Chunk, e *Extent) ([]byte, error) 
 	var in totals
 	for _, c := range run {
 		in.addChunk(c)
+	}
+	e.Hash = in.hash // what the seal is made of; verified below
+	if err := w.begin(e); err != nil {
+		return nil, err
 	}
 	object, last, err := w.blocks(object, run, e)
 	if err != nil {
@@ -216,6 +236,21 @@ func (w *writer) extent(object []byte, run []*Chunk, e *Extent) ([]byte, error) 
 		e.IndexLen = int64(len(object)) - e.Off - e.Len
 	}
 	return object, e.check()
+}
+
+// begin chooses what seals an extent.
+func (w *writer) begin(e *Extent) (err error) {
+	w.seal = nil
+	if w.key == nil {
+		return nil
+	}
+	key := w.key(e.Shard)
+	if key.ID.IsZero() {
+		return nil
+	}
+	e.Key, e.Nonce = key.ID, w.nonce
+	w.seal, err = newSealer(key.Secret, e)
+	return err
 }
 
 // blocks appends the blocks of a run and sums up their records.
@@ -261,7 +296,12 @@ func (w *writer) block(object []byte, b *block, seed uint32) ([]byte, Codec, err
 	object, codec := w.coder.shrink(object, b.raw, w.codec)
 	stored := object[at:]
 	h := blockHeader{codec: codec, raw: uint32(len(b.raw)), stored: uint32(len(stored) - blockHeaderSize), count: uint32(b.count), rel: b.rel, base: b.base}
+	if w.seal != nil {
+		h.sealed, h.stored = true, h.stored+sealTag
+	}
 	h.put(stored)
+	object = w.seal.seal(object, at, b.rel)
+	stored = object[at:]
 	le.PutUint32(stored[blockCRC:], blockSum(seed, stored))
 	return object, codec, nil
 }

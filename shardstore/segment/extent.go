@@ -29,6 +29,9 @@ type Extent struct {
 	CRC      uint32 // CRC-32C of the stored bytes [Off, Off+Len)
 	Hash     uint64 // sum of the records' hashes modulo 2^64 (invariant I8)
 	Level    uint8  // 0 segment, 1 pack, 2 and above merged packs
+
+	Key   leat.KeyID `json:",omitzero"` // seals the blocks; zero: they are not encrypted
+	Nonce Nonce      `json:",omitzero"` // of this encoding, when they are
 }
 
 // End is the offset after the last record.
@@ -73,6 +76,8 @@ func (e *Extent) check() error {
 		return corrupt("extent of %v at %d has %d raw bytes for %d records", e.Shard, e.First, e.Raw, e.Count)
 	case e.Off < HeaderSize || e.Len <= blockHeaderSize || e.Len > math.MaxUint32 || e.IndexLen < 0 || e.IndexLen > math.MaxUint32:
 		return corrupt("extent of %v at %d lies at %d+%d+%d", e.Shard, e.First, e.Off, e.Len, e.IndexLen)
+	case !e.Sealed() && !e.Nonce.IsZero():
+		return corrupt("extent of %v at %d has a nonce and no key", e.Shard, e.First)
 	case e.Codec >= codecEnd:
 		return unsupported("extent of %v at %d has codec %d", e.Shard, e.First, e.Codec)
 	}
@@ -81,10 +86,13 @@ func (e *Extent) check() error {
 
 // seed begins the checksums of an extent's blocks and index: a block of another shard, epoch or place fails its CRC.
 func (e *Extent) seed() uint32 {
-	b := make([]byte, 0, 40)
+	return crc32.Checksum(appendIdentity(make([]byte, 0, 40), e), castagnoli)
+}
+
+// appendIdentity appends what tells an extent from all others of the same time.
+func appendIdentity(b []byte, e *Extent) []byte {
 	b = append(b, e.Shard.Stream[:]...)
 	b = le.AppendUint64(b, e.Shard.Ordinal)
 	b = le.AppendUint64(b, e.Epoch)
-	b = le.AppendUint64(b, e.First)
-	return crc32.Checksum(b, castagnoli)
+	return le.AppendUint64(b, e.First)
 }

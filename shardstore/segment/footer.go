@@ -6,6 +6,8 @@ package segment
 import (
 	"hash/crc32"
 	"math"
+
+	"github.com/leatstream/leat"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 	trailerMagic = "leatend\n"
 	trailerCRC   = 28
 	extentRow    = 124
-	extentKeyID  = 96 // 16 bytes of key id and 12 of nonce: encryption at rest, zero today
+	extentUsed   = 94 // where two reserved bytes stand
 )
 
 // Footer is an object's table of contents.
@@ -73,7 +75,8 @@ func appendExtent(b []byte, e *Extent) []byte {
 	b = le.AppendUint32(b, uint32(e.Units))
 	b = le.AppendUint32(b, e.CRC)
 	b = append(b, byte(e.Codec), e.Level, 0, 0)
-	return append(b, make([]byte, extentRow-extentKeyID)...)
+	b = append(b, e.Key[:]...)
+	return append(b, e.Nonce[:]...)
 }
 
 // ParseFooter reads the footer of an object of size bytes, of which suffix is the last ones. When that is too little
@@ -150,10 +153,7 @@ func parseExtents(b []byte, t trailer) ([]Extent, error) {
 	off := int64(HeaderSize)
 	for i := range extents {
 		row, e := b[i*extentRow:(i+1)*extentRow], &extents[i]
-		if !zero(row[extentKeyID:]) {
-			return nil, unsupported("encrypted extents")
-		}
-		if !zero(row[extentKeyID-2 : extentKeyID]) {
+		if !zero(row[extentUsed : extentUsed+2]) {
 			return nil, unsupported("extent with reserved bytes in use")
 		}
 		parseExtent(row, e)
@@ -179,6 +179,8 @@ func parseExtent(row []byte, e *Extent) {
 	e.Count, e.Len, e.IndexLen = uint64(r.u32()), int64(r.u32()), int64(r.u32())
 	e.Raw, e.Bytes, e.Units = int64(r.u32()), int64(r.u32()), int64(r.u32())
 	e.CRC, e.Codec, e.Level = r.u32(), Codec(r.u8()), r.u8()
+	e.Key = leat.KeyID(row[extentUsed+2:])
+	e.Nonce = Nonce(row[extentUsed+2+len(e.Key):])
 }
 
 // precedes is the order of extents in an object.

@@ -51,7 +51,7 @@ func goldenChunks() []*segment.Chunk {
 
 // The compressors may change their output between versions: what they write is compared after decoding.
 func TestGoldenFiles(t *testing.T) {
-	coder := segment.NewCoder()
+	coder := segment.NewCoder().WithKeys(ring)
 	object := func(kind segment.Kind, controls []segment.Control, o segment.Options) []byte {
 		b, _, err := coder.Encode(header(kind, 9), goldenChunks(), controls, o)
 		if err != nil {
@@ -67,6 +67,8 @@ func TestGoldenFiles(t *testing.T) {
 		{"segment", object(segment.KindSegment, someControls(), segment.Options{}), true},
 		{"segment-s2", object(segment.KindSegment, someControls(), segment.Options{Codec: segment.CodecS2}), false},
 		{"pack-zstd", object(segment.KindPack, nil, segment.Options{Codec: segment.CodecZstd, Level: 1}), false},
+		{"segment-sealed", object(segment.KindSegment, someControls(), segment.Options{Key: secondStream}), true},
+		{"pack-sealed-zstd", object(segment.KindPack, nil, segment.Options{Codec: segment.CodecZstd, Level: 1, Key: everyStream}), false},
 		{"fence", segment.Fence(header(segment.KindFence, 9)), true},
 	} {
 		t.Run(g.name, func(t *testing.T) {
@@ -105,7 +107,7 @@ func compareObjects(t *testing.T, coder *segment.Coder, old, made []byte) {
 	mustMatchControls(t, fo.Controls, fm.Controls)
 	for i := range co {
 		a, b := fo.Extents[i], fm.Extents[i]
-		if a.Shard != b.Shard || a.Epoch != b.Epoch || a.First != b.First || a.Count != b.Count || a.Hash != b.Hash || a.Raw != b.Raw || a.Bytes != b.Bytes || a.Units != b.Units || a.Codec != b.Codec || a.Level != b.Level {
+		if a.Shard != b.Shard || a.Epoch != b.Epoch || a.First != b.First || a.Count != b.Count || a.Hash != b.Hash || a.Raw != b.Raw || a.Bytes != b.Bytes || a.Units != b.Units || a.Codec != b.Codec || a.Level != b.Level || a.Key != b.Key || a.Nonce != b.Nonce {
 			t.Errorf("golden extent %+v, this version %+v", a, b)
 		}
 		mustMatch(t, all(t, co[i]), all(t, cm[i]))

@@ -61,10 +61,10 @@ func drawChunks(t *rapid.T) (chunks []*segment.Chunk, want map[leat.ShardKey][]l
 
 // Whatever goes in comes out: the same records, places, times and sums, whole or in parts.
 func TestObjectsKeepTheirRecords(t *testing.T) {
-	coder := segment.NewCoder()
+	coder := segment.NewCoder().WithKeys(ring)
 	rapid.Check(t, func(t *rapid.T) {
 		chunks, want := drawChunks(t)
-		o := segment.Options{Codec: rapid.SampledFrom(codecs).Draw(t, "codec"), Level: byte(rapid.IntRange(0, 3).Draw(t, "level"))}
+		o := segment.Options{Codec: rapid.SampledFrom(codecs).Draw(t, "codec"), Level: byte(rapid.IntRange(0, 3).Draw(t, "level")), Key: drawKeys(t)}
 		object, extents, err := coder.Encode(header(segment.KindPack, 3), chunks, nil, o)
 		if err != nil {
 			t.Fatal(err)
@@ -79,6 +79,12 @@ func TestObjectsKeepTheirRecords(t *testing.T) {
 		}
 		got := map[leat.ShardKey][]leat.Record{}
 		for i, c := range back {
+			if o.Key == nil && extents[i].Sealed() || o.Key != nil && extents[i].Key != o.Key(c.Shard).ID {
+				t.Fatalf("extent %+v is sealed with another key", extents[i])
+			}
+			if err := segment.VerifyExtent(extents[i], object[extents[i].Off:extents[i].Off+extents[i].Len]); err != nil {
+				t.Fatal(err)
+			}
 			if f.Extents[i] != extents[i] || c.First != extents[i].First || c.End() != extents[i].End() {
 				t.Fatalf("extent %+v, in the footer %+v, chunk from %d to %d", extents[i], f.Extents[i], c.First, c.End())
 			}
@@ -185,10 +191,10 @@ func slowPage(records []leat.Record, most, size int) (n int) {
 
 // Every bit that differs is found, wherever it is, in objects of all shapes.
 func TestRandomDamageIsFound(t *testing.T) {
-	coder := segment.NewCoder()
+	coder := segment.NewCoder().WithKeys(ring)
 	rapid.Check(t, func(t *rapid.T) {
 		chunks, _ := drawChunks(t)
-		o := segment.Options{Codec: rapid.SampledFrom(codecs).Draw(t, "codec")}
+		o := segment.Options{Codec: rapid.SampledFrom(codecs).Draw(t, "codec"), Key: drawKeys(t)}
 		object, _, err := coder.Encode(header(segment.KindSegment, 3), chunks, someControls(), o)
 		if err != nil {
 			t.Fatal(err)
