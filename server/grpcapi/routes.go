@@ -36,7 +36,8 @@ func newRoutes() (routes, error) {
 	rules := routes{}
 	for _, file := range []protoreflect.FileDescriptor{
 		leatv1.File_leat_v1_stream_service_proto, leatv1.File_leat_v1_shard_service_proto, leatv1.File_leat_v1_record_service_proto,
-		leatv1.File_leat_v1_consumer_service_proto, leatv1.File_leat_v1_system_service_proto,
+		leatv1.File_leat_v1_consumer_service_proto, leatv1.File_leat_v1_resource_service_proto, leatv1.File_leat_v1_account_service_proto,
+		leatv1.File_leat_v1_keys_proto, leatv1.File_leat_v1_system_service_proto,
 	} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
@@ -67,6 +68,8 @@ func (q routes) add(m protoreflect.MethodDescriptor) error {
 		q[http.MethodDelete+" "+p.Delete] = r
 	case *annotations.HttpRule_Post:
 		q[http.MethodPost+" "+p.Post] = r
+	case *annotations.HttpRule_Put:
+		q[http.MethodPut+" "+p.Put] = r
 	case *annotations.HttpRule_Patch:
 		q[http.MethodPatch+" "+p.Patch] = r
 	default:

@@ -117,9 +117,7 @@ func bare(f *descriptorpb.FileDescriptorProto) *descriptorpb.FileDescriptorProto
 	f.Name, f.Options, f.Dependency = nil, nil, nil
 	for _, m := range f.GetMessageType() {
 		m.Options = nil
-		for _, field := range m.GetField() {
-			field.Options, field.JsonName = nil, nil
-		}
+		bareFields(m)
 	}
 	for _, s := range f.GetService() {
 		for _, method := range s.GetMethod() {
@@ -127,6 +125,16 @@ func bare(f *descriptorpb.FileDescriptorProto) *descriptorpb.FileDescriptorProto
 		}
 	}
 	return f
+}
+
+// bareFields does not touch the options of nested messages: they tell that one is a map's entry.
+func bareFields(m *descriptorpb.DescriptorProto) {
+	for _, field := range m.GetField() {
+		field.Options, field.JsonName = nil, nil
+	}
+	for _, nested := range m.GetNestedType() {
+		bareFields(nested)
+	}
 }
 
 // root is a path from the module's root.

@@ -33,7 +33,9 @@ type RegisterStreamConsumerRequest struct {
 	Stream string `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
 	// Name of the consumer, unique in the stream: 1 to 128 characters of a-z, A-Z,
 	// 0-9, underscore, dot and hyphen.
-	Consumer      string `protobuf:"bytes,2,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Consumer string `protobuf:"bytes,2,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	// Tags of the consumer: names of 1 to 128 characters, values of up to 256.
+	Tags          map[string]string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -80,6 +82,13 @@ func (x *RegisterStreamConsumerRequest) GetConsumer() string {
 		return x.Consumer
 	}
 	return ""
+}
+
+func (x *RegisterStreamConsumerRequest) GetTags() map[string]string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
 }
 
 // RegisterStreamConsumerResponse describes the new consumer.
@@ -444,10 +453,14 @@ var File_leat_v1_consumer_service_proto protoreflect.FileDescriptor
 
 const file_leat_v1_consumer_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1eleat/v1/consumer_service.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x16leat/v1/consumer.proto\"\x91\x01\n" +
+	"\x1eleat/v1/consumer_service.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x16leat/v1/consumer.proto\"\xaa\x02\n" +
 	"\x1dRegisterStreamConsumerRequest\x125\n" +
 	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\x129\n" +
-	"\bconsumer\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\bconsumer\"O\n" +
+	"\bconsumer\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\bconsumer\x12^\n" +
+	"\x04tags\x18\x03 \x03(\v20.leat.v1.RegisterStreamConsumerRequest.TagsEntryB\x18\xbaH\x15\x9a\x01\x12\x102\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80\x02R\x04tags\x1a7\n" +
+	"\tTagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
 	"\x1eRegisterStreamConsumerResponse\x12-\n" +
 	"\bconsumer\x18\x01 \x01(\v2\x11.leat.v1.ConsumerR\bconsumer\"\x91\x01\n" +
 	"\x1dDescribeStreamConsumerRequest\x125\n" +
@@ -486,7 +499,7 @@ func file_leat_v1_consumer_service_proto_rawDescGZIP() []byte {
 	return file_leat_v1_consumer_service_proto_rawDescData
 }
 
-var file_leat_v1_consumer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_leat_v1_consumer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_leat_v1_consumer_service_proto_goTypes = []any{
 	(*RegisterStreamConsumerRequest)(nil),    // 0: leat.v1.RegisterStreamConsumerRequest
 	(*RegisterStreamConsumerResponse)(nil),   // 1: leat.v1.RegisterStreamConsumerResponse
@@ -496,25 +509,27 @@ var file_leat_v1_consumer_service_proto_goTypes = []any{
 	(*ListStreamConsumersResponse)(nil),      // 5: leat.v1.ListStreamConsumersResponse
 	(*DeregisterStreamConsumerRequest)(nil),  // 6: leat.v1.DeregisterStreamConsumerRequest
 	(*DeregisterStreamConsumerResponse)(nil), // 7: leat.v1.DeregisterStreamConsumerResponse
-	(*Consumer)(nil),                         // 8: leat.v1.Consumer
+	nil,                                      // 8: leat.v1.RegisterStreamConsumerRequest.TagsEntry
+	(*Consumer)(nil),                         // 9: leat.v1.Consumer
 }
 var file_leat_v1_consumer_service_proto_depIdxs = []int32{
-	8, // 0: leat.v1.RegisterStreamConsumerResponse.consumer:type_name -> leat.v1.Consumer
-	8, // 1: leat.v1.DescribeStreamConsumerResponse.consumer:type_name -> leat.v1.Consumer
-	8, // 2: leat.v1.ListStreamConsumersResponse.consumers:type_name -> leat.v1.Consumer
-	0, // 3: leat.v1.ConsumerService.RegisterStreamConsumer:input_type -> leat.v1.RegisterStreamConsumerRequest
-	2, // 4: leat.v1.ConsumerService.DescribeStreamConsumer:input_type -> leat.v1.DescribeStreamConsumerRequest
-	4, // 5: leat.v1.ConsumerService.ListStreamConsumers:input_type -> leat.v1.ListStreamConsumersRequest
-	6, // 6: leat.v1.ConsumerService.DeregisterStreamConsumer:input_type -> leat.v1.DeregisterStreamConsumerRequest
-	1, // 7: leat.v1.ConsumerService.RegisterStreamConsumer:output_type -> leat.v1.RegisterStreamConsumerResponse
-	3, // 8: leat.v1.ConsumerService.DescribeStreamConsumer:output_type -> leat.v1.DescribeStreamConsumerResponse
-	5, // 9: leat.v1.ConsumerService.ListStreamConsumers:output_type -> leat.v1.ListStreamConsumersResponse
-	7, // 10: leat.v1.ConsumerService.DeregisterStreamConsumer:output_type -> leat.v1.DeregisterStreamConsumerResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	8, // 0: leat.v1.RegisterStreamConsumerRequest.tags:type_name -> leat.v1.RegisterStreamConsumerRequest.TagsEntry
+	9, // 1: leat.v1.RegisterStreamConsumerResponse.consumer:type_name -> leat.v1.Consumer
+	9, // 2: leat.v1.DescribeStreamConsumerResponse.consumer:type_name -> leat.v1.Consumer
+	9, // 3: leat.v1.ListStreamConsumersResponse.consumers:type_name -> leat.v1.Consumer
+	0, // 4: leat.v1.ConsumerService.RegisterStreamConsumer:input_type -> leat.v1.RegisterStreamConsumerRequest
+	2, // 5: leat.v1.ConsumerService.DescribeStreamConsumer:input_type -> leat.v1.DescribeStreamConsumerRequest
+	4, // 6: leat.v1.ConsumerService.ListStreamConsumers:input_type -> leat.v1.ListStreamConsumersRequest
+	6, // 7: leat.v1.ConsumerService.DeregisterStreamConsumer:input_type -> leat.v1.DeregisterStreamConsumerRequest
+	1, // 8: leat.v1.ConsumerService.RegisterStreamConsumer:output_type -> leat.v1.RegisterStreamConsumerResponse
+	3, // 9: leat.v1.ConsumerService.DescribeStreamConsumer:output_type -> leat.v1.DescribeStreamConsumerResponse
+	5, // 10: leat.v1.ConsumerService.ListStreamConsumers:output_type -> leat.v1.ListStreamConsumersResponse
+	7, // 11: leat.v1.ConsumerService.DeregisterStreamConsumer:output_type -> leat.v1.DeregisterStreamConsumerResponse
+	8, // [8:12] is the sub-list for method output_type
+	4, // [4:8] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_leat_v1_consumer_service_proto_init() }
@@ -529,7 +544,7 @@ func file_leat_v1_consumer_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_v1_consumer_service_proto_rawDesc), len(file_leat_v1_consumer_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

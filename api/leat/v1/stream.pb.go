@@ -25,6 +25,80 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ShardMetric is a metric of enhanced monitoring: kept for each shard of the streams
+// that ask for it, on /metrics of the server.
+type ShardMetric int32
+
+const (
+	// Not given. No stream has this metric.
+	ShardMetric_SHARD_METRIC_UNSPECIFIED ShardMetric = 0
+	// Bytes of data and partition keys that were put.
+	ShardMetric_SHARD_METRIC_INCOMING_BYTES ShardMetric = 1
+	// Records that were put.
+	ShardMetric_SHARD_METRIC_INCOMING_RECORDS ShardMetric = 2
+	// Bytes of data and partition keys that were read.
+	ShardMetric_SHARD_METRIC_OUTGOING_BYTES ShardMetric = 3
+	// Records that were read.
+	ShardMetric_SHARD_METRIC_OUTGOING_RECORDS ShardMetric = 4
+	// Records that were refused since the shard takes no more in a second.
+	ShardMetric_SHARD_METRIC_WRITE_PROVISIONED_THROUGHPUT_EXCEEDED ShardMetric = 5
+	// Reads that were refused since the shard gives no more in a second.
+	ShardMetric_SHARD_METRIC_READ_PROVISIONED_THROUGHPUT_EXCEEDED ShardMetric = 6
+	// How far behind the shard's end the last read was, in milliseconds.
+	ShardMetric_SHARD_METRIC_ITERATOR_AGE_MILLISECONDS ShardMetric = 7
+)
+
+// Enum value maps for ShardMetric.
+var (
+	ShardMetric_name = map[int32]string{
+		0: "SHARD_METRIC_UNSPECIFIED",
+		1: "SHARD_METRIC_INCOMING_BYTES",
+		2: "SHARD_METRIC_INCOMING_RECORDS",
+		3: "SHARD_METRIC_OUTGOING_BYTES",
+		4: "SHARD_METRIC_OUTGOING_RECORDS",
+		5: "SHARD_METRIC_WRITE_PROVISIONED_THROUGHPUT_EXCEEDED",
+		6: "SHARD_METRIC_READ_PROVISIONED_THROUGHPUT_EXCEEDED",
+		7: "SHARD_METRIC_ITERATOR_AGE_MILLISECONDS",
+	}
+	ShardMetric_value = map[string]int32{
+		"SHARD_METRIC_UNSPECIFIED":                           0,
+		"SHARD_METRIC_INCOMING_BYTES":                        1,
+		"SHARD_METRIC_INCOMING_RECORDS":                      2,
+		"SHARD_METRIC_OUTGOING_BYTES":                        3,
+		"SHARD_METRIC_OUTGOING_RECORDS":                      4,
+		"SHARD_METRIC_WRITE_PROVISIONED_THROUGHPUT_EXCEEDED": 5,
+		"SHARD_METRIC_READ_PROVISIONED_THROUGHPUT_EXCEEDED":  6,
+		"SHARD_METRIC_ITERATOR_AGE_MILLISECONDS":             7,
+	}
+)
+
+func (x ShardMetric) Enum() *ShardMetric {
+	p := new(ShardMetric)
+	*p = x
+	return p
+}
+
+func (x ShardMetric) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ShardMetric) Descriptor() protoreflect.EnumDescriptor {
+	return file_leat_v1_stream_proto_enumTypes[0].Descriptor()
+}
+
+func (ShardMetric) Type() protoreflect.EnumType {
+	return &file_leat_v1_stream_proto_enumTypes[0]
+}
+
+func (x ShardMetric) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ShardMetric.Descriptor instead.
+func (ShardMetric) EnumDescriptor() ([]byte, []int) {
+	return file_leat_v1_stream_proto_rawDescGZIP(), []int{0}
+}
+
 // StreamMode tells who decides the number of shards of a stream.
 type StreamMode int32
 
@@ -65,11 +139,11 @@ func (x StreamMode) String() string {
 }
 
 func (StreamMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_leat_v1_stream_proto_enumTypes[0].Descriptor()
+	return file_leat_v1_stream_proto_enumTypes[1].Descriptor()
 }
 
 func (StreamMode) Type() protoreflect.EnumType {
-	return &file_leat_v1_stream_proto_enumTypes[0]
+	return &file_leat_v1_stream_proto_enumTypes[1]
 }
 
 func (x StreamMode) Number() protoreflect.EnumNumber {
@@ -78,7 +152,7 @@ func (x StreamMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StreamMode.Descriptor instead.
 func (StreamMode) EnumDescriptor() ([]byte, []int) {
-	return file_leat_v1_stream_proto_rawDescGZIP(), []int{0}
+	return file_leat_v1_stream_proto_rawDescGZIP(), []int{1}
 }
 
 // StreamStatus is where a stream is in its life.
@@ -128,11 +202,11 @@ func (x StreamStatus) String() string {
 }
 
 func (StreamStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_leat_v1_stream_proto_enumTypes[1].Descriptor()
+	return file_leat_v1_stream_proto_enumTypes[2].Descriptor()
 }
 
 func (StreamStatus) Type() protoreflect.EnumType {
-	return &file_leat_v1_stream_proto_enumTypes[1]
+	return &file_leat_v1_stream_proto_enumTypes[2]
 }
 
 func (x StreamStatus) Number() protoreflect.EnumNumber {
@@ -141,7 +215,7 @@ func (x StreamStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StreamStatus.Descriptor instead.
 func (StreamStatus) EnumDescriptor() ([]byte, []int) {
-	return file_leat_v1_stream_proto_rawDescGZIP(), []int{1}
+	return file_leat_v1_stream_proto_rawDescGZIP(), []int{2}
 }
 
 // Stream is a named, ordered, replayable flow of records, cut into shards.
@@ -174,9 +248,17 @@ type Stream struct {
 	// together: 1048576 (1 MiB) to 10485760 (10 MiB).
 	MaxRecordBytes int64 `protobuf:"varint,10,opt,name=max_record_bytes,json=maxRecordBytes,proto3" json:"max_record_bytes,omitempty"`
 	// When the stream was created.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The key that seals the stream's records at rest, as its owner named it (an
+	// alias, an ARN); empty when they are not encrypted.
+	EncryptionKey string `protobuf:"bytes,12,opt,name=encryption_key,json=encryptionKey,proto3" json:"encryption_key,omitempty"`
+	// The shard-level metrics that are kept for the stream, each once.
+	Monitoring []ShardMetric `protobuf:"varint,13,rep,packed,name=monitoring,proto3,enum=leat.v1.ShardMetric" json:"monitoring,omitempty"`
+	// The throughput that an on-demand stream keeps room for, in MiB/s; 0 when none
+	// was asked for.
+	WarmThroughputMibps int32 `protobuf:"varint,14,opt,name=warm_throughput_mibps,json=warmThroughputMibps,proto3" json:"warm_throughput_mibps,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Stream) Reset() {
@@ -286,11 +368,32 @@ func (x *Stream) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Stream) GetEncryptionKey() string {
+	if x != nil {
+		return x.EncryptionKey
+	}
+	return ""
+}
+
+func (x *Stream) GetMonitoring() []ShardMetric {
+	if x != nil {
+		return x.Monitoring
+	}
+	return nil
+}
+
+func (x *Stream) GetWarmThroughputMibps() int32 {
+	if x != nil {
+		return x.WarmThroughputMibps
+	}
+	return 0
+}
+
 var File_leat_v1_stream_proto protoreflect.FileDescriptor
 
 const file_leat_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x14leat/v1/stream.proto\x12\aleat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x03\n" +
+	"\x14leat/v1/stream.proto\x12\aleat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x04\n" +
 	"\x06Stream\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03arn\x18\x02 \x01(\tR\x03arn\x12\x0e\n" +
@@ -304,7 +407,21 @@ const file_leat_v1_stream_proto_rawDesc = "" +
 	"\x10max_record_bytes\x18\n" +
 	" \x01(\x03R\x0emaxRecordBytes\x12;\n" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime*a\n" +
+	"createTime\x12%\n" +
+	"\x0eencryption_key\x18\f \x01(\tR\rencryptionKey\x124\n" +
+	"\n" +
+	"monitoring\x18\r \x03(\x0e2\x14.leat.v1.ShardMetricR\n" +
+	"monitoring\x122\n" +
+	"\x15warm_throughput_mibps\x18\x0e \x01(\x05R\x13warmThroughputMibps*\xce\x02\n" +
+	"\vShardMetric\x12\x1c\n" +
+	"\x18SHARD_METRIC_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bSHARD_METRIC_INCOMING_BYTES\x10\x01\x12!\n" +
+	"\x1dSHARD_METRIC_INCOMING_RECORDS\x10\x02\x12\x1f\n" +
+	"\x1bSHARD_METRIC_OUTGOING_BYTES\x10\x03\x12!\n" +
+	"\x1dSHARD_METRIC_OUTGOING_RECORDS\x10\x04\x126\n" +
+	"2SHARD_METRIC_WRITE_PROVISIONED_THROUGHPUT_EXCEEDED\x10\x05\x125\n" +
+	"1SHARD_METRIC_READ_PROVISIONED_THROUGHPUT_EXCEEDED\x10\x06\x12*\n" +
+	"&SHARD_METRIC_ITERATOR_AGE_MILLISECONDS\x10\a*a\n" +
 	"\n" +
 	"StreamMode\x12\x1b\n" +
 	"\x17STREAM_MODE_UNSPECIFIED\x10\x00\x12\x1b\n" +
@@ -329,23 +446,25 @@ func file_leat_v1_stream_proto_rawDescGZIP() []byte {
 	return file_leat_v1_stream_proto_rawDescData
 }
 
-var file_leat_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_leat_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_leat_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_leat_v1_stream_proto_goTypes = []any{
-	(StreamMode)(0),               // 0: leat.v1.StreamMode
-	(StreamStatus)(0),             // 1: leat.v1.StreamStatus
-	(*Stream)(nil),                // 2: leat.v1.Stream
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(ShardMetric)(0),              // 0: leat.v1.ShardMetric
+	(StreamMode)(0),               // 1: leat.v1.StreamMode
+	(StreamStatus)(0),             // 2: leat.v1.StreamStatus
+	(*Stream)(nil),                // 3: leat.v1.Stream
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_leat_v1_stream_proto_depIdxs = []int32{
-	0, // 0: leat.v1.Stream.mode:type_name -> leat.v1.StreamMode
-	1, // 1: leat.v1.Stream.status:type_name -> leat.v1.StreamStatus
-	3, // 2: leat.v1.Stream.create_time:type_name -> google.protobuf.Timestamp
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	1, // 0: leat.v1.Stream.mode:type_name -> leat.v1.StreamMode
+	2, // 1: leat.v1.Stream.status:type_name -> leat.v1.StreamStatus
+	4, // 2: leat.v1.Stream.create_time:type_name -> google.protobuf.Timestamp
+	0, // 3: leat.v1.Stream.monitoring:type_name -> leat.v1.ShardMetric
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_leat_v1_stream_proto_init() }
@@ -358,7 +477,7 @@ func file_leat_v1_stream_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_v1_stream_proto_rawDesc), len(file_leat_v1_stream_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   1,
 			NumExtensions: 0,
 			NumServices:   0,

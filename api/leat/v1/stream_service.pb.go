@@ -15,6 +15,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -26,6 +27,59 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// ScaleAction is what on-demand scaling does to shards.
+type ScaleAction int32
+
+const (
+	// Not given. No event has this action.
+	ScaleAction_SCALE_ACTION_UNSPECIFIED ScaleAction = 0
+	// A shard that stayed hot was split in two.
+	ScaleAction_SCALE_ACTION_SPLIT ScaleAction = 1
+	// Two neighbours that stayed cold were merged.
+	ScaleAction_SCALE_ACTION_MERGE ScaleAction = 2
+)
+
+// Enum value maps for ScaleAction.
+var (
+	ScaleAction_name = map[int32]string{
+		0: "SCALE_ACTION_UNSPECIFIED",
+		1: "SCALE_ACTION_SPLIT",
+		2: "SCALE_ACTION_MERGE",
+	}
+	ScaleAction_value = map[string]int32{
+		"SCALE_ACTION_UNSPECIFIED": 0,
+		"SCALE_ACTION_SPLIT":       1,
+		"SCALE_ACTION_MERGE":       2,
+	}
+)
+
+func (x ScaleAction) Enum() *ScaleAction {
+	p := new(ScaleAction)
+	*p = x
+	return p
+}
+
+func (x ScaleAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ScaleAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_leat_v1_stream_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ScaleAction) Type() protoreflect.EnumType {
+	return &file_leat_v1_stream_service_proto_enumTypes[0]
+}
+
+func (x ScaleAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ScaleAction.Descriptor instead.
+func (ScaleAction) EnumDescriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{0}
+}
 
 // CreateStreamRequest says what stream to create.
 type CreateStreamRequest struct {
@@ -44,8 +98,13 @@ type CreateStreamRequest struct {
 	// The largest record that the stream takes, in bytes of data and partition key
 	// together: 1048576 (1 MiB) to 10485760 (10 MiB). 0: 1 MiB.
 	MaxRecordBytes int64 `protobuf:"varint,5,opt,name=max_record_bytes,json=maxRecordBytes,proto3" json:"max_record_bytes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Tags of the stream: names of 1 to 128 characters, values of up to 256.
+	Tags map[string]string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The throughput that the stream keeps room for, in MiB/s, in ON_DEMAND mode only:
+	// up to 10240. It begins with a shard for each MiB/s.
+	WarmThroughputMibps int32 `protobuf:"varint,7,opt,name=warm_throughput_mibps,json=warmThroughputMibps,proto3" json:"warm_throughput_mibps,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *CreateStreamRequest) Reset() {
@@ -109,6 +168,20 @@ func (x *CreateStreamRequest) GetRetentionHours() int32 {
 func (x *CreateStreamRequest) GetMaxRecordBytes() int64 {
 	if x != nil {
 		return x.MaxRecordBytes
+	}
+	return 0
+}
+
+func (x *CreateStreamRequest) GetTags() map[string]string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *CreateStreamRequest) GetWarmThroughputMibps() int32 {
+	if x != nil {
+		return x.WarmThroughputMibps
 	}
 	return 0
 }
@@ -506,7 +579,7 @@ type UpdateStreamRequest struct {
 	// The new values.
 	Settings *StreamSettings `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
 	// Which members of settings to change: retention_hours, mode,
-	// max_record_bytes. Empty: those that are set in settings.
+	// max_record_bytes, warm_throughput_mibps. Empty: those that are set in settings.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -573,8 +646,12 @@ type StreamSettings struct {
 	// The largest record that the stream takes, in bytes of data and partition key
 	// together: 1048576 (1 MiB) to 10485760 (10 MiB).
 	MaxRecordBytes int64 `protobuf:"varint,3,opt,name=max_record_bytes,json=maxRecordBytes,proto3" json:"max_record_bytes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The throughput that an on-demand stream keeps room for, in MiB/s: up to 10240; 0
+	// for none. A stream that has fewer shards is split at once and is UPDATING
+	// meanwhile.
+	WarmThroughputMibps int32 `protobuf:"varint,4,opt,name=warm_throughput_mibps,json=warmThroughputMibps,proto3" json:"warm_throughput_mibps,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *StreamSettings) Reset() {
@@ -624,6 +701,13 @@ func (x *StreamSettings) GetMode() StreamMode {
 func (x *StreamSettings) GetMaxRecordBytes() int64 {
 	if x != nil {
 		return x.MaxRecordBytes
+	}
+	return 0
+}
+
+func (x *StreamSettings) GetWarmThroughputMibps() int32 {
+	if x != nil {
+		return x.WarmThroughputMibps
 	}
 	return 0
 }
@@ -767,11 +851,498 @@ func (*DeleteStreamResponse) Descriptor() ([]byte, []int) {
 	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{12}
 }
 
+// SetStreamMonitoringRequest says which metrics to keep.
+type SetStreamMonitoringRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the stream.
+	Stream string `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Metrics to keep from now on.
+	Enable []ShardMetric `protobuf:"varint,2,rep,packed,name=enable,proto3,enum=leat.v1.ShardMetric" json:"enable,omitempty"`
+	// Metrics not to keep any more; none of those to enable.
+	Disable       []ShardMetric `protobuf:"varint,3,rep,packed,name=disable,proto3,enum=leat.v1.ShardMetric" json:"disable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStreamMonitoringRequest) Reset() {
+	*x = SetStreamMonitoringRequest{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStreamMonitoringRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStreamMonitoringRequest) ProtoMessage() {}
+
+func (x *SetStreamMonitoringRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStreamMonitoringRequest.ProtoReflect.Descriptor instead.
+func (*SetStreamMonitoringRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetStreamMonitoringRequest) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+func (x *SetStreamMonitoringRequest) GetEnable() []ShardMetric {
+	if x != nil {
+		return x.Enable
+	}
+	return nil
+}
+
+func (x *SetStreamMonitoringRequest) GetDisable() []ShardMetric {
+	if x != nil {
+		return x.Disable
+	}
+	return nil
+}
+
+// SetStreamMonitoringResponse tells what was changed.
+type SetStreamMonitoringResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The metrics that were kept before.
+	Before []ShardMetric `protobuf:"varint,1,rep,packed,name=before,proto3,enum=leat.v1.ShardMetric" json:"before,omitempty"`
+	// The stream after the change; its monitoring has the metrics that are kept now.
+	Stream        *Stream `protobuf:"bytes,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStreamMonitoringResponse) Reset() {
+	*x = SetStreamMonitoringResponse{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStreamMonitoringResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStreamMonitoringResponse) ProtoMessage() {}
+
+func (x *SetStreamMonitoringResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStreamMonitoringResponse.ProtoReflect.Descriptor instead.
+func (*SetStreamMonitoringResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SetStreamMonitoringResponse) GetBefore() []ShardMetric {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *SetStreamMonitoringResponse) GetStream() *Stream {
+	if x != nil {
+		return x.Stream
+	}
+	return nil
+}
+
+// StartStreamEncryptionRequest says how to encrypt a stream.
+type StartStreamEncryptionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the stream.
+	Stream string `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	// What to call the key, 1 to 2048 characters, such as alias/orders. The server's
+	// master key wraps the keys that records are sealed with, whatever this is.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartStreamEncryptionRequest) Reset() {
+	*x = StartStreamEncryptionRequest{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartStreamEncryptionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartStreamEncryptionRequest) ProtoMessage() {}
+
+func (x *StartStreamEncryptionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartStreamEncryptionRequest.ProtoReflect.Descriptor instead.
+func (*StartStreamEncryptionRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StartStreamEncryptionRequest) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+func (x *StartStreamEncryptionRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// StartStreamEncryptionResponse says that new records are encrypted.
+type StartStreamEncryptionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartStreamEncryptionResponse) Reset() {
+	*x = StartStreamEncryptionResponse{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartStreamEncryptionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartStreamEncryptionResponse) ProtoMessage() {}
+
+func (x *StartStreamEncryptionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartStreamEncryptionResponse.ProtoReflect.Descriptor instead.
+func (*StartStreamEncryptionResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{16}
+}
+
+// StopStreamEncryptionRequest names a stream.
+type StopStreamEncryptionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the stream.
+	Stream        string `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopStreamEncryptionRequest) Reset() {
+	*x = StopStreamEncryptionRequest{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopStreamEncryptionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopStreamEncryptionRequest) ProtoMessage() {}
+
+func (x *StopStreamEncryptionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopStreamEncryptionRequest.ProtoReflect.Descriptor instead.
+func (*StopStreamEncryptionRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *StopStreamEncryptionRequest) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+// StopStreamEncryptionResponse says that new records are not encrypted.
+type StopStreamEncryptionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopStreamEncryptionResponse) Reset() {
+	*x = StopStreamEncryptionResponse{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopStreamEncryptionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopStreamEncryptionResponse) ProtoMessage() {}
+
+func (x *StopStreamEncryptionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopStreamEncryptionResponse.ProtoReflect.Descriptor instead.
+func (*StopStreamEncryptionResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{18}
+}
+
+// ListScaleEventsRequest names a page of a stream's scaling log.
+type ListScaleEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the stream.
+	Stream string `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Events in a page, at most: 1 to 10000. 0: 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the previous page; empty for the first one.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListScaleEventsRequest) Reset() {
+	*x = ListScaleEventsRequest{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListScaleEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListScaleEventsRequest) ProtoMessage() {}
+
+func (x *ListScaleEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListScaleEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListScaleEventsRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListScaleEventsRequest) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+func (x *ListScaleEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListScaleEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListScaleEventsResponse is one page of a scaling log.
+type ListScaleEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Events, the latest first.
+	Events []*ScaleEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Token of the next page, good for five minutes; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListScaleEventsResponse) Reset() {
+	*x = ListScaleEventsResponse{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListScaleEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListScaleEventsResponse) ProtoMessage() {}
+
+func (x *ListScaleEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListScaleEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListScaleEventsResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListScaleEventsResponse) GetEvents() []*ScaleEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListScaleEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ScaleEvent is one thing that on-demand scaling did.
+type ScaleEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was decided.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was done.
+	Action ScaleAction `protobuf:"varint,2,opt,name=action,proto3,enum=leat.v1.ScaleAction" json:"action,omitempty"`
+	// The shards to which it was done: one for a split, two for a merge.
+	ShardIds []string `protobuf:"bytes,3,rep,name=shard_ids,json=shardIds,proto3" json:"shard_ids,omitempty"`
+	// Why, for people.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScaleEvent) Reset() {
+	*x = ScaleEvent{}
+	mi := &file_leat_v1_stream_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScaleEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScaleEvent) ProtoMessage() {}
+
+func (x *ScaleEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_stream_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScaleEvent.ProtoReflect.Descriptor instead.
+func (*ScaleEvent) Descriptor() ([]byte, []int) {
+	return file_leat_v1_stream_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ScaleEvent) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *ScaleEvent) GetAction() ScaleAction {
+	if x != nil {
+		return x.Action
+	}
+	return ScaleAction_SCALE_ACTION_UNSPECIFIED
+}
+
+func (x *ScaleEvent) GetShardIds() []string {
+	if x != nil {
+		return x.ShardIds
+	}
+	return nil
+}
+
+func (x *ScaleEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_leat_v1_stream_service_proto protoreflect.FileDescriptor
 
 const file_leat_v1_stream_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cleat/v1/stream_service.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x13leat/v1/shard.proto\x1a\x14leat/v1/stream.proto\"\xa1\x02\n" +
+	"\x1cleat/v1/stream_service.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13leat/v1/shard.proto\x1a\x14leat/v1/stream.proto\"\xf0\x03\n" +
 	"\x13CreateStreamRequest\x125\n" +
 	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\x12+\n" +
 	"\vshard_count\x18\x02 \x01(\x05B\n" +
@@ -780,7 +1351,13 @@ const file_leat_v1_stream_service_proto_rawDesc = "" +
 	"\x04mode\x18\x03 \x01(\x0e2\x13.leat.v1.StreamModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x126\n" +
 	"\x0fretention_hours\x18\x04 \x01(\x05B\r\xbaH\n" +
 	"\xd8\x01\x01\x1a\x05\x18\xb8D(\x18R\x0eretentionHours\x12;\n" +
-	"\x10max_record_bytes\x18\x05 \x01(\x03B\x11\xbaH\x0e\xd8\x01\x01\"\t\x18\x80\x80\x80\x05(\x80\x80@R\x0emaxRecordBytes\"?\n" +
+	"\x10max_record_bytes\x18\x05 \x01(\x03B\x11\xbaH\x0e\xd8\x01\x01\"\t\x18\x80\x80\x80\x05(\x80\x80@R\x0emaxRecordBytes\x12T\n" +
+	"\x04tags\x18\x06 \x03(\v2&.leat.v1.CreateStreamRequest.TagsEntryB\x18\xbaH\x15\x9a\x01\x12\x102\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80\x02R\x04tags\x12>\n" +
+	"\x15warm_throughput_mibps\x18\a \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x80P(\x00R\x13warmThroughputMibps\x1a7\n" +
+	"\tTagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"?\n" +
 	"\x14CreateStreamResponse\x12'\n" +
 	"\x06stream\x18\x01 \x01(\v2\x0f.leat.v1.StreamR\x06stream\"\xa0\x01\n" +
 	"\x15DescribeStreamRequest\x125\n" +
@@ -805,30 +1382,70 @@ const file_leat_v1_stream_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"h\n" +
 	"\x13ListStreamsResponse\x12)\n" +
 	"\astreams\x18\x01 \x03(\v2\x0f.leat.v1.StreamR\astreams\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf7\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\x02\n" +
 	"\x13UpdateStreamRequest\x125\n" +
 	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\x12;\n" +
-	"\bsettings\x18\x02 \x01(\v2\x17.leat.v1.StreamSettingsB\x06\xbaH\x03\xc8\x01\x01R\bsettings\x12l\n" +
-	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskB/\xbaH,\xe2\x01)\x12\x0fretention_hours\x12\x04mode\x12\x10max_record_bytesR\n" +
-	"updateMask\"\xb8\x01\n" +
+	"\bsettings\x18\x02 \x01(\v2\x17.leat.v1.StreamSettingsB\x06\xbaH\x03\xc8\x01\x01R\bsettings\x12\x83\x01\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskBF\xbaHC\xe2\x01@\x12\x0fretention_hours\x12\x04mode\x12\x10max_record_bytes\x12\x15warm_throughput_mibpsR\n" +
+	"updateMask\"\xf8\x01\n" +
 	"\x0eStreamSettings\x126\n" +
 	"\x0fretention_hours\x18\x01 \x01(\x05B\r\xbaH\n" +
 	"\xd8\x01\x01\x1a\x05\x18\xb8D(\x18R\x0eretentionHours\x121\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x13.leat.v1.StreamModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12;\n" +
-	"\x10max_record_bytes\x18\x03 \x01(\x03B\x11\xbaH\x0e\xd8\x01\x01\"\t\x18\x80\x80\x80\x05(\x80\x80@R\x0emaxRecordBytes\"?\n" +
+	"\x10max_record_bytes\x18\x03 \x01(\x03B\x11\xbaH\x0e\xd8\x01\x01\"\t\x18\x80\x80\x80\x05(\x80\x80@R\x0emaxRecordBytes\x12>\n" +
+	"\x15warm_throughput_mibps\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x80P(\x00R\x13warmThroughputMibps\"?\n" +
 	"\x14UpdateStreamResponse\x12'\n" +
 	"\x06stream\x18\x01 \x01(\v2\x0f.leat.v1.StreamR\x06stream\"\x88\x01\n" +
 	"\x13DeleteStreamRequest\x125\n" +
 	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\x12:\n" +
 	"\x19enforce_consumer_deletion\x18\x02 \x01(\bR\x17enforceConsumerDeletion\"\x16\n" +
-	"\x14DeleteStreamResponse2\xbf\x05\n" +
+	"\x14DeleteStreamResponse\"\xd7\x01\n" +
+	"\x1aSetStreamMonitoringRequest\x125\n" +
+	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\x12?\n" +
+	"\x06enable\x18\x02 \x03(\x0e2\x14.leat.v1.ShardMetricB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\a\x82\x01\x04\x10\x01 \x00R\x06enable\x12A\n" +
+	"\adisable\x18\x03 \x03(\x0e2\x14.leat.v1.ShardMetricB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\a\x82\x01\x04\x10\x01 \x00R\adisable\"t\n" +
+	"\x1bSetStreamMonitoringResponse\x12,\n" +
+	"\x06before\x18\x01 \x03(\x0e2\x14.leat.v1.ShardMetricR\x06before\x12'\n" +
+	"\x06stream\x18\x02 \x01(\v2\x0f.leat.v1.StreamR\x06stream\"s\n" +
+	"\x1cStartStreamEncryptionRequest\x125\n" +
+	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\x12\x1c\n" +
+	"\x03key\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03key\"\x1f\n" +
+	"\x1dStartStreamEncryptionResponse\"T\n" +
+	"\x1bStopStreamEncryptionRequest\x125\n" +
+	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\"\x1e\n" +
+	"\x1cStopStreamEncryptionResponse\"\xa1\x01\n" +
+	"\x16ListScaleEventsRequest\x125\n" +
+	"\x06stream\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18\x80\x012\x11^[a-zA-Z0-9_.-]+$R\x06stream\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"n\n" +
+	"\x17ListScaleEventsResponse\x12+\n" +
+	"\x06events\x18\x01 \x03(\v2\x13.leat.v1.ScaleEventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n" +
+	"\n" +
+	"ScaleEvent\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12,\n" +
+	"\x06action\x18\x02 \x01(\x0e2\x14.leat.v1.ScaleActionR\x06action\x12\x1b\n" +
+	"\tshard_ids\x18\x03 \x03(\tR\bshardIds\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason*[\n" +
+	"\vScaleAction\x12\x1c\n" +
+	"\x18SCALE_ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12SCALE_ACTION_SPLIT\x10\x01\x12\x16\n" +
+	"\x12SCALE_ACTION_MERGE\x10\x022\xf0\t\n" +
 	"\rStreamService\x12c\n" +
 	"\fCreateStream\x12\x1c.leat.v1.CreateStreamRequest\x1a\x1d.leat.v1.CreateStreamResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/streams\x12r\n" +
 	"\x0eDescribeStream\x12\x1e.leat.v1.DescribeStreamRequest\x1a\x1f.leat.v1.DescribeStreamResponse\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/streams/{stream}\x90\x02\x01\x12\x8f\x01\n" +
 	"\x15DescribeStreamSummary\x12%.leat.v1.DescribeStreamSummaryRequest\x1a&.leat.v1.DescribeStreamSummaryResponse\"'\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/streams/{stream}:summary\x90\x02\x01\x12`\n" +
 	"\vListStreams\x12\x1b.leat.v1.ListStreamsRequest\x1a\x1c.leat.v1.ListStreamsResponse\"\x16\x82\xd3\xe4\x93\x02\r\x12\v/v1/streams\x90\x02\x01\x12v\n" +
 	"\fUpdateStream\x12\x1c.leat.v1.UpdateStreamRequest\x1a\x1d.leat.v1.UpdateStreamResponse\")\x82\xd3\xe4\x93\x02 :\bsettings2\x14/v1/streams/{stream}\x90\x02\x02\x12i\n" +
-	"\fDeleteStream\x12\x1c.leat.v1.DeleteStreamRequest\x1a\x1d.leat.v1.DeleteStreamResponse\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/streams/{stream}B/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
+	"\fDeleteStream\x12\x1c.leat.v1.DeleteStreamRequest\x1a\x1d.leat.v1.DeleteStreamResponse\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/streams/{stream}\x12\x8c\x01\n" +
+	"\x13SetStreamMonitoring\x12#.leat.v1.SetStreamMonitoringRequest\x1a$.leat.v1.SetStreamMonitoringResponse\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/streams/{stream}:monitor\x90\x02\x02\x12\x8f\x01\n" +
+	"\x15StartStreamEncryption\x12%.leat.v1.StartStreamEncryptionRequest\x1a&.leat.v1.StartStreamEncryptionResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/streams/{stream}:encrypt\x12\x8f\x01\n" +
+	"\x14StopStreamEncryption\x12$.leat.v1.StopStreamEncryptionRequest\x1a%.leat.v1.StopStreamEncryptionResponse\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/streams/{stream}:decrypt\x90\x02\x02\x12|\n" +
+	"\x0fListScaleEvents\x12\x1f.leat.v1.ListScaleEventsRequest\x1a .leat.v1.ListScaleEventsResponse\"&\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/streams/{stream}/events\x90\x02\x01B/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
 
 var (
 	file_leat_v1_stream_service_proto_rawDescOnce sync.Once
@@ -842,54 +1459,84 @@ func file_leat_v1_stream_service_proto_rawDescGZIP() []byte {
 	return file_leat_v1_stream_service_proto_rawDescData
 }
 
-var file_leat_v1_stream_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_leat_v1_stream_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_leat_v1_stream_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_leat_v1_stream_service_proto_goTypes = []any{
-	(*CreateStreamRequest)(nil),           // 0: leat.v1.CreateStreamRequest
-	(*CreateStreamResponse)(nil),          // 1: leat.v1.CreateStreamResponse
-	(*DescribeStreamRequest)(nil),         // 2: leat.v1.DescribeStreamRequest
-	(*DescribeStreamResponse)(nil),        // 3: leat.v1.DescribeStreamResponse
-	(*DescribeStreamSummaryRequest)(nil),  // 4: leat.v1.DescribeStreamSummaryRequest
-	(*DescribeStreamSummaryResponse)(nil), // 5: leat.v1.DescribeStreamSummaryResponse
-	(*ListStreamsRequest)(nil),            // 6: leat.v1.ListStreamsRequest
-	(*ListStreamsResponse)(nil),           // 7: leat.v1.ListStreamsResponse
-	(*UpdateStreamRequest)(nil),           // 8: leat.v1.UpdateStreamRequest
-	(*StreamSettings)(nil),                // 9: leat.v1.StreamSettings
-	(*UpdateStreamResponse)(nil),          // 10: leat.v1.UpdateStreamResponse
-	(*DeleteStreamRequest)(nil),           // 11: leat.v1.DeleteStreamRequest
-	(*DeleteStreamResponse)(nil),          // 12: leat.v1.DeleteStreamResponse
-	(StreamMode)(0),                       // 13: leat.v1.StreamMode
-	(*Stream)(nil),                        // 14: leat.v1.Stream
-	(*Shard)(nil),                         // 15: leat.v1.Shard
-	(*fieldmaskpb.FieldMask)(nil),         // 16: google.protobuf.FieldMask
+	(ScaleAction)(0),                      // 0: leat.v1.ScaleAction
+	(*CreateStreamRequest)(nil),           // 1: leat.v1.CreateStreamRequest
+	(*CreateStreamResponse)(nil),          // 2: leat.v1.CreateStreamResponse
+	(*DescribeStreamRequest)(nil),         // 3: leat.v1.DescribeStreamRequest
+	(*DescribeStreamResponse)(nil),        // 4: leat.v1.DescribeStreamResponse
+	(*DescribeStreamSummaryRequest)(nil),  // 5: leat.v1.DescribeStreamSummaryRequest
+	(*DescribeStreamSummaryResponse)(nil), // 6: leat.v1.DescribeStreamSummaryResponse
+	(*ListStreamsRequest)(nil),            // 7: leat.v1.ListStreamsRequest
+	(*ListStreamsResponse)(nil),           // 8: leat.v1.ListStreamsResponse
+	(*UpdateStreamRequest)(nil),           // 9: leat.v1.UpdateStreamRequest
+	(*StreamSettings)(nil),                // 10: leat.v1.StreamSettings
+	(*UpdateStreamResponse)(nil),          // 11: leat.v1.UpdateStreamResponse
+	(*DeleteStreamRequest)(nil),           // 12: leat.v1.DeleteStreamRequest
+	(*DeleteStreamResponse)(nil),          // 13: leat.v1.DeleteStreamResponse
+	(*SetStreamMonitoringRequest)(nil),    // 14: leat.v1.SetStreamMonitoringRequest
+	(*SetStreamMonitoringResponse)(nil),   // 15: leat.v1.SetStreamMonitoringResponse
+	(*StartStreamEncryptionRequest)(nil),  // 16: leat.v1.StartStreamEncryptionRequest
+	(*StartStreamEncryptionResponse)(nil), // 17: leat.v1.StartStreamEncryptionResponse
+	(*StopStreamEncryptionRequest)(nil),   // 18: leat.v1.StopStreamEncryptionRequest
+	(*StopStreamEncryptionResponse)(nil),  // 19: leat.v1.StopStreamEncryptionResponse
+	(*ListScaleEventsRequest)(nil),        // 20: leat.v1.ListScaleEventsRequest
+	(*ListScaleEventsResponse)(nil),       // 21: leat.v1.ListScaleEventsResponse
+	(*ScaleEvent)(nil),                    // 22: leat.v1.ScaleEvent
+	nil,                                   // 23: leat.v1.CreateStreamRequest.TagsEntry
+	(StreamMode)(0),                       // 24: leat.v1.StreamMode
+	(*Stream)(nil),                        // 25: leat.v1.Stream
+	(*Shard)(nil),                         // 26: leat.v1.Shard
+	(*fieldmaskpb.FieldMask)(nil),         // 27: google.protobuf.FieldMask
+	(ShardMetric)(0),                      // 28: leat.v1.ShardMetric
+	(*timestamppb.Timestamp)(nil),         // 29: google.protobuf.Timestamp
 }
 var file_leat_v1_stream_service_proto_depIdxs = []int32{
-	13, // 0: leat.v1.CreateStreamRequest.mode:type_name -> leat.v1.StreamMode
-	14, // 1: leat.v1.CreateStreamResponse.stream:type_name -> leat.v1.Stream
-	14, // 2: leat.v1.DescribeStreamResponse.stream:type_name -> leat.v1.Stream
-	15, // 3: leat.v1.DescribeStreamResponse.shards:type_name -> leat.v1.Shard
-	14, // 4: leat.v1.DescribeStreamSummaryResponse.stream:type_name -> leat.v1.Stream
-	14, // 5: leat.v1.ListStreamsResponse.streams:type_name -> leat.v1.Stream
-	9,  // 6: leat.v1.UpdateStreamRequest.settings:type_name -> leat.v1.StreamSettings
-	16, // 7: leat.v1.UpdateStreamRequest.update_mask:type_name -> google.protobuf.FieldMask
-	13, // 8: leat.v1.StreamSettings.mode:type_name -> leat.v1.StreamMode
-	14, // 9: leat.v1.UpdateStreamResponse.stream:type_name -> leat.v1.Stream
-	0,  // 10: leat.v1.StreamService.CreateStream:input_type -> leat.v1.CreateStreamRequest
-	2,  // 11: leat.v1.StreamService.DescribeStream:input_type -> leat.v1.DescribeStreamRequest
-	4,  // 12: leat.v1.StreamService.DescribeStreamSummary:input_type -> leat.v1.DescribeStreamSummaryRequest
-	6,  // 13: leat.v1.StreamService.ListStreams:input_type -> leat.v1.ListStreamsRequest
-	8,  // 14: leat.v1.StreamService.UpdateStream:input_type -> leat.v1.UpdateStreamRequest
-	11, // 15: leat.v1.StreamService.DeleteStream:input_type -> leat.v1.DeleteStreamRequest
-	1,  // 16: leat.v1.StreamService.CreateStream:output_type -> leat.v1.CreateStreamResponse
-	3,  // 17: leat.v1.StreamService.DescribeStream:output_type -> leat.v1.DescribeStreamResponse
-	5,  // 18: leat.v1.StreamService.DescribeStreamSummary:output_type -> leat.v1.DescribeStreamSummaryResponse
-	7,  // 19: leat.v1.StreamService.ListStreams:output_type -> leat.v1.ListStreamsResponse
-	10, // 20: leat.v1.StreamService.UpdateStream:output_type -> leat.v1.UpdateStreamResponse
-	12, // 21: leat.v1.StreamService.DeleteStream:output_type -> leat.v1.DeleteStreamResponse
-	16, // [16:22] is the sub-list for method output_type
-	10, // [10:16] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	24, // 0: leat.v1.CreateStreamRequest.mode:type_name -> leat.v1.StreamMode
+	23, // 1: leat.v1.CreateStreamRequest.tags:type_name -> leat.v1.CreateStreamRequest.TagsEntry
+	25, // 2: leat.v1.CreateStreamResponse.stream:type_name -> leat.v1.Stream
+	25, // 3: leat.v1.DescribeStreamResponse.stream:type_name -> leat.v1.Stream
+	26, // 4: leat.v1.DescribeStreamResponse.shards:type_name -> leat.v1.Shard
+	25, // 5: leat.v1.DescribeStreamSummaryResponse.stream:type_name -> leat.v1.Stream
+	25, // 6: leat.v1.ListStreamsResponse.streams:type_name -> leat.v1.Stream
+	10, // 7: leat.v1.UpdateStreamRequest.settings:type_name -> leat.v1.StreamSettings
+	27, // 8: leat.v1.UpdateStreamRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 9: leat.v1.StreamSettings.mode:type_name -> leat.v1.StreamMode
+	25, // 10: leat.v1.UpdateStreamResponse.stream:type_name -> leat.v1.Stream
+	28, // 11: leat.v1.SetStreamMonitoringRequest.enable:type_name -> leat.v1.ShardMetric
+	28, // 12: leat.v1.SetStreamMonitoringRequest.disable:type_name -> leat.v1.ShardMetric
+	28, // 13: leat.v1.SetStreamMonitoringResponse.before:type_name -> leat.v1.ShardMetric
+	25, // 14: leat.v1.SetStreamMonitoringResponse.stream:type_name -> leat.v1.Stream
+	22, // 15: leat.v1.ListScaleEventsResponse.events:type_name -> leat.v1.ScaleEvent
+	29, // 16: leat.v1.ScaleEvent.time:type_name -> google.protobuf.Timestamp
+	0,  // 17: leat.v1.ScaleEvent.action:type_name -> leat.v1.ScaleAction
+	1,  // 18: leat.v1.StreamService.CreateStream:input_type -> leat.v1.CreateStreamRequest
+	3,  // 19: leat.v1.StreamService.DescribeStream:input_type -> leat.v1.DescribeStreamRequest
+	5,  // 20: leat.v1.StreamService.DescribeStreamSummary:input_type -> leat.v1.DescribeStreamSummaryRequest
+	7,  // 21: leat.v1.StreamService.ListStreams:input_type -> leat.v1.ListStreamsRequest
+	9,  // 22: leat.v1.StreamService.UpdateStream:input_type -> leat.v1.UpdateStreamRequest
+	12, // 23: leat.v1.StreamService.DeleteStream:input_type -> leat.v1.DeleteStreamRequest
+	14, // 24: leat.v1.StreamService.SetStreamMonitoring:input_type -> leat.v1.SetStreamMonitoringRequest
+	16, // 25: leat.v1.StreamService.StartStreamEncryption:input_type -> leat.v1.StartStreamEncryptionRequest
+	18, // 26: leat.v1.StreamService.StopStreamEncryption:input_type -> leat.v1.StopStreamEncryptionRequest
+	20, // 27: leat.v1.StreamService.ListScaleEvents:input_type -> leat.v1.ListScaleEventsRequest
+	2,  // 28: leat.v1.StreamService.CreateStream:output_type -> leat.v1.CreateStreamResponse
+	4,  // 29: leat.v1.StreamService.DescribeStream:output_type -> leat.v1.DescribeStreamResponse
+	6,  // 30: leat.v1.StreamService.DescribeStreamSummary:output_type -> leat.v1.DescribeStreamSummaryResponse
+	8,  // 31: leat.v1.StreamService.ListStreams:output_type -> leat.v1.ListStreamsResponse
+	11, // 32: leat.v1.StreamService.UpdateStream:output_type -> leat.v1.UpdateStreamResponse
+	13, // 33: leat.v1.StreamService.DeleteStream:output_type -> leat.v1.DeleteStreamResponse
+	15, // 34: leat.v1.StreamService.SetStreamMonitoring:output_type -> leat.v1.SetStreamMonitoringResponse
+	17, // 35: leat.v1.StreamService.StartStreamEncryption:output_type -> leat.v1.StartStreamEncryptionResponse
+	19, // 36: leat.v1.StreamService.StopStreamEncryption:output_type -> leat.v1.StopStreamEncryptionResponse
+	21, // 37: leat.v1.StreamService.ListScaleEvents:output_type -> leat.v1.ListScaleEventsResponse
+	28, // [28:38] is the sub-list for method output_type
+	18, // [18:28] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_leat_v1_stream_service_proto_init() }
@@ -904,13 +1551,14 @@ func file_leat_v1_stream_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_v1_stream_service_proto_rawDesc), len(file_leat_v1_stream_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   13,
+			NumEnums:      1,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_leat_v1_stream_service_proto_goTypes,
 		DependencyIndexes: file_leat_v1_stream_service_proto_depIdxs,
+		EnumInfos:         file_leat_v1_stream_service_proto_enumTypes,
 		MessageInfos:      file_leat_v1_stream_service_proto_msgTypes,
 	}.Build()
 	File_leat_v1_stream_service_proto = out.File

@@ -28,6 +28,10 @@ const (
 	StreamService_ListStreams_FullMethodName           = "/leat.v1.StreamService/ListStreams"
 	StreamService_UpdateStream_FullMethodName          = "/leat.v1.StreamService/UpdateStream"
 	StreamService_DeleteStream_FullMethodName          = "/leat.v1.StreamService/DeleteStream"
+	StreamService_SetStreamMonitoring_FullMethodName   = "/leat.v1.StreamService/SetStreamMonitoring"
+	StreamService_StartStreamEncryption_FullMethodName = "/leat.v1.StreamService/StartStreamEncryption"
+	StreamService_StopStreamEncryption_FullMethodName  = "/leat.v1.StreamService/StopStreamEncryption"
+	StreamService_ListScaleEvents_FullMethodName       = "/leat.v1.StreamService/ListScaleEvents"
 )
 
 // StreamServiceClient is the client API for StreamService service.
@@ -85,6 +89,34 @@ type StreamServiceClient interface {
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when consumers are
 	// registered and enforce_consumer_deletion is not set.
 	DeleteStream(ctx context.Context, in *DeleteStreamRequest, opts ...grpc.CallOption) (*DeleteStreamResponse, error)
+	// Chooses the shard-level metrics that are kept for a stream.
+	//
+	// Metrics that are neither enabled nor disabled stay as they are.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+	// ACTIVE.
+	SetStreamMonitoring(ctx context.Context, in *SetStreamMonitoringRequest, opts ...grpc.CallOption) (*SetStreamMonitoringResponse, error)
+	// Encrypts the records that are put from now on, at rest.
+	//
+	// Records that were put before stay as they are. A stream that is encrypted under
+	// that key already gets a fresh data key.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+	// ACTIVE; UNSUPPORTED when the server has no master key.
+	StartStreamEncryption(ctx context.Context, in *StartStreamEncryptionRequest, opts ...grpc.CallOption) (*StartStreamEncryptionResponse, error)
+	// Stops to encrypt the records that are put from now on.
+	//
+	// Records that were put before stay encrypted, and are read as before. A stream
+	// that is not encrypted is left as it is.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+	// ACTIVE.
+	StopStreamEncryption(ctx context.Context, in *StopStreamEncryptionRequest, opts ...grpc.CallOption) (*StopStreamEncryptionResponse, error)
+	// Lists what on-demand scaling did to a stream and why, latest first.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older than
+	// five minutes.
+	ListScaleEvents(ctx context.Context, in *ListScaleEventsRequest, opts ...grpc.CallOption) (*ListScaleEventsResponse, error)
 }
 
 type streamServiceClient struct {
@@ -155,6 +187,46 @@ func (c *streamServiceClient) DeleteStream(ctx context.Context, in *DeleteStream
 	return out, nil
 }
 
+func (c *streamServiceClient) SetStreamMonitoring(ctx context.Context, in *SetStreamMonitoringRequest, opts ...grpc.CallOption) (*SetStreamMonitoringResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetStreamMonitoringResponse)
+	err := c.cc.Invoke(ctx, StreamService_SetStreamMonitoring_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *streamServiceClient) StartStreamEncryption(ctx context.Context, in *StartStreamEncryptionRequest, opts ...grpc.CallOption) (*StartStreamEncryptionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartStreamEncryptionResponse)
+	err := c.cc.Invoke(ctx, StreamService_StartStreamEncryption_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *streamServiceClient) StopStreamEncryption(ctx context.Context, in *StopStreamEncryptionRequest, opts ...grpc.CallOption) (*StopStreamEncryptionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StopStreamEncryptionResponse)
+	err := c.cc.Invoke(ctx, StreamService_StopStreamEncryption_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *streamServiceClient) ListScaleEvents(ctx context.Context, in *ListScaleEventsRequest, opts ...grpc.CallOption) (*ListScaleEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListScaleEventsResponse)
+	err := c.cc.Invoke(ctx, StreamService_ListScaleEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StreamServiceServer is the server API for StreamService service.
 // All implementations must embed UnimplementedStreamServiceServer
 // for forward compatibility.
@@ -210,6 +282,34 @@ type StreamServiceServer interface {
 	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when consumers are
 	// registered and enforce_consumer_deletion is not set.
 	DeleteStream(context.Context, *DeleteStreamRequest) (*DeleteStreamResponse, error)
+	// Chooses the shard-level metrics that are kept for a stream.
+	//
+	// Metrics that are neither enabled nor disabled stay as they are.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+	// ACTIVE.
+	SetStreamMonitoring(context.Context, *SetStreamMonitoringRequest) (*SetStreamMonitoringResponse, error)
+	// Encrypts the records that are put from now on, at rest.
+	//
+	// Records that were put before stay as they are. A stream that is encrypted under
+	// that key already gets a fresh data key.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+	// ACTIVE; UNSUPPORTED when the server has no master key.
+	StartStreamEncryption(context.Context, *StartStreamEncryptionRequest) (*StartStreamEncryptionResponse, error)
+	// Stops to encrypt the records that are put from now on.
+	//
+	// Records that were put before stay encrypted, and are read as before. A stream
+	// that is not encrypted is left as it is.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+	// ACTIVE.
+	StopStreamEncryption(context.Context, *StopStreamEncryptionRequest) (*StopStreamEncryptionResponse, error)
+	// Lists what on-demand scaling did to a stream and why, latest first.
+	//
+	// Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older than
+	// five minutes.
+	ListScaleEvents(context.Context, *ListScaleEventsRequest) (*ListScaleEventsResponse, error)
 	mustEmbedUnimplementedStreamServiceServer()
 }
 
@@ -237,6 +337,18 @@ func (UnimplementedStreamServiceServer) UpdateStream(context.Context, *UpdateStr
 }
 func (UnimplementedStreamServiceServer) DeleteStream(context.Context, *DeleteStreamRequest) (*DeleteStreamResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteStream not implemented")
+}
+func (UnimplementedStreamServiceServer) SetStreamMonitoring(context.Context, *SetStreamMonitoringRequest) (*SetStreamMonitoringResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetStreamMonitoring not implemented")
+}
+func (UnimplementedStreamServiceServer) StartStreamEncryption(context.Context, *StartStreamEncryptionRequest) (*StartStreamEncryptionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartStreamEncryption not implemented")
+}
+func (UnimplementedStreamServiceServer) StopStreamEncryption(context.Context, *StopStreamEncryptionRequest) (*StopStreamEncryptionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopStreamEncryption not implemented")
+}
+func (UnimplementedStreamServiceServer) ListScaleEvents(context.Context, *ListScaleEventsRequest) (*ListScaleEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListScaleEvents not implemented")
 }
 func (UnimplementedStreamServiceServer) mustEmbedUnimplementedStreamServiceServer() {}
 func (UnimplementedStreamServiceServer) testEmbeddedByValue()                       {}
@@ -367,6 +479,78 @@ func _StreamService_DeleteStream_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StreamService_SetStreamMonitoring_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetStreamMonitoringRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StreamServiceServer).SetStreamMonitoring(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StreamService_SetStreamMonitoring_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StreamServiceServer).SetStreamMonitoring(ctx, req.(*SetStreamMonitoringRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StreamService_StartStreamEncryption_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartStreamEncryptionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StreamServiceServer).StartStreamEncryption(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StreamService_StartStreamEncryption_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StreamServiceServer).StartStreamEncryption(ctx, req.(*StartStreamEncryptionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StreamService_StopStreamEncryption_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopStreamEncryptionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StreamServiceServer).StopStreamEncryption(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StreamService_StopStreamEncryption_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StreamServiceServer).StopStreamEncryption(ctx, req.(*StopStreamEncryptionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StreamService_ListScaleEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListScaleEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StreamServiceServer).ListScaleEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StreamService_ListScaleEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StreamServiceServer).ListScaleEvents(ctx, req.(*ListScaleEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // StreamService_ServiceDesc is the grpc.ServiceDesc for StreamService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -397,6 +581,22 @@ var StreamService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteStream",
 			Handler:    _StreamService_DeleteStream_Handler,
+		},
+		{
+			MethodName: "SetStreamMonitoring",
+			Handler:    _StreamService_SetStreamMonitoring_Handler,
+		},
+		{
+			MethodName: "StartStreamEncryption",
+			Handler:    _StreamService_StartStreamEncryption_Handler,
+		},
+		{
+			MethodName: "StopStreamEncryption",
+			Handler:    _StreamService_StopStreamEncryption_Handler,
+		},
+		{
+			MethodName: "ListScaleEvents",
+			Handler:    _StreamService_ListScaleEvents_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -27,7 +27,8 @@
 //
 //   - INVALID_ARGUMENT (INVALID_ARGUMENT, 400): the request can never succeed as it
 //     stands.
-//   - NOT_FOUND (NOT_FOUND, 404): the stream, shard or consumer does not exist.
+//   - NOT_FOUND (NOT_FOUND, 404): the stream, shard, consumer or key does not
+//     exist.
 //   - RESOURCE_IN_USE (FAILED_PRECONDITION, 409): it exists already, or its state
 //     forbids the operation now.
 //   - LIMIT_EXCEEDED (RESOURCE_EXHAUSTED, 429): a quota, or a rate of control

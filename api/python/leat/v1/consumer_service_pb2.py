@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from leat.v1 import consumer_pb2 as leat_dot_v1_dot_consumer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eleat/v1/consumer_service.proto\x12\x07leat.v1\x1a\x16leat/v1/consumer.proto\"S\n\x1dRegisterStreamConsumerRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n\x08\x63onsumer\x18\x02 \x01(\tR\x08\x63onsumer\"O\n\x1eRegisterStreamConsumerResponse\x12-\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x11.leat.v1.ConsumerR\x08\x63onsumer\"S\n\x1d\x44\x65scribeStreamConsumerRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n\x08\x63onsumer\x18\x02 \x01(\tR\x08\x63onsumer\"O\n\x1e\x44\x65scribeStreamConsumerResponse\x12-\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x11.leat.v1.ConsumerR\x08\x63onsumer\"p\n\x1aListStreamConsumersRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"v\n\x1bListStreamConsumersResponse\x12/\n\tconsumers\x18\x01 \x03(\x0b\x32\x11.leat.v1.ConsumerR\tconsumers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"U\n\x1f\x44\x65registerStreamConsumerRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n\x08\x63onsumer\x18\x02 \x01(\tR\x08\x63onsumer\"\"\n DeregisterStreamConsumerResponse2\xc4\x03\n\x0f\x43onsumerService\x12i\n\x16RegisterStreamConsumer\x12&.leat.v1.RegisterStreamConsumerRequest\x1a\'.leat.v1.RegisterStreamConsumerResponse\x12n\n\x16\x44\x65scribeStreamConsumer\x12&.leat.v1.DescribeStreamConsumerRequest\x1a\'.leat.v1.DescribeStreamConsumerResponse\"\x03\x90\x02\x01\x12\x65\n\x13ListStreamConsumers\x12#.leat.v1.ListStreamConsumersRequest\x1a$.leat.v1.ListStreamConsumersResponse\"\x03\x90\x02\x01\x12o\n\x18\x44\x65registerStreamConsumer\x12(.leat.v1.DeregisterStreamConsumerRequest\x1a).leat.v1.DeregisterStreamConsumerResponseB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eleat/v1/consumer_service.proto\x12\x07leat.v1\x1a\x16leat/v1/consumer.proto\"\xd2\x01\n\x1dRegisterStreamConsumerRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n\x08\x63onsumer\x18\x02 \x01(\tR\x08\x63onsumer\x12\x44\n\x04tags\x18\x03 \x03(\x0b\x32\x30.leat.v1.RegisterStreamConsumerRequest.TagsEntryR\x04tags\x1a\x37\n\tTagsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"O\n\x1eRegisterStreamConsumerResponse\x12-\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x11.leat.v1.ConsumerR\x08\x63onsumer\"S\n\x1d\x44\x65scribeStreamConsumerRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n\x08\x63onsumer\x18\x02 \x01(\tR\x08\x63onsumer\"O\n\x1e\x44\x65scribeStreamConsumerResponse\x12-\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x11.leat.v1.ConsumerR\x08\x63onsumer\"p\n\x1aListStreamConsumersRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"v\n\x1bListStreamConsumersResponse\x12/\n\tconsumers\x18\x01 \x03(\x0b\x32\x11.leat.v1.ConsumerR\tconsumers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"U\n\x1f\x44\x65registerStreamConsumerRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n\x08\x63onsumer\x18\x02 \x01(\tR\x08\x63onsumer\"\"\n DeregisterStreamConsumerResponse2\xc4\x03\n\x0f\x43onsumerService\x12i\n\x16RegisterStreamConsumer\x12&.leat.v1.RegisterStreamConsumerRequest\x1a\'.leat.v1.RegisterStreamConsumerResponse\x12n\n\x16\x44\x65scribeStreamConsumer\x12&.leat.v1.DescribeStreamConsumerRequest\x1a\'.leat.v1.DescribeStreamConsumerResponse\"\x03\x90\x02\x01\x12\x65\n\x13ListStreamConsumers\x12#.leat.v1.ListStreamConsumersRequest\x1a$.leat.v1.ListStreamConsumersResponse\"\x03\x90\x02\x01\x12o\n\x18\x44\x65registerStreamConsumer\x12(.leat.v1.DeregisterStreamConsumerRequest\x1a).leat.v1.DeregisterStreamConsumerResponseB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leat.v1.consumer_service_pb2', globals())
@@ -22,26 +22,30 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z-github.com/leatstream/leat/api/leat/v1;leatv1'
+  _REGISTERSTREAMCONSUMERREQUEST_TAGSENTRY._options = None
+  _REGISTERSTREAMCONSUMERREQUEST_TAGSENTRY._serialized_options = b'8\001'
   _CONSUMERSERVICE.methods_by_name['DescribeStreamConsumer']._options = None
   _CONSUMERSERVICE.methods_by_name['DescribeStreamConsumer']._serialized_options = b'\220\002\001'
   _CONSUMERSERVICE.methods_by_name['ListStreamConsumers']._options = None
   _CONSUMERSERVICE.methods_by_name['ListStreamConsumers']._serialized_options = b'\220\002\001'
-  _REGISTERSTREAMCONSUMERREQUEST._serialized_start=67
-  _REGISTERSTREAMCONSUMERREQUEST._serialized_end=150
-  _REGISTERSTREAMCONSUMERRESPONSE._serialized_start=152
-  _REGISTERSTREAMCONSUMERRESPONSE._serialized_end=231
-  _DESCRIBESTREAMCONSUMERREQUEST._serialized_start=233
-  _DESCRIBESTREAMCONSUMERREQUEST._serialized_end=316
-  _DESCRIBESTREAMCONSUMERRESPONSE._serialized_start=318
-  _DESCRIBESTREAMCONSUMERRESPONSE._serialized_end=397
-  _LISTSTREAMCONSUMERSREQUEST._serialized_start=399
-  _LISTSTREAMCONSUMERSREQUEST._serialized_end=511
-  _LISTSTREAMCONSUMERSRESPONSE._serialized_start=513
-  _LISTSTREAMCONSUMERSRESPONSE._serialized_end=631
-  _DEREGISTERSTREAMCONSUMERREQUEST._serialized_start=633
-  _DEREGISTERSTREAMCONSUMERREQUEST._serialized_end=718
-  _DEREGISTERSTREAMCONSUMERRESPONSE._serialized_start=720
-  _DEREGISTERSTREAMCONSUMERRESPONSE._serialized_end=754
-  _CONSUMERSERVICE._serialized_start=757
-  _CONSUMERSERVICE._serialized_end=1209
+  _REGISTERSTREAMCONSUMERREQUEST._serialized_start=68
+  _REGISTERSTREAMCONSUMERREQUEST._serialized_end=278
+  _REGISTERSTREAMCONSUMERREQUEST_TAGSENTRY._serialized_start=223
+  _REGISTERSTREAMCONSUMERREQUEST_TAGSENTRY._serialized_end=278
+  _REGISTERSTREAMCONSUMERRESPONSE._serialized_start=280
+  _REGISTERSTREAMCONSUMERRESPONSE._serialized_end=359
+  _DESCRIBESTREAMCONSUMERREQUEST._serialized_start=361
+  _DESCRIBESTREAMCONSUMERREQUEST._serialized_end=444
+  _DESCRIBESTREAMCONSUMERRESPONSE._serialized_start=446
+  _DESCRIBESTREAMCONSUMERRESPONSE._serialized_end=525
+  _LISTSTREAMCONSUMERSREQUEST._serialized_start=527
+  _LISTSTREAMCONSUMERSREQUEST._serialized_end=639
+  _LISTSTREAMCONSUMERSRESPONSE._serialized_start=641
+  _LISTSTREAMCONSUMERSRESPONSE._serialized_end=759
+  _DEREGISTERSTREAMCONSUMERREQUEST._serialized_start=761
+  _DEREGISTERSTREAMCONSUMERREQUEST._serialized_end=846
+  _DEREGISTERSTREAMCONSUMERRESPONSE._serialized_start=848
+  _DEREGISTERSTREAMCONSUMERRESPONSE._serialized_end=882
+  _CONSUMERSERVICE._serialized_start=885
+  _CONSUMERSERVICE._serialized_end=1337
 # @@protoc_insertion_point(module_scope)

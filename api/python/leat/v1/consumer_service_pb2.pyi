@@ -51,12 +51,21 @@ class ListStreamConsumersResponse(_message.Message):
     def __init__(self, consumers: _Optional[_Iterable[_Union[_consumer_pb2.Consumer, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RegisterStreamConsumerRequest(_message.Message):
-    __slots__ = ["consumer", "stream"]
+    __slots__ = ["consumer", "stream", "tags"]
+    class TagsEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     CONSUMER_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
     consumer: str
     stream: str
-    def __init__(self, stream: _Optional[str] = ..., consumer: _Optional[str] = ...) -> None: ...
+    tags: _containers.ScalarMap[str, str]
+    def __init__(self, stream: _Optional[str] = ..., consumer: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RegisterStreamConsumerResponse(_message.Message):
     __slots__ = ["consumer"]

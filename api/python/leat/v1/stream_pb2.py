@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14leat/v1/stream.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x03\n\x06Stream\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03\x61rn\x18\x02 \x01(\tR\x03\x61rn\x12\x0e\n\x02id\x18\x03 \x01(\tR\x02id\x12\x18\n\x07\x61\x63\x63ount\x18\x04 \x01(\tR\x07\x61\x63\x63ount\x12\'\n\x04mode\x18\x05 \x01(\x0e\x32\x13.leat.v1.StreamModeR\x04mode\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x15.leat.v1.StreamStatusR\x06status\x12(\n\x10open_shard_count\x18\x07 \x01(\x05R\x0eopenShardCount\x12,\n\x12target_shard_count\x18\x08 \x01(\x05R\x10targetShardCount\x12\'\n\x0fretention_hours\x18\t \x01(\x05R\x0eretentionHours\x12(\n\x10max_record_bytes\x18\n \x01(\x03R\x0emaxRecordBytes\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime*a\n\nStreamMode\x12\x1b\n\x17STREAM_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17STREAM_MODE_PROVISIONED\x10\x01\x12\x19\n\x15STREAM_MODE_ON_DEMAND\x10\x02*\x9b\x01\n\x0cStreamStatus\x12\x1d\n\x19STREAM_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16STREAM_STATUS_CREATING\x10\x01\x12\x18\n\x14STREAM_STATUS_ACTIVE\x10\x02\x12\x1a\n\x16STREAM_STATUS_UPDATING\x10\x03\x12\x1a\n\x16STREAM_STATUS_DELETING\x10\x04\x42/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14leat/v1/stream.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x04\n\x06Stream\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03\x61rn\x18\x02 \x01(\tR\x03\x61rn\x12\x0e\n\x02id\x18\x03 \x01(\tR\x02id\x12\x18\n\x07\x61\x63\x63ount\x18\x04 \x01(\tR\x07\x61\x63\x63ount\x12\'\n\x04mode\x18\x05 \x01(\x0e\x32\x13.leat.v1.StreamModeR\x04mode\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x15.leat.v1.StreamStatusR\x06status\x12(\n\x10open_shard_count\x18\x07 \x01(\x05R\x0eopenShardCount\x12,\n\x12target_shard_count\x18\x08 \x01(\x05R\x10targetShardCount\x12\'\n\x0fretention_hours\x18\t \x01(\x05R\x0eretentionHours\x12(\n\x10max_record_bytes\x18\n \x01(\x03R\x0emaxRecordBytes\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12%\n\x0e\x65ncryption_key\x18\x0c \x01(\tR\rencryptionKey\x12\x34\n\nmonitoring\x18\r \x03(\x0e\x32\x14.leat.v1.ShardMetricR\nmonitoring\x12\x32\n\x15warm_throughput_mibps\x18\x0e \x01(\x05R\x13warmThroughputMibps*\xce\x02\n\x0bShardMetric\x12\x1c\n\x18SHARD_METRIC_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSHARD_METRIC_INCOMING_BYTES\x10\x01\x12!\n\x1dSHARD_METRIC_INCOMING_RECORDS\x10\x02\x12\x1f\n\x1bSHARD_METRIC_OUTGOING_BYTES\x10\x03\x12!\n\x1dSHARD_METRIC_OUTGOING_RECORDS\x10\x04\x12\x36\n2SHARD_METRIC_WRITE_PROVISIONED_THROUGHPUT_EXCEEDED\x10\x05\x12\x35\n1SHARD_METRIC_READ_PROVISIONED_THROUGHPUT_EXCEEDED\x10\x06\x12*\n&SHARD_METRIC_ITERATOR_AGE_MILLISECONDS\x10\x07*a\n\nStreamMode\x12\x1b\n\x17STREAM_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17STREAM_MODE_PROVISIONED\x10\x01\x12\x19\n\x15STREAM_MODE_ON_DEMAND\x10\x02*\x9b\x01\n\x0cStreamStatus\x12\x1d\n\x19STREAM_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16STREAM_STATUS_CREATING\x10\x01\x12\x18\n\x14STREAM_STATUS_ACTIVE\x10\x02\x12\x1a\n\x16STREAM_STATUS_UPDATING\x10\x03\x12\x1a\n\x16STREAM_STATUS_DELETING\x10\x04\x42/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leat.v1.stream_pb2', globals())
@@ -22,10 +22,12 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z-github.com/leatstream/leat/api/leat/v1;leatv1'
-  _STREAMMODE._serialized_start=477
-  _STREAMMODE._serialized_end=574
-  _STREAMSTATUS._serialized_start=577
-  _STREAMSTATUS._serialized_end=732
+  _SHARDMETRIC._serialized_start=623
+  _SHARDMETRIC._serialized_end=957
+  _STREAMMODE._serialized_start=959
+  _STREAMMODE._serialized_end=1056
+  _STREAMSTATUS._serialized_start=1059
+  _STREAMSTATUS._serialized_end=1214
   _STREAM._serialized_start=67
-  _STREAM._serialized_end=475
+  _STREAM._serialized_end=620
 # @@protoc_insertion_point(module_scope)

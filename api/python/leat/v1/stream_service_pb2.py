@@ -12,11 +12,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from leat.v1 import shard_pb2 as leat_dot_v1_dot_shard__pb2
 from leat.v1 import stream_pb2 as leat_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cleat/v1/stream_service.proto\x12\x07leat.v1\x1a google/protobuf/field_mask.proto\x1a\x13leat/v1/shard.proto\x1a\x14leat/v1/stream.proto\"\xca\x01\n\x13\x43reateStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1f\n\x0bshard_count\x18\x02 \x01(\x05R\nshardCount\x12\'\n\x04mode\x18\x03 \x01(\x0e\x32\x13.leat.v1.StreamModeR\x04mode\x12\'\n\x0fretention_hours\x18\x04 \x01(\x05R\x0eretentionHours\x12(\n\x10max_record_bytes\x18\x05 \x01(\x03R\x0emaxRecordBytes\"?\n\x14\x43reateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\"k\n\x15\x44\x65scribeStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x91\x01\n\x16\x44\x65scribeStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\x12&\n\x06shards\x18\x02 \x03(\x0b\x32\x0e.leat.v1.ShardR\x06shards\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"6\n\x1c\x44\x65scribeStreamSummaryRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\"o\n\x1d\x44\x65scribeStreamSummaryResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\x12%\n\x0e\x63onsumer_count\x18\x02 \x01(\x05R\rconsumerCount\"P\n\x12ListStreamsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"h\n\x13ListStreamsResponse\x12)\n\x07streams\x18\x01 \x03(\x0b\x32\x0f.leat.v1.StreamR\x07streams\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n\x13UpdateStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x33\n\x08settings\x18\x02 \x01(\x0b\x32\x17.leat.v1.StreamSettingsR\x08settings\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\x8c\x01\n\x0eStreamSettings\x12\'\n\x0fretention_hours\x18\x01 \x01(\x05R\x0eretentionHours\x12\'\n\x04mode\x18\x02 \x01(\x0e\x32\x13.leat.v1.StreamModeR\x04mode\x12(\n\x10max_record_bytes\x18\x03 \x01(\x03R\x0emaxRecordBytes\"?\n\x14UpdateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\"i\n\x13\x44\x65leteStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12:\n\x19\x65nforce_consumer_deletion\x18\x02 \x01(\x08R\x17\x65nforceConsumerDeletion\"\x16\n\x14\x44\x65leteStreamResponse2\x8f\x04\n\rStreamService\x12K\n\x0c\x43reateStream\x12\x1c.leat.v1.CreateStreamRequest\x1a\x1d.leat.v1.CreateStreamResponse\x12V\n\x0e\x44\x65scribeStream\x12\x1e.leat.v1.DescribeStreamRequest\x1a\x1f.leat.v1.DescribeStreamResponse\"\x03\x90\x02\x01\x12k\n\x15\x44\x65scribeStreamSummary\x12%.leat.v1.DescribeStreamSummaryRequest\x1a&.leat.v1.DescribeStreamSummaryResponse\"\x03\x90\x02\x01\x12M\n\x0bListStreams\x12\x1b.leat.v1.ListStreamsRequest\x1a\x1c.leat.v1.ListStreamsResponse\"\x03\x90\x02\x01\x12P\n\x0cUpdateStream\x12\x1c.leat.v1.UpdateStreamRequest\x1a\x1d.leat.v1.UpdateStreamResponse\"\x03\x90\x02\x02\x12K\n\x0c\x44\x65leteStream\x12\x1c.leat.v1.DeleteStreamRequest\x1a\x1d.leat.v1.DeleteStreamResponseB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cleat/v1/stream_service.proto\x12\x07leat.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13leat/v1/shard.proto\x1a\x14leat/v1/stream.proto\"\xf3\x02\n\x13\x43reateStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1f\n\x0bshard_count\x18\x02 \x01(\x05R\nshardCount\x12\'\n\x04mode\x18\x03 \x01(\x0e\x32\x13.leat.v1.StreamModeR\x04mode\x12\'\n\x0fretention_hours\x18\x04 \x01(\x05R\x0eretentionHours\x12(\n\x10max_record_bytes\x18\x05 \x01(\x03R\x0emaxRecordBytes\x12:\n\x04tags\x18\x06 \x03(\x0b\x32&.leat.v1.CreateStreamRequest.TagsEntryR\x04tags\x12\x32\n\x15warm_throughput_mibps\x18\x07 \x01(\x05R\x13warmThroughputMibps\x1a\x37\n\tTagsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"?\n\x14\x43reateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\"k\n\x15\x44\x65scribeStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x91\x01\n\x16\x44\x65scribeStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\x12&\n\x06shards\x18\x02 \x03(\x0b\x32\x0e.leat.v1.ShardR\x06shards\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"6\n\x1c\x44\x65scribeStreamSummaryRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\"o\n\x1d\x44\x65scribeStreamSummaryResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\x12%\n\x0e\x63onsumer_count\x18\x02 \x01(\x05R\rconsumerCount\"P\n\x12ListStreamsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"h\n\x13ListStreamsResponse\x12)\n\x07streams\x18\x01 \x03(\x0b\x32\x0f.leat.v1.StreamR\x07streams\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n\x13UpdateStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x33\n\x08settings\x18\x02 \x01(\x0b\x32\x17.leat.v1.StreamSettingsR\x08settings\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\xc0\x01\n\x0eStreamSettings\x12\'\n\x0fretention_hours\x18\x01 \x01(\x05R\x0eretentionHours\x12\'\n\x04mode\x18\x02 \x01(\x0e\x32\x13.leat.v1.StreamModeR\x04mode\x12(\n\x10max_record_bytes\x18\x03 \x01(\x03R\x0emaxRecordBytes\x12\x32\n\x15warm_throughput_mibps\x18\x04 \x01(\x05R\x13warmThroughputMibps\"?\n\x14UpdateStreamResponse\x12\'\n\x06stream\x18\x01 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\"i\n\x13\x44\x65leteStreamRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12:\n\x19\x65nforce_consumer_deletion\x18\x02 \x01(\x08R\x17\x65nforceConsumerDeletion\"\x16\n\x14\x44\x65leteStreamResponse\"\x92\x01\n\x1aSetStreamMonitoringRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12,\n\x06\x65nable\x18\x02 \x03(\x0e\x32\x14.leat.v1.ShardMetricR\x06\x65nable\x12.\n\x07\x64isable\x18\x03 \x03(\x0e\x32\x14.leat.v1.ShardMetricR\x07\x64isable\"t\n\x1bSetStreamMonitoringResponse\x12,\n\x06\x62\x65\x66ore\x18\x01 \x03(\x0e\x32\x14.leat.v1.ShardMetricR\x06\x62\x65\x66ore\x12\'\n\x06stream\x18\x02 \x01(\x0b\x32\x0f.leat.v1.StreamR\x06stream\"H\n\x1cStartStreamEncryptionRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\"\x1f\n\x1dStartStreamEncryptionResponse\"5\n\x1bStopStreamEncryptionRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\"\x1e\n\x1cStopStreamEncryptionResponse\"l\n\x16ListScaleEventsRequest\x12\x16\n\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"n\n\x17ListScaleEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.leat.v1.ScaleEventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n\nScaleEvent\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12,\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x14.leat.v1.ScaleActionR\x06\x61\x63tion\x12\x1b\n\tshard_ids\x18\x03 \x03(\tR\x08shardIds\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason*[\n\x0bScaleAction\x12\x1c\n\x18SCALE_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12SCALE_ACTION_SPLIT\x10\x01\x12\x16\n\x12SCALE_ACTION_MERGE\x10\x02\x32\xa3\x07\n\rStreamService\x12K\n\x0c\x43reateStream\x12\x1c.leat.v1.CreateStreamRequest\x1a\x1d.leat.v1.CreateStreamResponse\x12V\n\x0e\x44\x65scribeStream\x12\x1e.leat.v1.DescribeStreamRequest\x1a\x1f.leat.v1.DescribeStreamResponse\"\x03\x90\x02\x01\x12k\n\x15\x44\x65scribeStreamSummary\x12%.leat.v1.DescribeStreamSummaryRequest\x1a&.leat.v1.DescribeStreamSummaryResponse\"\x03\x90\x02\x01\x12M\n\x0bListStreams\x12\x1b.leat.v1.ListStreamsRequest\x1a\x1c.leat.v1.ListStreamsResponse\"\x03\x90\x02\x01\x12P\n\x0cUpdateStream\x12\x1c.leat.v1.UpdateStreamRequest\x1a\x1d.leat.v1.UpdateStreamResponse\"\x03\x90\x02\x02\x12K\n\x0c\x44\x65leteStream\x12\x1c.leat.v1.DeleteStreamRequest\x1a\x1d.leat.v1.DeleteStreamResponse\x12\x65\n\x13SetStreamMonitoring\x12#.leat.v1.SetStreamMonitoringRequest\x1a$.leat.v1.SetStreamMonitoringResponse\"\x03\x90\x02\x02\x12\x66\n\x15StartStreamEncryption\x12%.leat.v1.StartStreamEncryptionRequest\x1a&.leat.v1.StartStreamEncryptionResponse\x12h\n\x14StopStreamEncryption\x12$.leat.v1.StopStreamEncryptionRequest\x1a%.leat.v1.StopStreamEncryptionResponse\"\x03\x90\x02\x02\x12Y\n\x0fListScaleEvents\x12\x1f.leat.v1.ListScaleEventsRequest\x1a .leat.v1.ListScaleEventsResponse\"\x03\x90\x02\x01\x42/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leat.v1.stream_service_pb2', globals())
@@ -24,6 +25,8 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z-github.com/leatstream/leat/api/leat/v1;leatv1'
+  _CREATESTREAMREQUEST_TAGSENTRY._options = None
+  _CREATESTREAMREQUEST_TAGSENTRY._serialized_options = b'8\001'
   _STREAMSERVICE.methods_by_name['DescribeStream']._options = None
   _STREAMSERVICE.methods_by_name['DescribeStream']._serialized_options = b'\220\002\001'
   _STREAMSERVICE.methods_by_name['DescribeStreamSummary']._options = None
@@ -32,32 +35,60 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _STREAMSERVICE.methods_by_name['ListStreams']._serialized_options = b'\220\002\001'
   _STREAMSERVICE.methods_by_name['UpdateStream']._options = None
   _STREAMSERVICE.methods_by_name['UpdateStream']._serialized_options = b'\220\002\002'
-  _CREATESTREAMREQUEST._serialized_start=119
-  _CREATESTREAMREQUEST._serialized_end=321
-  _CREATESTREAMRESPONSE._serialized_start=323
-  _CREATESTREAMRESPONSE._serialized_end=386
-  _DESCRIBESTREAMREQUEST._serialized_start=388
-  _DESCRIBESTREAMREQUEST._serialized_end=495
-  _DESCRIBESTREAMRESPONSE._serialized_start=498
-  _DESCRIBESTREAMRESPONSE._serialized_end=643
-  _DESCRIBESTREAMSUMMARYREQUEST._serialized_start=645
-  _DESCRIBESTREAMSUMMARYREQUEST._serialized_end=699
-  _DESCRIBESTREAMSUMMARYRESPONSE._serialized_start=701
-  _DESCRIBESTREAMSUMMARYRESPONSE._serialized_end=812
-  _LISTSTREAMSREQUEST._serialized_start=814
-  _LISTSTREAMSREQUEST._serialized_end=894
-  _LISTSTREAMSRESPONSE._serialized_start=896
-  _LISTSTREAMSRESPONSE._serialized_end=1000
-  _UPDATESTREAMREQUEST._serialized_start=1003
-  _UPDATESTREAMREQUEST._serialized_end=1162
-  _STREAMSETTINGS._serialized_start=1165
-  _STREAMSETTINGS._serialized_end=1305
-  _UPDATESTREAMRESPONSE._serialized_start=1307
-  _UPDATESTREAMRESPONSE._serialized_end=1370
-  _DELETESTREAMREQUEST._serialized_start=1372
-  _DELETESTREAMREQUEST._serialized_end=1477
-  _DELETESTREAMRESPONSE._serialized_start=1479
-  _DELETESTREAMRESPONSE._serialized_end=1501
-  _STREAMSERVICE._serialized_start=1504
-  _STREAMSERVICE._serialized_end=2031
+  _STREAMSERVICE.methods_by_name['SetStreamMonitoring']._options = None
+  _STREAMSERVICE.methods_by_name['SetStreamMonitoring']._serialized_options = b'\220\002\002'
+  _STREAMSERVICE.methods_by_name['StopStreamEncryption']._options = None
+  _STREAMSERVICE.methods_by_name['StopStreamEncryption']._serialized_options = b'\220\002\002'
+  _STREAMSERVICE.methods_by_name['ListScaleEvents']._options = None
+  _STREAMSERVICE.methods_by_name['ListScaleEvents']._serialized_options = b'\220\002\001'
+  _SCALEACTION._serialized_start=2602
+  _SCALEACTION._serialized_end=2693
+  _CREATESTREAMREQUEST._serialized_start=152
+  _CREATESTREAMREQUEST._serialized_end=523
+  _CREATESTREAMREQUEST_TAGSENTRY._serialized_start=468
+  _CREATESTREAMREQUEST_TAGSENTRY._serialized_end=523
+  _CREATESTREAMRESPONSE._serialized_start=525
+  _CREATESTREAMRESPONSE._serialized_end=588
+  _DESCRIBESTREAMREQUEST._serialized_start=590
+  _DESCRIBESTREAMREQUEST._serialized_end=697
+  _DESCRIBESTREAMRESPONSE._serialized_start=700
+  _DESCRIBESTREAMRESPONSE._serialized_end=845
+  _DESCRIBESTREAMSUMMARYREQUEST._serialized_start=847
+  _DESCRIBESTREAMSUMMARYREQUEST._serialized_end=901
+  _DESCRIBESTREAMSUMMARYRESPONSE._serialized_start=903
+  _DESCRIBESTREAMSUMMARYRESPONSE._serialized_end=1014
+  _LISTSTREAMSREQUEST._serialized_start=1016
+  _LISTSTREAMSREQUEST._serialized_end=1096
+  _LISTSTREAMSRESPONSE._serialized_start=1098
+  _LISTSTREAMSRESPONSE._serialized_end=1202
+  _UPDATESTREAMREQUEST._serialized_start=1205
+  _UPDATESTREAMREQUEST._serialized_end=1364
+  _STREAMSETTINGS._serialized_start=1367
+  _STREAMSETTINGS._serialized_end=1559
+  _UPDATESTREAMRESPONSE._serialized_start=1561
+  _UPDATESTREAMRESPONSE._serialized_end=1624
+  _DELETESTREAMREQUEST._serialized_start=1626
+  _DELETESTREAMREQUEST._serialized_end=1731
+  _DELETESTREAMRESPONSE._serialized_start=1733
+  _DELETESTREAMRESPONSE._serialized_end=1755
+  _SETSTREAMMONITORINGREQUEST._serialized_start=1758
+  _SETSTREAMMONITORINGREQUEST._serialized_end=1904
+  _SETSTREAMMONITORINGRESPONSE._serialized_start=1906
+  _SETSTREAMMONITORINGRESPONSE._serialized_end=2022
+  _STARTSTREAMENCRYPTIONREQUEST._serialized_start=2024
+  _STARTSTREAMENCRYPTIONREQUEST._serialized_end=2096
+  _STARTSTREAMENCRYPTIONRESPONSE._serialized_start=2098
+  _STARTSTREAMENCRYPTIONRESPONSE._serialized_end=2129
+  _STOPSTREAMENCRYPTIONREQUEST._serialized_start=2131
+  _STOPSTREAMENCRYPTIONREQUEST._serialized_end=2184
+  _STOPSTREAMENCRYPTIONRESPONSE._serialized_start=2186
+  _STOPSTREAMENCRYPTIONRESPONSE._serialized_end=2216
+  _LISTSCALEEVENTSREQUEST._serialized_start=2218
+  _LISTSCALEEVENTSREQUEST._serialized_end=2326
+  _LISTSCALEEVENTSRESPONSE._serialized_start=2328
+  _LISTSCALEEVENTSRESPONSE._serialized_end=2438
+  _SCALEEVENT._serialized_start=2441
+  _SCALEEVENT._serialized_end=2600
+  _STREAMSERVICE._serialized_start=2696
+  _STREAMSERVICE._serialized_end=3627
 # @@protoc_insertion_point(module_scope)

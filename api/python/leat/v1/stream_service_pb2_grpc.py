@@ -45,6 +45,26 @@ class StreamServiceStub(object):
                 request_serializer=leat_dot_v1_dot_stream__service__pb2.DeleteStreamRequest.SerializeToString,
                 response_deserializer=leat_dot_v1_dot_stream__service__pb2.DeleteStreamResponse.FromString,
                 )
+        self.SetStreamMonitoring = channel.unary_unary(
+                '/leat.v1.StreamService/SetStreamMonitoring',
+                request_serializer=leat_dot_v1_dot_stream__service__pb2.SetStreamMonitoringRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_stream__service__pb2.SetStreamMonitoringResponse.FromString,
+                )
+        self.StartStreamEncryption = channel.unary_unary(
+                '/leat.v1.StreamService/StartStreamEncryption',
+                request_serializer=leat_dot_v1_dot_stream__service__pb2.StartStreamEncryptionRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_stream__service__pb2.StartStreamEncryptionResponse.FromString,
+                )
+        self.StopStreamEncryption = channel.unary_unary(
+                '/leat.v1.StreamService/StopStreamEncryption',
+                request_serializer=leat_dot_v1_dot_stream__service__pb2.StopStreamEncryptionRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_stream__service__pb2.StopStreamEncryptionResponse.FromString,
+                )
+        self.ListScaleEvents = channel.unary_unary(
+                '/leat.v1.StreamService/ListScaleEvents',
+                request_serializer=leat_dot_v1_dot_stream__service__pb2.ListScaleEventsRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_stream__service__pb2.ListScaleEventsResponse.FromString,
+                )
 
 
 class StreamServiceServicer(object):
@@ -130,6 +150,54 @@ class StreamServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetStreamMonitoring(self, request, context):
+        """Chooses the shard-level metrics that are kept for a stream.
+
+        Metrics that are neither enabled nor disabled stay as they are.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+        ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartStreamEncryption(self, request, context):
+        """Encrypts the records that are put from now on, at rest.
+
+        Records that were put before stay as they are. A stream that is encrypted under
+        that key already gets a fresh data key.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+        ACTIVE; UNSUPPORTED when the server has no master key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopStreamEncryption(self, request, context):
+        """Stops to encrypt the records that are put from now on.
+
+        Records that were put before stay encrypted, and are read as before. A stream
+        that is not encrypted is left as it is.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+        ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListScaleEvents(self, request, context):
+        """Lists what on-demand scaling did to a stream and why, latest first.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older than
+        five minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StreamServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +230,26 @@ def add_StreamServiceServicer_to_server(servicer, server):
                     servicer.DeleteStream,
                     request_deserializer=leat_dot_v1_dot_stream__service__pb2.DeleteStreamRequest.FromString,
                     response_serializer=leat_dot_v1_dot_stream__service__pb2.DeleteStreamResponse.SerializeToString,
+            ),
+            'SetStreamMonitoring': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetStreamMonitoring,
+                    request_deserializer=leat_dot_v1_dot_stream__service__pb2.SetStreamMonitoringRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_stream__service__pb2.SetStreamMonitoringResponse.SerializeToString,
+            ),
+            'StartStreamEncryption': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartStreamEncryption,
+                    request_deserializer=leat_dot_v1_dot_stream__service__pb2.StartStreamEncryptionRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_stream__service__pb2.StartStreamEncryptionResponse.SerializeToString,
+            ),
+            'StopStreamEncryption': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopStreamEncryption,
+                    request_deserializer=leat_dot_v1_dot_stream__service__pb2.StopStreamEncryptionRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_stream__service__pb2.StopStreamEncryptionResponse.SerializeToString,
+            ),
+            'ListScaleEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListScaleEvents,
+                    request_deserializer=leat_dot_v1_dot_stream__service__pb2.ListScaleEventsRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_stream__service__pb2.ListScaleEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -273,5 +361,73 @@ class StreamService(object):
         return grpc.experimental.unary_unary(request, target, '/leat.v1.StreamService/DeleteStream',
             leat_dot_v1_dot_stream__service__pb2.DeleteStreamRequest.SerializeToString,
             leat_dot_v1_dot_stream__service__pb2.DeleteStreamResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SetStreamMonitoring(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.StreamService/SetStreamMonitoring',
+            leat_dot_v1_dot_stream__service__pb2.SetStreamMonitoringRequest.SerializeToString,
+            leat_dot_v1_dot_stream__service__pb2.SetStreamMonitoringResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def StartStreamEncryption(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.StreamService/StartStreamEncryption',
+            leat_dot_v1_dot_stream__service__pb2.StartStreamEncryptionRequest.SerializeToString,
+            leat_dot_v1_dot_stream__service__pb2.StartStreamEncryptionResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def StopStreamEncryption(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.StreamService/StopStreamEncryption',
+            leat_dot_v1_dot_stream__service__pb2.StopStreamEncryptionRequest.SerializeToString,
+            leat_dot_v1_dot_stream__service__pb2.StopStreamEncryptionResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListScaleEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.StreamService/ListScaleEvents',
+            leat_dot_v1_dot_stream__service__pb2.ListScaleEventsRequest.SerializeToString,
+            leat_dot_v1_dot_stream__service__pb2.ListScaleEventsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -34,6 +34,13 @@ export declare type RegisterStreamConsumerRequest = Message<"leat.v1.RegisterStr
    * @generated from field: string consumer = 2;
    */
   consumer: string;
+
+  /**
+   * Tags of the consumer: names of 1 to 128 characters, values of up to 256.
+   *
+   * @generated from field: map<string, string> tags = 3;
+   */
+  tags: { [key: string]: string };
 };
 
 /**

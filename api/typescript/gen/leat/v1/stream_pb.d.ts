@@ -102,6 +102,29 @@ export declare type Stream = Message<"leat.v1.Stream"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 11;
    */
   createTime?: Timestamp;
+
+  /**
+   * The key that seals the stream's records at rest, as its owner named it (an
+   * alias, an ARN); empty when they are not encrypted.
+   *
+   * @generated from field: string encryption_key = 12;
+   */
+  encryptionKey: string;
+
+  /**
+   * The shard-level metrics that are kept for the stream, each once.
+   *
+   * @generated from field: repeated leat.v1.ShardMetric monitoring = 13;
+   */
+  monitoring: ShardMetric[];
+
+  /**
+   * The throughput that an on-demand stream keeps room for, in MiB/s; 0 when none
+   * was asked for.
+   *
+   * @generated from field: int32 warm_throughput_mibps = 14;
+   */
+  warmThroughputMibps: number;
 };
 
 /**
@@ -109,6 +132,75 @@ export declare type Stream = Message<"leat.v1.Stream"> & {
  * Use `create(StreamSchema)` to create a new message.
  */
 export declare const StreamSchema: GenMessage<Stream>;
+
+/**
+ * ShardMetric is a metric of enhanced monitoring: kept for each shard of the streams
+ * that ask for it, on /metrics of the server.
+ *
+ * @generated from enum leat.v1.ShardMetric
+ */
+export enum ShardMetric {
+  /**
+   * Not given. No stream has this metric.
+   *
+   * @generated from enum value: SHARD_METRIC_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Bytes of data and partition keys that were put.
+   *
+   * @generated from enum value: SHARD_METRIC_INCOMING_BYTES = 1;
+   */
+  INCOMING_BYTES = 1,
+
+  /**
+   * Records that were put.
+   *
+   * @generated from enum value: SHARD_METRIC_INCOMING_RECORDS = 2;
+   */
+  INCOMING_RECORDS = 2,
+
+  /**
+   * Bytes of data and partition keys that were read.
+   *
+   * @generated from enum value: SHARD_METRIC_OUTGOING_BYTES = 3;
+   */
+  OUTGOING_BYTES = 3,
+
+  /**
+   * Records that were read.
+   *
+   * @generated from enum value: SHARD_METRIC_OUTGOING_RECORDS = 4;
+   */
+  OUTGOING_RECORDS = 4,
+
+  /**
+   * Records that were refused since the shard takes no more in a second.
+   *
+   * @generated from enum value: SHARD_METRIC_WRITE_PROVISIONED_THROUGHPUT_EXCEEDED = 5;
+   */
+  WRITE_PROVISIONED_THROUGHPUT_EXCEEDED = 5,
+
+  /**
+   * Reads that were refused since the shard gives no more in a second.
+   *
+   * @generated from enum value: SHARD_METRIC_READ_PROVISIONED_THROUGHPUT_EXCEEDED = 6;
+   */
+  READ_PROVISIONED_THROUGHPUT_EXCEEDED = 6,
+
+  /**
+   * How far behind the shard's end the last read was, in milliseconds.
+   *
+   * @generated from enum value: SHARD_METRIC_ITERATOR_AGE_MILLISECONDS = 7;
+   */
+  ITERATOR_AGE_MILLISECONDS = 7,
+}
+
+/**
+ * Describes the enum leat.v1.ShardMetric.
+ */
+export declare const ShardMetricSchema: GenEnum<ShardMetric>;
 
 /**
  * StreamMode tells who decides the number of shards of a stream.

@@ -12,7 +12,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file leat/v1/stream.proto.
  */
 export const file_leat_v1_stream = /*@__PURE__*/
-  fileDesc("ChRsZWF0L3YxL3N0cmVhbS5wcm90bxIHbGVhdC52MSKkAgoGU3RyZWFtEgwKBG5hbWUYASABKAkSCwoDYXJuGAIgASgJEgoKAmlkGAMgASgJEg8KB2FjY291bnQYBCABKAkSIQoEbW9kZRgFIAEoDjITLmxlYXQudjEuU3RyZWFtTW9kZRIlCgZzdGF0dXMYBiABKA4yFS5sZWF0LnYxLlN0cmVhbVN0YXR1cxIYChBvcGVuX3NoYXJkX2NvdW50GAcgASgFEhoKEnRhcmdldF9zaGFyZF9jb3VudBgIIAEoBRIXCg9yZXRlbnRpb25faG91cnMYCSABKAUSGAoQbWF4X3JlY29yZF9ieXRlcxgKIAEoAxIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqYQoKU3RyZWFtTW9kZRIbChdTVFJFQU1fTU9ERV9VTlNQRUNJRklFRBAAEhsKF1NUUkVBTV9NT0RFX1BST1ZJU0lPTkVEEAESGQoVU1RSRUFNX01PREVfT05fREVNQU5EEAIqmwEKDFN0cmVhbVN0YXR1cxIdChlTVFJFQU1fU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWU1RSRUFNX1NUQVRVU19DUkVBVElORxABEhgKFFNUUkVBTV9TVEFUVVNfQUNUSVZFEAISGgoWU1RSRUFNX1NUQVRVU19VUERBVElORxADEhoKFlNUUkVBTV9TVEFUVVNfREVMRVRJTkcQBEIvWi1naXRodWIuY29tL2xlYXRzdHJlYW0vbGVhdC9hcGkvbGVhdC92MTtsZWF0djFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChRsZWF0L3YxL3N0cmVhbS5wcm90bxIHbGVhdC52MSKFAwoGU3RyZWFtEgwKBG5hbWUYASABKAkSCwoDYXJuGAIgASgJEgoKAmlkGAMgASgJEg8KB2FjY291bnQYBCABKAkSIQoEbW9kZRgFIAEoDjITLmxlYXQudjEuU3RyZWFtTW9kZRIlCgZzdGF0dXMYBiABKA4yFS5sZWF0LnYxLlN0cmVhbVN0YXR1cxIYChBvcGVuX3NoYXJkX2NvdW50GAcgASgFEhoKEnRhcmdldF9zaGFyZF9jb3VudBgIIAEoBRIXCg9yZXRlbnRpb25faG91cnMYCSABKAUSGAoQbWF4X3JlY29yZF9ieXRlcxgKIAEoAxIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZW5jcnlwdGlvbl9rZXkYDCABKAkSKAoKbW9uaXRvcmluZxgNIAMoDjIULmxlYXQudjEuU2hhcmRNZXRyaWMSHQoVd2FybV90aHJvdWdocHV0X21pYnBzGA4gASgFKs4CCgtTaGFyZE1ldHJpYxIcChhTSEFSRF9NRVRSSUNfVU5TUEVDSUZJRUQQABIfChtTSEFSRF9NRVRSSUNfSU5DT01JTkdfQllURVMQARIhCh1TSEFSRF9NRVRSSUNfSU5DT01JTkdfUkVDT1JEUxACEh8KG1NIQVJEX01FVFJJQ19PVVRHT0lOR19CWVRFUxADEiEKHVNIQVJEX01FVFJJQ19PVVRHT0lOR19SRUNPUkRTEAQSNgoyU0hBUkRfTUVUUklDX1dSSVRFX1BST1ZJU0lPTkVEX1RIUk9VR0hQVVRfRVhDRUVERUQQBRI1CjFTSEFSRF9NRVRSSUNfUkVBRF9QUk9WSVNJT05FRF9USFJPVUdIUFVUX0VYQ0VFREVEEAYSKgomU0hBUkRfTUVUUklDX0lURVJBVE9SX0FHRV9NSUxMSVNFQ09ORFMQByphCgpTdHJlYW1Nb2RlEhsKF1NUUkVBTV9NT0RFX1VOU1BFQ0lGSUVEEAASGwoXU1RSRUFNX01PREVfUFJPVklTSU9ORUQQARIZChVTVFJFQU1fTU9ERV9PTl9ERU1BTkQQAiqbAQoMU3RyZWFtU3RhdHVzEh0KGVNUUkVBTV9TVEFUVVNfVU5TUEVDSUZJRUQQABIaChZTVFJFQU1fU1RBVFVTX0NSRUFUSU5HEAESGAoUU1RSRUFNX1NUQVRVU19BQ1RJVkUQAhIaChZTVFJFQU1fU1RBVFVTX1VQREFUSU5HEAMSGgoWU1RSRUFNX1NUQVRVU19ERUxFVElORxAEQi9aLWdpdGh1Yi5jb20vbGVhdHN0cmVhbS9sZWF0L2FwaS9sZWF0L3YxO2xlYXR2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Describes the message leat.v1.Stream.
@@ -22,10 +22,25 @@ export const StreamSchema = /*@__PURE__*/
   messageDesc(file_leat_v1_stream, 0);
 
 /**
+ * Describes the enum leat.v1.ShardMetric.
+ */
+export const ShardMetricSchema = /*@__PURE__*/
+  enumDesc(file_leat_v1_stream, 0);
+
+/**
+ * ShardMetric is a metric of enhanced monitoring: kept for each shard of the streams
+ * that ask for it, on /metrics of the server.
+ *
+ * @generated from enum leat.v1.ShardMetric
+ */
+export const ShardMetric = /*@__PURE__*/
+  tsEnum(ShardMetricSchema);
+
+/**
  * Describes the enum leat.v1.StreamMode.
  */
 export const StreamModeSchema = /*@__PURE__*/
-  enumDesc(file_leat_v1_stream, 0);
+  enumDesc(file_leat_v1_stream, 1);
 
 /**
  * StreamMode tells who decides the number of shards of a stream.
@@ -39,7 +54,7 @@ export const StreamMode = /*@__PURE__*/
  * Describes the enum leat.v1.StreamStatus.
  */
 export const StreamStatusSchema = /*@__PURE__*/
-  enumDesc(file_leat_v1_stream, 1);
+  enumDesc(file_leat_v1_stream, 2);
 
 /**
  * StreamStatus is where a stream is in its life.

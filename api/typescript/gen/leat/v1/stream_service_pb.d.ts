@@ -5,11 +5,11 @@
 // @generated from file leat/v1/stream_service.proto (package leat.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Stream, StreamMode } from "./stream_pb.js";
+import type { ShardMetric, Stream, StreamMode } from "./stream_pb.js";
 import type { Shard } from "./shard_pb.js";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file leat/v1/stream_service.proto.
@@ -60,6 +60,21 @@ export declare type CreateStreamRequest = Message<"leat.v1.CreateStreamRequest">
    * @generated from field: int64 max_record_bytes = 5;
    */
   maxRecordBytes: bigint;
+
+  /**
+   * Tags of the stream: names of 1 to 128 characters, values of up to 256.
+   *
+   * @generated from field: map<string, string> tags = 6;
+   */
+  tags: { [key: string]: string };
+
+  /**
+   * The throughput that the stream keeps room for, in MiB/s, in ON_DEMAND mode only:
+   * up to 10240. It begins with a shard for each MiB/s.
+   *
+   * @generated from field: int32 warm_throughput_mibps = 7;
+   */
+  warmThroughputMibps: number;
 };
 
 /**
@@ -279,7 +294,7 @@ export declare type UpdateStreamRequest = Message<"leat.v1.UpdateStreamRequest">
 
   /**
    * Which members of settings to change: retention_hours, mode,
-   * max_record_bytes. Empty: those that are set in settings.
+   * max_record_bytes, warm_throughput_mibps. Empty: those that are set in settings.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -319,6 +334,15 @@ export declare type StreamSettings = Message<"leat.v1.StreamSettings"> & {
    * @generated from field: int64 max_record_bytes = 3;
    */
   maxRecordBytes: bigint;
+
+  /**
+   * The throughput that an on-demand stream keeps room for, in MiB/s: up to 10240; 0
+   * for none. A stream that has fewer shards is split at once and is UPDATING
+   * meanwhile.
+   *
+   * @generated from field: int32 warm_throughput_mibps = 4;
+   */
+  warmThroughputMibps: number;
 };
 
 /**
@@ -388,6 +412,278 @@ export declare type DeleteStreamResponse = Message<"leat.v1.DeleteStreamResponse
  * Use `create(DeleteStreamResponseSchema)` to create a new message.
  */
 export declare const DeleteStreamResponseSchema: GenMessage<DeleteStreamResponse>;
+
+/**
+ * SetStreamMonitoringRequest says which metrics to keep.
+ *
+ * @generated from message leat.v1.SetStreamMonitoringRequest
+ */
+export declare type SetStreamMonitoringRequest = Message<"leat.v1.SetStreamMonitoringRequest"> & {
+  /**
+   * Name of the stream.
+   *
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * Metrics to keep from now on.
+   *
+   * @generated from field: repeated leat.v1.ShardMetric enable = 2;
+   */
+  enable: ShardMetric[];
+
+  /**
+   * Metrics not to keep any more; none of those to enable.
+   *
+   * @generated from field: repeated leat.v1.ShardMetric disable = 3;
+   */
+  disable: ShardMetric[];
+};
+
+/**
+ * Describes the message leat.v1.SetStreamMonitoringRequest.
+ * Use `create(SetStreamMonitoringRequestSchema)` to create a new message.
+ */
+export declare const SetStreamMonitoringRequestSchema: GenMessage<SetStreamMonitoringRequest>;
+
+/**
+ * SetStreamMonitoringResponse tells what was changed.
+ *
+ * @generated from message leat.v1.SetStreamMonitoringResponse
+ */
+export declare type SetStreamMonitoringResponse = Message<"leat.v1.SetStreamMonitoringResponse"> & {
+  /**
+   * The metrics that were kept before.
+   *
+   * @generated from field: repeated leat.v1.ShardMetric before = 1;
+   */
+  before: ShardMetric[];
+
+  /**
+   * The stream after the change; its monitoring has the metrics that are kept now.
+   *
+   * @generated from field: leat.v1.Stream stream = 2;
+   */
+  stream?: Stream;
+};
+
+/**
+ * Describes the message leat.v1.SetStreamMonitoringResponse.
+ * Use `create(SetStreamMonitoringResponseSchema)` to create a new message.
+ */
+export declare const SetStreamMonitoringResponseSchema: GenMessage<SetStreamMonitoringResponse>;
+
+/**
+ * StartStreamEncryptionRequest says how to encrypt a stream.
+ *
+ * @generated from message leat.v1.StartStreamEncryptionRequest
+ */
+export declare type StartStreamEncryptionRequest = Message<"leat.v1.StartStreamEncryptionRequest"> & {
+  /**
+   * Name of the stream.
+   *
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * What to call the key, 1 to 2048 characters, such as alias/orders. The server's
+   * master key wraps the keys that records are sealed with, whatever this is.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message leat.v1.StartStreamEncryptionRequest.
+ * Use `create(StartStreamEncryptionRequestSchema)` to create a new message.
+ */
+export declare const StartStreamEncryptionRequestSchema: GenMessage<StartStreamEncryptionRequest>;
+
+/**
+ * StartStreamEncryptionResponse says that new records are encrypted.
+ *
+ * @generated from message leat.v1.StartStreamEncryptionResponse
+ */
+export declare type StartStreamEncryptionResponse = Message<"leat.v1.StartStreamEncryptionResponse"> & {
+};
+
+/**
+ * Describes the message leat.v1.StartStreamEncryptionResponse.
+ * Use `create(StartStreamEncryptionResponseSchema)` to create a new message.
+ */
+export declare const StartStreamEncryptionResponseSchema: GenMessage<StartStreamEncryptionResponse>;
+
+/**
+ * StopStreamEncryptionRequest names a stream.
+ *
+ * @generated from message leat.v1.StopStreamEncryptionRequest
+ */
+export declare type StopStreamEncryptionRequest = Message<"leat.v1.StopStreamEncryptionRequest"> & {
+  /**
+   * Name of the stream.
+   *
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+};
+
+/**
+ * Describes the message leat.v1.StopStreamEncryptionRequest.
+ * Use `create(StopStreamEncryptionRequestSchema)` to create a new message.
+ */
+export declare const StopStreamEncryptionRequestSchema: GenMessage<StopStreamEncryptionRequest>;
+
+/**
+ * StopStreamEncryptionResponse says that new records are not encrypted.
+ *
+ * @generated from message leat.v1.StopStreamEncryptionResponse
+ */
+export declare type StopStreamEncryptionResponse = Message<"leat.v1.StopStreamEncryptionResponse"> & {
+};
+
+/**
+ * Describes the message leat.v1.StopStreamEncryptionResponse.
+ * Use `create(StopStreamEncryptionResponseSchema)` to create a new message.
+ */
+export declare const StopStreamEncryptionResponseSchema: GenMessage<StopStreamEncryptionResponse>;
+
+/**
+ * ListScaleEventsRequest names a page of a stream's scaling log.
+ *
+ * @generated from message leat.v1.ListScaleEventsRequest
+ */
+export declare type ListScaleEventsRequest = Message<"leat.v1.ListScaleEventsRequest"> & {
+  /**
+   * Name of the stream.
+   *
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * Events in a page, at most: 1 to 10000. 0: 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the previous page; empty for the first one.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message leat.v1.ListScaleEventsRequest.
+ * Use `create(ListScaleEventsRequestSchema)` to create a new message.
+ */
+export declare const ListScaleEventsRequestSchema: GenMessage<ListScaleEventsRequest>;
+
+/**
+ * ListScaleEventsResponse is one page of a scaling log.
+ *
+ * @generated from message leat.v1.ListScaleEventsResponse
+ */
+export declare type ListScaleEventsResponse = Message<"leat.v1.ListScaleEventsResponse"> & {
+  /**
+   * Events, the latest first.
+   *
+   * @generated from field: repeated leat.v1.ScaleEvent events = 1;
+   */
+  events: ScaleEvent[];
+
+  /**
+   * Token of the next page, good for five minutes; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message leat.v1.ListScaleEventsResponse.
+ * Use `create(ListScaleEventsResponseSchema)` to create a new message.
+ */
+export declare const ListScaleEventsResponseSchema: GenMessage<ListScaleEventsResponse>;
+
+/**
+ * ScaleEvent is one thing that on-demand scaling did.
+ *
+ * @generated from message leat.v1.ScaleEvent
+ */
+export declare type ScaleEvent = Message<"leat.v1.ScaleEvent"> & {
+  /**
+   * When it was decided.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp;
+
+  /**
+   * What was done.
+   *
+   * @generated from field: leat.v1.ScaleAction action = 2;
+   */
+  action: ScaleAction;
+
+  /**
+   * The shards to which it was done: one for a split, two for a merge.
+   *
+   * @generated from field: repeated string shard_ids = 3;
+   */
+  shardIds: string[];
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message leat.v1.ScaleEvent.
+ * Use `create(ScaleEventSchema)` to create a new message.
+ */
+export declare const ScaleEventSchema: GenMessage<ScaleEvent>;
+
+/**
+ * ScaleAction is what on-demand scaling does to shards.
+ *
+ * @generated from enum leat.v1.ScaleAction
+ */
+export enum ScaleAction {
+  /**
+   * Not given. No event has this action.
+   *
+   * @generated from enum value: SCALE_ACTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A shard that stayed hot was split in two.
+   *
+   * @generated from enum value: SCALE_ACTION_SPLIT = 1;
+   */
+  SPLIT = 1,
+
+  /**
+   * Two neighbours that stayed cold were merged.
+   *
+   * @generated from enum value: SCALE_ACTION_MERGE = 2;
+   */
+  MERGE = 2,
+}
+
+/**
+ * Describes the enum leat.v1.ScaleAction.
+ */
+export declare const ScaleActionSchema: GenEnum<ScaleAction>;
 
 /**
  * StreamService creates, describes, changes and deletes streams.
@@ -491,6 +787,66 @@ export declare const StreamService: GenService<{
     methodKind: "unary";
     input: typeof DeleteStreamRequestSchema;
     output: typeof DeleteStreamResponseSchema;
+  },
+  /**
+   * Chooses the shard-level metrics that are kept for a stream.
+   *
+   * Metrics that are neither enabled nor disabled stay as they are.
+   *
+   * Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+   * ACTIVE.
+   *
+   * @generated from rpc leat.v1.StreamService.SetStreamMonitoring
+   */
+  setStreamMonitoring: {
+    methodKind: "unary";
+    input: typeof SetStreamMonitoringRequestSchema;
+    output: typeof SetStreamMonitoringResponseSchema;
+  },
+  /**
+   * Encrypts the records that are put from now on, at rest.
+   *
+   * Records that were put before stay as they are. A stream that is encrypted under
+   * that key already gets a fresh data key.
+   *
+   * Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+   * ACTIVE; UNSUPPORTED when the server has no master key.
+   *
+   * @generated from rpc leat.v1.StreamService.StartStreamEncryption
+   */
+  startStreamEncryption: {
+    methodKind: "unary";
+    input: typeof StartStreamEncryptionRequestSchema;
+    output: typeof StartStreamEncryptionResponseSchema;
+  },
+  /**
+   * Stops to encrypt the records that are put from now on.
+   *
+   * Records that were put before stay encrypted, and are read as before. A stream
+   * that is not encrypted is left as it is.
+   *
+   * Errors: INVALID_ARGUMENT; NOT_FOUND; RESOURCE_IN_USE when the stream is not
+   * ACTIVE.
+   *
+   * @generated from rpc leat.v1.StreamService.StopStreamEncryption
+   */
+  stopStreamEncryption: {
+    methodKind: "unary";
+    input: typeof StopStreamEncryptionRequestSchema;
+    output: typeof StopStreamEncryptionResponseSchema;
+  },
+  /**
+   * Lists what on-demand scaling did to a stream and why, latest first.
+   *
+   * Errors: INVALID_ARGUMENT; NOT_FOUND; EXPIRED_TOKEN for a page token older than
+   * five minutes.
+   *
+   * @generated from rpc leat.v1.StreamService.ListScaleEvents
+   */
+  listScaleEvents: {
+    methodKind: "unary";
+    input: typeof ListScaleEventsRequestSchema;
+    output: typeof ListScaleEventsResponseSchema;
   },
 }>;
 
