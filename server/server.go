@@ -30,6 +30,7 @@ import (
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/grpcapi"
+	"github.com/leatstream/leat/server/kinesis"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/wal"
@@ -41,6 +42,7 @@ type Server struct {
 	node    *cluster.Node
 	broker  *broker.Broker
 	grpcapi *grpcapi.Server
+	kinesis *kinesis.Handler
 	metrics *prometheus.Registry
 	http    net.Listener
 	grpc    net.Listener
@@ -128,6 +130,10 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: anySignature{p.auth}, Logger: p.log})
+	if err != nil {
+		return nil, err
+	}
 	s.metrics = newMetrics(s.node)
 	return s, nil
 }
@@ -211,8 +217,24 @@ const edgeStop = 3 * time.Second
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
-	mux.Handle("/", s.grpcapi.Handler())
+	native := s.grpcapi.Handler()
+	mux.Handle("/", native)
+	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if kinesis.Handles(r) {
+			s.kinesis.ServeHTTP(w, r)
+			return
+		}
+		native.ServeHTTP(w, r)
+	})
 	return mux
+}
+
+// anySignature asks for the credential that the native API wants and does not look at signatures.
+type anySignature struct{ auth.Authenticator }
+
+// Verify reads the authorization header.
+func (a anySignature) Verify(r *http.Request, _ []byte) (leat.Principal, error) {
+	return a.Authenticate(r.Header.Get("Authorization"))
 }
 
 func (s *Server) shut() {

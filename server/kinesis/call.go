@@ -1,0 +1,128 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/leatstream/leat"
+)
+
+// call is one request under way.
+type call struct {
+	w         http.ResponseWriter
+	r         *http.Request
+	id        string // of the request
+	operation string // its name; empty until it is known
+	who       leat.Principal
+	wire      wire
+	body      []byte  // of the request; MUST NOT be referred to once the call is over
+	in, out   *[]byte // pooled: body's memory, and the answer's
+	streamed  bool    // the answer has begun by itself: nothing more is sent
+}
+
+// buf returns the buffer that the answer is appended to; end keeps what became of it.
+func (h *Handler) buf(c *call) []byte {
+	if c.out == nil {
+		c.out = h.buffers.get()
+	}
+	return (*c.out)[:0]
+}
+
+// end sets the answer.
+func (c *call) end(b []byte) { *c.out = b }
+
+// release gives the buffers back.
+func (h *Handler) release(c *call) {
+	for _, b := range []*[]byte{c.in, c.out} {
+		if b != nil {
+			h.buffers.put(b)
+		}
+	}
+	c.body, c.in, c.out = nil, nil, nil
+}
+
+// answer sends what was appended; an operation without output has an empty body. A caller that is gone is told nothing.
+func (c *call) answer(status int) {
+	var body []byte
+	if c.out != nil {
+		body = *c.out
+	}
+	header := c.w.Header()
+	header["Content-Type"] = []string{c.wire.contentType()}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.w.WriteHeader(status)
+	if len(body) > 0 {
+		_, _ = c.w.Write(body) // fails only when the caller is gone
+	}
+}
+
+// guarded turns a panic of a handler into an internal error.
+func (h *Handler) guarded(c *call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return h.serve(c)
+}
+
+// fail logs an error and answers it. A stream that has begun is only cut off.
+func (h *Handler) fail(c *call, err error) {
+	told := h.tell(c, err)
+	if c.streamed {
+		return
+	}
+	header := c.w.Header()
+	header["X-Amzn-Errortype"] = []string{told.Type}
+	c.end(c.wire.appendError(h.buf(c), told))
+	c.answer(told.code())
+}
+
+// tell logs an error and returns what the caller is told. Faults of the server's own are logged whole, as errors; what a
+// caller did wrong only for who debugs.
+func (h *Handler) tell(c *call, err error) *awsError {
+	told, kind := translate(err, c.id)
+	level := slog.LevelDebug
+	switch kind {
+	case leat.KindInternal, leat.KindCorrupt, leat.KindUnknownOutcome:
+		level = slog.LevelError
+	}
+	h.log.Log(context.WithoutCancel(c.r.Context()), level, "request failed",
+		"operation", c.operation, "request_id", c.id, "type", told.Type, "status", told.code(), "error", err)
+	return told
+}
+
+// errLong says that a body does not end where it should.
+var errLong = errors.New("body is too long")
+
+// readAll appends what r holds to b, limit bytes at most. Memory grows with what arrives, not with what was announced,
+// but for the first mebibyte.
+func readAll(r io.Reader, b []byte, limit int, announced int64) ([]byte, error) {
+	if want := int(min(announced, 1<<20)) + 1; cap(b) < want {
+		b = append(make([]byte, 0, want), b...)
+	}
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > limit:
+			return b, errLong
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return b, err
+		}
+	}
+}

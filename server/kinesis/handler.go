@@ -1,0 +1,155 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kinesis
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/broker"
+)
+
+// Authenticator says who signed a request.
+type Authenticator interface {
+	// Verify checks a request's signature over its headers, its query and its whole body, which has been read already.
+	Verify(r *http.Request, body []byte) (leat.Principal, error)
+}
+
+// Options is what the edge needs; Clock, Rand and Logger have defaults.
+type Options struct {
+	Broker *broker.Broker
+	Auth   Authenticator
+	Clock  leat.Clock
+	Rand   io.Reader // for request ids
+	Logger *slog.Logger
+}
+
+// Handler answers requests of the AWS Kinesis wire. It has no life of its own.
+type Handler struct {
+	broker     *broker.Broker
+	auth       Authenticator
+	clock      leat.Clock
+	rand       io.Reader
+	log        *slog.Logger
+	operations map[string]operation
+	buffers    *buffers
+}
+
+// New makes the handler.
+func New(o Options) (*Handler, error) {
+	if o.Broker == nil || o.Auth == nil {
+		return nil, errors.New("kinesis: broker and auth must be given")
+	}
+	if o.Clock == nil {
+		o.Clock = leat.SystemClock{}
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{
+		broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, log: o.Logger,
+		operations: operations(), buffers: newBuffers(),
+	}, nil
+}
+
+// targetPrefix begins the X-Amz-Target of every operation.
+const targetPrefix = "Kinesis_20131202."
+
+// Handles tells whether a request on POST / speaks this wire, well or badly.
+func Handles(r *http.Request) bool {
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		return strings.HasPrefix(target, targetPrefix)
+	}
+	_, ok := wireOf(r)
+	return ok
+}
+
+// bodyTime is how long a request's body may take to arrive.
+const bodyTime = time.Minute
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r, wire: jsonWire{}}
+	h.name(c)
+	defer h.release(c)
+	if err := h.guarded(c); err != nil {
+		h.fail(c, err)
+		return
+	}
+	if !c.streamed {
+		c.answer(http.StatusOK)
+	}
+}
+
+// name gives a request its ids: the first for logs and people, the second because SDKs show it.
+func (h *Handler) name(c *call) {
+	var b [64]byte
+	if _, err := io.ReadFull(h.rand, b[:]); err != nil {
+		h.log.Error("no randomness for a request id", "error", err)
+	}
+	id := hex.EncodeToString(b[:16])
+	c.id = id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
+	c.w.Header()["X-Amzn-Requestid"] = []string{c.id}
+	c.w.Header()["X-Amz-Id-2"] = []string{base64.StdEncoding.EncodeToString(b[16:])}
+}
+
+// serve does what a request asks for, in the order in which AWS checks it.
+func (h *Handler) serve(c *call) error {
+	wire, ok := wireOf(c.r)
+	if !ok || c.r.Method != http.MethodPost {
+		return &awsError{Type: "UnknownOperationException", status: http.StatusNotFound}
+	}
+	c.wire = wire
+	name, ok := strings.CutPrefix(c.r.Header.Get("X-Amz-Target"), targetPrefix)
+	o, known := h.operations[name]
+	known = known && ok
+	limit := coldBody
+	if known {
+		c.operation, limit = name, o.body
+	}
+	var err error
+	if c.body, err = h.read(c, limit); err != nil {
+		return err
+	}
+	if c.who, err = h.auth.Verify(c.r, c.body); err != nil {
+		return err
+	}
+	if !known {
+		return &awsError{Type: "UnknownOperationException"}
+	}
+	return o.run(h, c.r.Context(), c)
+}
+
+// read takes in a body of at most limit bytes.
+func (h *Handler) read(c *call, limit int) ([]byte, error) {
+	if c.r.ContentLength > int64(limit) {
+		return nil, errTooLarge(limit)
+	}
+	rc := http.NewResponseController(c.w)
+	// A deadline left behind would end the request itself; where there is none to set, as in tests, there is no risk.
+	if rc.SetReadDeadline(h.clock.Now().Add(bodyTime)) == nil {
+		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	}
+	c.in = h.buffers.get()
+	body, err := readAll(c.r.Body, (*c.in)[:0], limit, c.r.ContentLength)
+	*c.in = body
+	switch {
+	case errors.Is(err, errLong):
+		return nil, errTooLarge(limit)
+	case err != nil:
+		return nil, &leat.Error{Kind: leat.KindCanceled, Message: "the request's body ended early", Err: err}
+	}
+	return body, nil
+}

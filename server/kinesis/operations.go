@@ -1,0 +1,103 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kinesis
+
+import (
+	"context"
+
+	"github.com/leatstream/leat"
+)
+
+// Bounds of a request's body in bytes.
+const (
+	// hotBody is for puts: 10 MiB of data in base64, and room for keys, names and escapes.
+	hotBody = 20 << 20
+	// coldBody is for everything else: the largest is a policy of 20 KiB.
+	coldBody = 1 << 20
+)
+
+// operation is one entry of the table.
+type operation struct {
+	body int // the largest body in bytes
+	run  func(h *Handler, ctx context.Context, c *call) error
+}
+
+// op makes an operation of a method: it decodes the input, checks the constraints in its tags, calls the method and
+// encodes the output. A nil output is an empty body.
+func op[In, Out any](f func(*Handler, context.Context, *call, *In) (*Out, error)) operation {
+	return operation{body: coldBody, run: func(h *Handler, ctx context.Context, c *call) error {
+		in := new(In)
+		if err := c.wire.decode(c.body, in); err != nil {
+			return err
+		}
+		if err := check(in); err != nil {
+			return err
+		}
+		out, err := f(h, ctx, c, in)
+		if err != nil || out == nil {
+			return err
+		}
+		b, err := c.wire.append(h.buf(c), out)
+		c.end(b)
+		return err
+	}}
+}
+
+// unsupported refuses an operation that is not built, by name.
+func unsupported(name string) operation {
+	return operation{body: coldBody, run: func(*Handler, context.Context, *call) error {
+		return leat.Errorf(leat.KindUnsupported, "%s is not supported by this server", name)
+	}}
+}
+
+// operations is every operation of the API.
+func operations() map[string]operation {
+	return map[string]operation{
+		"AddTagsToStream":                        unsupported("AddTagsToStream"),
+		"CreateChannel":                          unsupported("CreateChannel"),
+		"CreateStream":                           unsupported("CreateStream"),
+		"DecreaseStreamRetentionPeriod":          unsupported("DecreaseStreamRetentionPeriod"),
+		"DeleteChannel":                          unsupported("DeleteChannel"),
+		"DeleteResourcePolicy":                   unsupported("DeleteResourcePolicy"),
+		"DeleteStream":                           unsupported("DeleteStream"),
+		"DeregisterStreamConsumer":               unsupported("DeregisterStreamConsumer"),
+		"DescribeAccountSettings":                unsupported("DescribeAccountSettings"),
+		"DescribeChannel":                        unsupported("DescribeChannel"),
+		"DescribeLimits":                         unsupported("DescribeLimits"),
+		"DescribeStream":                         unsupported("DescribeStream"),
+		"DescribeStreamConsumer":                 unsupported("DescribeStreamConsumer"),
+		"DescribeStreamSummary":                  unsupported("DescribeStreamSummary"),
+		"DisableEnhancedMonitoring":              unsupported("DisableEnhancedMonitoring"),
+		"EnableEnhancedMonitoring":               unsupported("EnableEnhancedMonitoring"),
+		"GetRecords":                             unsupported("GetRecords"),
+		"GetResourcePolicy":                      unsupported("GetResourcePolicy"),
+		"GetShardIterator":                       op((*Handler).getShardIterator),
+		"IncreaseStreamRetentionPeriod":          unsupported("IncreaseStreamRetentionPeriod"),
+		"ListChannels":                           unsupported("ListChannels"),
+		"ListShards":                             unsupported("ListShards"),
+		"ListStreamConsumers":                    unsupported("ListStreamConsumers"),
+		"ListStreams":                            unsupported("ListStreams"),
+		"ListTagsForResource":                    unsupported("ListTagsForResource"),
+		"ListTagsForStream":                      unsupported("ListTagsForStream"),
+		"MergeShards":                            unsupported("MergeShards"),
+		"PutRecord":                              unsupported("PutRecord"),
+		"PutRecords":                             unsupported("PutRecords"),
+		"PutResourcePolicy":                      unsupported("PutResourcePolicy"),
+		"RegisterStreamConsumer":                 unsupported("RegisterStreamConsumer"),
+		"RemoveTagsFromStream":                   unsupported("RemoveTagsFromStream"),
+		"SplitShard":                             unsupported("SplitShard"),
+		"StartStreamEncryption":                  unsupported("StartStreamEncryption"),
+		"StopStreamEncryption":                   unsupported("StopStreamEncryption"),
+		"SubscribeToShard":                       unsupported("SubscribeToShard"),
+		"TagResource":                            unsupported("TagResource"),
+		"UntagResource":                          unsupported("UntagResource"),
+		"UpdateAccountSettings":                  unsupported("UpdateAccountSettings"),
+		"UpdateChannel":                          unsupported("UpdateChannel"),
+		"UpdateMaxRecordSize":                    unsupported("UpdateMaxRecordSize"),
+		"UpdateShardCount":                       unsupported("UpdateShardCount"),
+		"UpdateStreamMode":                       unsupported("UpdateStreamMode"),
+		"UpdateStreamRecordDistributionStrategy": unsupported("UpdateStreamRecordDistributionStrategy"),
+		"UpdateStreamWarmThroughput":             unsupported("UpdateStreamWarmThroughput"),
+	}
+}
