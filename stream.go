@@ -199,8 +199,9 @@ func ParseConsumerARN(arn string) (streamARN, consumer string, created int64, er
 
 // Principal is who calls: an account and, in it, a name for the audit log.
 type Principal struct {
-	Account string // 12 digits
-	Name    string
+	Account  string // 12 digits
+	Name     string
+	Operator bool // came with the server's own token, or to `leat dev`: may make access keys
 }
 
 // DevAccount is the account of `leat dev`, where any credentials are accepted.

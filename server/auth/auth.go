@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/leatstream/leat"
@@ -23,8 +24,11 @@ type Anybody struct{}
 
 // Authenticate ignores the credential.
 func (Anybody) Authenticate(string) (leat.Principal, error) {
-	return leat.Principal{Account: leat.DevAccount, Name: "dev"}, nil
+	return leat.Principal{Account: leat.DevAccount, Name: "dev", Operator: true}, nil
 }
+
+// Verify ignores the signature.
+func (a Anybody) Verify(*http.Request, []byte) (leat.Principal, error) { return a.Authenticate("") }
 
 // Bootstrap accepts the bearer of one token.
 type Bootstrap struct {
@@ -58,5 +62,5 @@ func (b *Bootstrap) Authenticate(authorization string) (leat.Principal, error) {
 	if !ok || !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(digest[:], b.digest[:]) != 1 {
 		return leat.Principal{}, leat.Errorf(leat.KindUnauthenticated, "the credential is wrong: send \"authorization: Bearer <token>\" with this server's token")
 	}
-	return leat.Principal{Account: b.account, Name: "bootstrap"}, nil
+	return leat.Principal{Account: b.account, Name: "bootstrap", Operator: true}, nil
 }

@@ -4,6 +4,7 @@
 package auth_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -53,6 +54,9 @@ func TestBootstrapRefusesWeakTokens(t *testing.T) {
 func TestAnybody(t *testing.T) {
 	for _, credential := range []string{"", "Bearer x", "AWS4-HMAC-SHA256 Credential=x"} {
 		who, err := auth.Anybody{}.Authenticate(credential)
+		if signed, e := (auth.Anybody{}).Verify(&http.Request{Header: http.Header{"Authorization": {credential}}}, nil); e != nil || signed != who {
+			t.Errorf("%q: %v, %v", credential, signed, e)
+		}
 		if err != nil || who.Account != leat.DevAccount {
 			t.Errorf("%q: %v, %v", credential, who, err)
 		}

@@ -1,0 +1,45 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package leat
+
+import (
+	"regexp"
+	"time"
+)
+
+// AccessKey is a key of the AWS kind: its holder signs requests with a secret, which is not here.
+type AccessKey struct {
+	ID      string // 20 characters, such as LEAKJ4QXH5Y2ZC7MWTNA
+	Account string // that its holder acts in
+	Name    string // for people: who or what holds it; two keys may share one
+	Active  bool   // it is refused while it is not
+	Created time.Time
+}
+
+// Bounds of access keys.
+const (
+	MaxAccessKeys     = 1000 // of an account
+	MaxAccessKeyChars = 64   // of a name
+)
+
+var (
+	accessKeyName = regexp.MustCompile(`^[a-zA-Z0-9_.+=,@-]{1,64}$`)
+	accessKeyID   = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
+)
+
+// ValidateAccessKeyName accepts 1 to 64 characters of a-z, A-Z, 0-9 and _.+=,@-, as AWS has it for users.
+func ValidateAccessKeyName(name string) error {
+	if !accessKeyName.MatchString(name) {
+		return Invalid("name", "the name of an access key %.256q must have 1 to 64 characters of a-z, A-Z, 0-9 and _.+=,@-", name)
+	}
+	return nil
+}
+
+// ValidateAccessKeyID accepts what has the form of an id.
+func ValidateAccessKeyID(id string) error {
+	if !accessKeyID.MatchString(id) {
+		return Invalid("key_id", "the id of an access key %.256q must have 16 to 128 characters of A-Z and 0-9", id)
+	}
+	return nil
+}
