@@ -3,7 +3,12 @@
 
 package wal
 
-import "os"
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 // AppendFrame is appendFrame, for tests that write log files by hand.
 var AppendFrame = appendFrame
@@ -30,11 +35,7 @@ func (d *Files) Spy(ask func(FileOp) (short int, err error)) {
 		write: func(f *os.File, b []byte, off int64) (int, error) {
 			short, err := ask(FileOp{"write", f.Name(), off, int64(len(b))})
 			if err != nil {
-				n, werr := under.write(f, b[:min(short, len(b))], off)
-				if werr != nil {
-					err = werr
-				}
-				return n, err
+				return cutOff(f.Name(), b[:min(short, len(b))], off, err)
 			}
 			return under.write(f, b, off)
 		},
@@ -52,6 +53,19 @@ func (d *Files) Spy(ask func(FileOp) (short int, err error)) {
 	}
 }
 
+// cutOff writes the beginning of what should have been written. A count that is no multiple of a page needs a handle
+// of its own.
+func cutOff(name string, b []byte, off int64, reason error) (n int, err error) {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	if n, err = f.WriteAt(b, off); err == nil {
+		err = reason
+	}
+	return n, errors.Join(err, f.Close())
+}
+
 func asked(ask func(FileOp) (int, error), name, path string, do func() error) error {
 	if _, err := ask(FileOp{Name: name, Path: path}); err != nil {
 		return err
@@ -67,3 +81,22 @@ func (d *Files) Hasty() {
 
 // DataSync is what a commit ends with, for the floor that benchmarks compare with.
 func DataSync(f *os.File) error { return dataSync(f) }
+
+// Direct tells whether the file system of t's folders has direct writes.
+func Direct(t *testing.T) bool {
+	name := filepath.Join(t.TempDir(), "direct")
+	if err := os.WriteFile(name, nil, fileMode); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openDirect(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f == nil {
+		return false
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}

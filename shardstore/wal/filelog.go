@@ -37,13 +37,6 @@ type fileLog struct {
 	first uint64
 }
 
-// logFile is one file of a log.
-type logFile struct {
-	f     *os.File
-	first uint64 // number of its first segment
-	size  int64
-}
-
 // place is where a segment's bytes are.
 type place struct {
 	file        *logFile
@@ -77,14 +70,17 @@ func (l *fileLog) write(ctx context.Context, n uint64, object []byte) error {
 	case n > l.nextN:
 		return leat.Errorf(leat.KindUnavailable, "segment %d comes before segment %d", n, l.nextN)
 	}
+	size := frameSize(int64(len(object)))
+	if int64(cap(l.buf)) < size {
+		l.buf = pageBuffer(size)
+	}
 	l.buf = appendFrame(l.buf[:0], l.s, n, object)
-	size := int64(len(l.buf))
 	if l.at+size > l.tail.size {
 		if err := l.roll(size, false); err != nil {
 			return err
 		}
 	}
-	if _, err := l.d.io.write(l.tail.f, l.buf, l.at); err != nil {
+	if err := l.tail.write(l.d.io, l.buf, l.at); err != nil {
 		return l.writeFailed(err)
 	}
 	if err := l.d.io.dataSync(l.tail.f); err != nil {
@@ -199,7 +195,7 @@ func (l *fileLog) remove(n uint64) error {
 			return explain(err)
 		}
 		l.files = l.files[1:]
-		if err := f.f.Close(); err != nil {
+		if err := f.close(); err != nil {
 			return explain(err)
 		}
 		l.forget(l.files[0].first)
@@ -238,7 +234,7 @@ func (l *fileLog) close(reason error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range l.files {
-		errs = append(errs, f.f.Close())
+		errs = append(errs, f.close())
 	}
 	l.files, l.segs = nil, nil
 	return errors.Join(errs...)

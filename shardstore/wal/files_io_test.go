@@ -291,3 +291,23 @@ func TestFoldersThatCannotBeUsed(t *testing.T) {
 		t.Error("a folder below a file was locked")
 	}
 }
+
+// TestLargerPages stands for a file system that refuses direct writes of 4 KiB: the log goes on through the page cache.
+func TestLargerPages(t *testing.T) {
+	f := newFolder(t, smallFile)
+	f.write(1, 5000)
+	s := f.spy()
+	refused, direct := 0, wal.Direct(t)
+	s.set(func(op wal.FileOp) (int, error) {
+		if op.Name == "write" && refused == 0 && direct {
+			refused++
+			return 0, syscall.EINVAL
+		}
+		return 0, nil
+	})
+	f.write(3, 5000)
+	if (refused == 1) != direct || s.count("datasync") != 3 {
+		t.Errorf("%d writes refused, %d syncs", refused, s.count("datasync"))
+	}
+	f.mustRecover(0, 4)
+}

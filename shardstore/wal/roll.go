@@ -46,7 +46,7 @@ func (l *fileLog) roll(need int64, wait bool) error {
 		return l.fail(err)
 	}
 	// The handle keeps the name it was opened with; remove needs the new one.
-	named, err := os.OpenFile(l.path(l.nextN), os.O_RDWR, 0)
+	tail, err := l.open(sp.size)
 	if err != nil {
 		return l.writeFailed(err)
 	}
@@ -55,9 +55,28 @@ func (l *fileLog) roll(need int64, wait bool) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tail, l.at = &logFile{f: named, first: l.nextN, size: sp.size}, 0
+	if l.tail != nil {
+		if err := l.tail.endDirect(); err != nil {
+			l.d.o.Logger.Warn("close a log file's second handle", "session", l.s, "error", err) // all in it is durable
+		}
+	}
+	l.tail, l.at = tail, 0
 	l.files = append(l.files, l.tail)
 	return nil
+}
+
+// open opens the file that was just named as the last one.
+func (l *fileLog) open(size int64) (*logFile, error) {
+	name := l.path(l.nextN)
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	direct, err := openDirect(name)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &logFile{f: f, direct: direct, first: l.nextN, size: size}, nil
 }
 
 // rollFailed clears a file away that could not be made. A failed fsync is final here too.
@@ -119,20 +138,31 @@ func (sp *spare) make(io fileIO, clock leat.Clock) error {
 	if err := io.allocate(f, sp.size); err != nil {
 		return err
 	}
-	zeros := make([]byte, min(fillChunk, sp.size))
+	lf := &logFile{f: f}
+	if lf.direct, err = openDirect(sp.path); err != nil {
+		return err
+	}
+	err = sp.fill(lf, io, clock)
+	return errors.Join(err, lf.endDirect())
+}
+
+// fill writes the zeros.
+func (sp *spare) fill(lf *logFile, io fileIO, clock leat.Clock) error {
+	zeros := pageBuffer(min(fillChunk, sp.size))
+	zeros = zeros[:cap(zeros)]
 	for off := int64(0); off < sp.size && sp.rest(off, clock); off += int64(len(zeros)) {
-		if _, err := io.write(f, zeros[:min(int64(len(zeros)), sp.size-off)], off); err != nil {
+		if err := lf.write(io, zeros[:min(int64(len(zeros)), sp.size-off)], off); err != nil {
 			return err
 		}
 		if sp.pause == 0 {
 			continue // nobody is disturbed by one large sync at the end
 		}
-		if err := io.dataSync(f); err != nil {
+		if err := io.dataSync(lf.f); err != nil {
 			sp.syncFailed = true
 			return err
 		}
 	}
-	if err := io.sync(f); err != nil {
+	if err := io.sync(lf.f); err != nil {
 		sp.syncFailed = true
 		return err
 	}
