@@ -19,11 +19,13 @@ const (
 )
 
 // Coder encodes and decodes objects. It keeps the state of the compressors, so a process makes one; any number of
-// goroutines may use it. It holds no goroutine and needs no closing.
+// goroutines may use it. It needs no closing.
 type Coder struct {
 	enc  *zstd.Encoder
 	dec  *zstd.Decoder
 	keys Keys // nil: sealed extents are not opened
+
+	halvesFrom int // raw bytes from which two goroutines encode an object; 0 for never
 }
 
 // NewCoder returns a coder whose compressors run on all processors.
@@ -40,7 +42,11 @@ func NewCoder() *Coder {
 	if err != nil {
 		panic(fmt.Sprintf("segment: options of the zstd decoder: %v", err))
 	}
-	return &Coder{enc: enc, dec: dec}
+	c := &Coder{enc: enc, dec: dec}
+	if n > 1 {
+		c.halvesFrom = halvesFrom
+	}
+	return c
 }
 
 // shrink appends src to dst, compressed where that saves an eighth at least, and tells how.

@@ -17,7 +17,8 @@ import (
 type Options struct {
 	Codec Codec // what to try; a block that does not shrink by an eighth is stored as it is
 	Level uint8 // of every extent: 0 segment, 1 pack, 2 and above merged packs
-	// Key names what seals a shard's extents, and gives the same answer throughout one Encode; nil: nothing is sealed.
+	// Key names what seals a shard's extents, and gives the same answer throughout one Encode, to two goroutines; nil:
+	// nothing is sealed.
 	// The header MUST have a nonce that no other object has.
 	Key func(leat.ShardKey) Key
 }
@@ -50,11 +51,14 @@ func (c *Coder) Encode(h Header, chunks []*Chunk, controls []Control, o Options)
 	object = h.Append(object)
 	extents = make([]Extent, len(runs))
 	w := writer{coder: c, codec: o.Codec, key: o.Key, nonce: nonce, verify: verifier{content: true}}
-	for i, run := range runs {
-		if object, err = w.extent(object, run, &extents[i]); err != nil {
+	if object, err = c.encodeRuns(object, runs, extents, &w); err != nil {
+		return nil, nil, err
+	}
+	for i := range extents {
+		extents[i].Level = o.Level
+		if err := extents[i].check(); err != nil {
 			return nil, nil, err
 		}
-		extents[i].Level = o.Level
 	}
 	return appendFooter(object, &h, extents, controls), extents, nil
 }
@@ -109,16 +113,18 @@ func (c *Chunk) raw() (n int64) {
 	return n
 }
 
+// blockPlace is in a run: before a block of a chunk.
+type blockPlace struct{ ci, bi int }
+
 // joiner goes over the blocks of a run and says which of them make one block of the object. It is used twice: to know
 // the object's size, and to write it.
 type joiner struct {
-	run   []*Chunk
-	ci    int // next chunk and block of it
-	bi    int
-	parts []*block // the blocks of the current group
-	rel   uint64   // of the group, relative to the run's first
-	count uint64
-	size  int // raw bytes of the group, joined
+	run        []*Chunk
+	blockPlace          // of the next group
+	parts      []*block // the blocks of the current group
+	rel        uint64   // of the group, relative to the run's first
+	count      uint64
+	size       int // raw bytes of the group, joined
 }
 
 func (j *joiner) start(run []*Chunk) { *j = joiner{run: run, parts: j.parts[:0]} }
@@ -205,41 +211,34 @@ type writer struct {
 	seal    *sealer // of the extent that is being written; nil: it is not sealed
 	verify  verifier
 	scratch []byte
-	index   Index
+	index   Index  // of the run's blocks, a row for each
+	want    totals // of the run
+	skipped uint64 // records of the run that another writer wrote
+	last    int64  // time of the run's last record so far
 }
 
 // extent appends the blocks and index of a run and describes them in e.
 func (w *writer) extent(object []byte, run []*Chunk, e *Extent) ([]byte, error) {
-	head, tail := run[0], run[len(run)-1]
-	*e = Extent{Shard: head.Shard, Epoch: head.Epoch, First: head.First, MinTime: head.MinTime, MaxTime: tail.MaxTime, Off: int64(len(object))}
-	var in totals
-	for _, c := range run {
-		in.addChunk(c)
-	}
-	e.Hash = in.hash // what the seal is made of; verified below
-	if err := w.begin(e); err != nil {
+	if err := w.begin(run, e, int64(len(object))); err != nil {
 		return nil, err
 	}
-	object, last, err := w.blocks(object, run, e)
+	object, err := w.blocks(object, e, nil)
 	if err != nil {
 		return nil, err
 	}
-	out := w.verify.sum
-	if in != out || in.count != tail.End()-head.First || last != tail.MaxTime {
-		return nil, corrupt("%d chunks of %v from %d do not add up: %+v at %d µs, written %+v at %d µs", len(run), head.Shard, head.First, in, tail.MaxTime, out, last)
-	}
-	e.Count, e.Hash, e.Bytes, e.Units = out.count, out.hash, out.bytes, out.units
-	e.Len = int64(len(object)) - e.Off
-	e.CRC = crc32.Checksum(object[e.Off:], castagnoli)
-	if e.Len > indexFrom {
-		object = appendIndex(object, e, w.index)
-		e.IndexLen = int64(len(object)) - e.Off - e.Len
-	}
-	return object, e.check()
+	return w.end(object, run, e)
 }
 
-// begin chooses what seals an extent.
-func (w *writer) begin(e *Extent) (err error) {
+// begin describes in e what is known of a run before its blocks, which will stand from off on, and chooses what seals it.
+func (w *writer) begin(run []*Chunk, e *Extent, off int64) (err error) {
+	head, tail := run[0], run[len(run)-1]
+	*e = Extent{Shard: head.Shard, Epoch: head.Epoch, First: head.First, MinTime: head.MinTime, MaxTime: tail.MaxTime, Off: off}
+	w.want = totals{}
+	for _, c := range run {
+		w.want.addChunk(c)
+	}
+	w.joiner.start(run)
+	w.index, w.verify.sum, w.skipped, w.last = w.index[:0], totals{}, 0, e.MinTime
 	w.seal = nil
 	if w.key == nil {
 		return nil
@@ -248,42 +247,54 @@ func (w *writer) begin(e *Extent) (err error) {
 	if key.ID.IsZero() {
 		return nil
 	}
-	e.Key, e.Nonce = key.ID, w.nonce
+	e.Key, e.Nonce, e.Hash = key.ID, w.nonce, w.want.hash // the seal is made of the hash; end verifies it
 	w.seal, err = newSealer(key.Secret, e)
 	return err
 }
 
-// blocks appends the blocks of a run and sums up their records.
-func (w *writer) blocks(object []byte, run []*Chunk, e *Extent) (_ []byte, last int64, err error) {
-	w.index, w.verify.sum = w.index[:0], totals{}
+// blocks appends the blocks of a run up to a place in it, nil for all, and sums up their records.
+func (w *writer) blocks(object []byte, e *Extent, until *blockPlace) ([]byte, error) {
 	seed := e.seed()
-	last = e.MinTime
-	j := &w.joiner
-	for j.start(run); j.next(); {
+	for j := &w.joiner; (until == nil || j.blockPlace != *until) && j.next(); {
 		raw := j.joined(w.scratch)
 		if len(j.parts) > 1 {
 			w.scratch = raw
 		}
 		b := block{raw: raw, rel: j.rel, count: j.count, base: j.parts[0].base}
-		if b.base < last || len(raw) != j.size || j.rel != w.verify.sum.count {
-			return nil, 0, corrupt("block of %v at %d is out of place", e.Shard, e.First+j.rel)
+		if b.base < w.last || len(raw) != j.size || j.rel != w.skipped+w.verify.sum.count {
+			return nil, corrupt("block of %v at %d is out of place", e.Shard, e.First+j.rel)
 		}
 		if err := w.verify.walk(&b, e.First); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		last = b.last
-		at := int64(len(object)) - e.Off
-		if len(w.index) == 0 || at-w.index[len(w.index)-1].Off >= indexEvery {
-			w.index = append(w.index, IndexEntry{Off: at, First: e.First + j.rel, Time: b.base})
-		}
+		w.last = b.last
+		w.index = append(w.index, IndexEntry{Off: int64(len(object)) - e.Off, First: e.First + j.rel, Time: b.base})
 		var codec Codec
+		var err error
 		if object, codec, err = w.block(object, &b, seed); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		e.Codec = max(e.Codec, codec)
 		e.Raw += int64(len(raw))
 	}
-	return object, last, nil
+	return object, nil
+}
+
+// end checks that all of a run was written, completes e and appends the index.
+func (w *writer) end(object []byte, run []*Chunk, e *Extent) ([]byte, error) {
+	tail := run[len(run)-1]
+	in, out := w.want, w.verify.sum
+	if in != out || in.count != tail.End()-e.First || w.last != tail.MaxTime {
+		return nil, corrupt("%d chunks of %v from %d do not add up: %+v at %d µs, written %+v at %d µs", len(run), e.Shard, e.First, in, tail.MaxTime, out, w.last)
+	}
+	e.Count, e.Hash, e.Bytes, e.Units = out.count, out.hash, out.bytes, out.units
+	e.Len = int64(len(object)) - e.Off
+	e.CRC = crc32.Checksum(object[e.Off:], castagnoli)
+	if e.Len > indexFrom {
+		object = appendIndex(object, e, w.index.thin())
+		e.IndexLen = int64(len(object)) - e.Off - e.Len
+	}
+	return object, nil
 }
 
 // block appends one block.

@@ -39,6 +39,17 @@ func (ix Index) before(beyond func(e *IndexEntry) bool) IndexEntry {
 	return ix[max(0, i-1)]
 }
 
+// thin keeps, of a row for each block, those that an extent's index has.
+func (ix Index) thin() Index {
+	kept := ix[:0]
+	for i := range ix {
+		if i == 0 || ix[i].Off-kept[len(kept)-1].Off >= indexEvery {
+			kept = append(kept, ix[i])
+		}
+	}
+	return kept
+}
+
 // appendIndex appends the index of an extent: its rows, then a CRC.
 func appendIndex(b []byte, e *Extent, ix Index) []byte {
 	at := len(b)

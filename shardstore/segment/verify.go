@@ -20,6 +20,13 @@ func (t *totals) add(r *leat.Record) {
 	t.units += units(r.Size())
 }
 
+func (t *totals) join(o *totals) {
+	t.count += o.count
+	t.hash += o.hash
+	t.bytes += o.bytes
+	t.units += o.units
+}
+
 func (t *totals) addChunk(c *Chunk) {
 	t.count += c.Count
 	t.hash += c.Hash
