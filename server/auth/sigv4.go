@@ -11,6 +11,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -31,11 +32,20 @@ import (
 //   - There are no session tokens: a request with one is refused, and told what to do.
 //   - Chunked payloads (X-Amz-Content-Sha256: STREAMING-…) are refused: Kinesis clients send requests whole.
 
-// Key is an access key with its secret. It MUST NOT be logged.
+// Key is an access key with its secret. It is printed and logged as its id alone.
 type Key struct {
 	leat.AccessKey
 	Secret string
 }
+
+// String returns the id.
+func (k Key) String() string { return k.ID }
+
+// GoString returns the id.
+func (k Key) GoString() string { return k.ID }
+
+// LogValue is the id.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.ID) }
 
 // ErrUnknownKey says that there is certainly no key of that id.
 var ErrUnknownKey = errors.New("auth: no such access key")
