@@ -33,6 +33,17 @@ const (
 	ActionDescribeConsumer   Action = "DescribeConsumer"
 	ActionListConsumers      Action = "ListConsumers"
 	ActionDeregisterConsumer Action = "DeregisterConsumer"
+
+	ActionAddTags               Action = "AddTags"
+	ActionRemoveTags            Action = "RemoveTags"
+	ActionListTags              Action = "ListTags"
+	ActionPutResourcePolicy     Action = "PutResourcePolicy"
+	ActionGetResourcePolicy     Action = "GetResourcePolicy"
+	ActionDeleteResourcePolicy  Action = "DeleteResourcePolicy"
+	ActionSetMonitoring         Action = "SetMonitoring"
+	ActionLimits                Action = "Limits"
+	ActionAccountSettings       Action = "AccountSettings"
+	ActionUpdateAccountSettings Action = "UpdateAccountSettings"
 )
 
 // Resource is what an action is done to. Stream is empty for actions on the account.

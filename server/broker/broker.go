@@ -4,6 +4,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -51,15 +52,27 @@ const (
 	LimitsOff ShardLimits = "off"
 )
 
-// Config is what a broker needs; only Authorizer, Clock and Logger have defaults.
+// ScaleLimits says whether ScaleStream has the bounds of AWS on this server: at most double and at least half at once, ten
+// times in 24 hours.
+type ScaleLimits string
+
+// The values of --scale-limits.
+const (
+	ScaleLimitsAWS ScaleLimits = "aws"
+	ScaleLimitsOff ScaleLimits = "off"
+)
+
+// Config is what a broker needs; Authorizer, ScaleLimits, Quotas, TransitionDelay, Clock and Logger have defaults.
 type Config struct {
 	Engine      Engine
 	Catalog     *catalog.Catalog
 	Control     Control
 	Authorizer  Authorizer  // nil: everybody may do everything in their own account
 	ShardLimits ShardLimits // of streams in provisioned mode
-	Region      string      // in ARNs
-	Secret      []byte      // of the cluster, 16 bytes or more: authenticates iterators and page tokens
+	ScaleLimits ScaleLimits // empty: off
+	Quotas      Quotas
+	Region      string // in ARNs
+	Secret      []byte // of the cluster, 16 bytes or more: authenticates iterators and page tokens
 	// TransitionDelay is how long a new consumer stays CREATING: tools want to see it; 0 means 20 ms.
 	TransitionDelay time.Duration
 	Clock           leat.Clock
@@ -74,6 +87,12 @@ func (c *Config) Validate() error {
 	}
 	if c.ShardLimits != LimitsAWS && c.ShardLimits != LimitsOff {
 		errs = append(errs, errors.New("broker: shard limits must be aws or off"))
+	}
+	if c.ScaleLimits != "" && c.ScaleLimits != ScaleLimitsAWS && c.ScaleLimits != ScaleLimitsOff {
+		errs = append(errs, errors.New("broker: scale limits must be aws or off"))
+	}
+	if c.Quotas.Shards < 0 || c.Quotas.OnDemandStreams < 0 {
+		errs = append(errs, errors.New("broker: a quota is negative"))
 	}
 	if c.Region == "" {
 		errs = append(errs, errors.New("broker: region is empty"))
@@ -91,6 +110,8 @@ type Broker struct {
 	control    Control
 	authorize  Authorizer
 	limits     ShardLimits
+	scaling    ScaleLimits
+	quotas     Quotas
 	region     string
 	transition time.Duration
 	clock      leat.Clock
@@ -121,9 +142,11 @@ func New(c Config) (*Broker, error) {
 	if c.Authorizer == nil {
 		c.Authorizer = SameAccount{}
 	}
+	c.Quotas.Shards = cmp.Or(c.Quotas.Shards, 100_000)
+	c.Quotas.OnDemandStreams = cmp.Or(c.Quotas.OnDemandStreams, 10_000)
 	return &Broker{
 		engine: c.Engine, catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
-		limits: c.ShardLimits, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
+		limits: c.ShardLimits, scaling: c.ScaleLimits, quotas: c.Quotas, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
 		directory: NewDirectory(c.Catalog, c.Clock, c.Logger),
 		meters:    newMeters(c.Clock),
 		subs:      newSubscriptions(),

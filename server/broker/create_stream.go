@@ -14,7 +14,7 @@ import (
 // CreateStream promises: when it returns no error the stream exists in status CREATING, with shards that cut the hash
 // space evenly, and becomes ACTIVE by itself. Until then puts and reads answer NotFound, as with AWS.
 //
-// Differs from AWS: retention and the maximum record size can be given at once.
+// Differs from AWS: retention can be given at once, and an on-demand stream can begin with any number of shards.
 
 // CreateStreamRequest says what stream to make.
 type CreateStreamRequest struct {
@@ -23,6 +23,9 @@ type CreateStreamRequest struct {
 	Mode           leat.StreamMode // empty: provisioned when Shards is given, else on-demand
 	Retention      time.Duration   // 0 means 24 hours
 	MaxRecordBytes int             // 0 means 1 MiB
+	// WarmThroughput is what an on-demand stream keeps room for, in MiB/s: it begins with a shard for each. 0 for none.
+	WarmThroughput int
+	Tags           map[string]string
 }
 
 // maxShards bounds how many open shards one stream can have.
@@ -38,6 +41,14 @@ func (b *Broker) CreateStream(ctx context.Context, who leat.Principal, req Creat
 	if err := b.authorize.Authorize(ctx, who, ActionCreateStream, Resource{Account: spec.Account, Stream: spec.Name}); err != nil {
 		return StreamDescription{}, err
 	}
+	if err := b.roomForShards(spec.Account, spec.Shards); err != nil {
+		return StreamDescription{}, err
+	}
+	if spec.Mode == leat.ModeOnDemand {
+		if err := b.roomForOnDemand(spec.Account); err != nil {
+			return StreamDescription{}, err
+		}
+	}
 	s, err := b.catalog.CreateStream(ctx, spec)
 	if err != nil {
 		return StreamDescription{}, err
@@ -51,14 +62,15 @@ func (r *CreateStreamRequest) spec() (catalog.NewStream, error) {
 	if err := leat.ValidateStreamName(r.Stream); err != nil {
 		return catalog.NewStream{}, err
 	}
-	spec := catalog.NewStream{Name: r.Stream, Mode: r.Mode, Shards: r.Shards, Retention: r.Retention, MaxRecordBytes: r.MaxRecordBytes}
+	spec := catalog.NewStream{Name: r.Stream, Mode: r.Mode, Shards: r.Shards, Retention: r.Retention, MaxRecordBytes: r.MaxRecordBytes,
+		WarmThroughput: r.WarmThroughput, Tags: r.Tags}
 	if spec.Mode == "" && spec.Shards > 0 {
 		spec.Mode = leat.ModeProvisioned
 	} else if spec.Mode == "" {
 		spec.Mode = leat.ModeOnDemand
 	}
 	if spec.Shards == 0 && spec.Mode == leat.ModeOnDemand {
-		spec.Shards = leat.DefaultOnDemand
+		spec.Shards = max(leat.DefaultOnDemand, min(spec.WarmThroughput, maxShards))
 	}
 	if spec.Retention == 0 {
 		spec.Retention = leat.MinRetention
@@ -75,7 +87,23 @@ func (r *CreateStreamRequest) spec() (catalog.NewStream, error) {
 	if err := leat.ValidateRetention(spec.Retention); err != nil {
 		return spec, err
 	}
-	return spec, leat.ValidateMaxRecordBytes(spec.MaxRecordBytes)
+	if err := leat.ValidateMaxRecordBytes(spec.MaxRecordBytes); err != nil {
+		return spec, err
+	}
+	if spec.WarmThroughput > 0 && spec.Mode != leat.ModeOnDemand {
+		return spec, leat.Invalid("warm_throughput_mibps", "only a stream in ON_DEMAND mode keeps warm throughput")
+	}
+	if err := validateWarmThroughput(spec.WarmThroughput); err != nil {
+		return spec, err
+	}
+	return spec, validateTags(spec.Tags)
+}
+
+func validateWarmThroughput(mibps int) error {
+	if mibps < 0 || mibps > leat.MaxWarmThroughput {
+		return leat.Invalid("warm_throughput_mibps", "warm throughput of %d MiB/s must be from 0 to %d", mibps, leat.MaxWarmThroughput)
+	}
+	return nil
 }
 
 func validateMode(m leat.StreamMode) error {

@@ -23,7 +23,7 @@ func (b *Broker) DeregisterConsumer(ctx context.Context, who leat.Principal, req
 	if err != nil {
 		return err
 	}
-	if err := b.catalog.DeregisterConsumer(ctx, v.ID, req.Consumer); err != nil {
+	if err := b.catalog.DeregisterConsumer(ctx, v.ID, req.Consumer, req.Created); err != nil {
 		return err
 	}
 	b.known.forget(v.ID, req.Consumer)

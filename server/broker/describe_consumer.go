@@ -26,5 +26,8 @@ func (b *Broker) DescribeConsumer(ctx context.Context, who leat.Principal, req C
 	if err != nil {
 		return ConsumerDescription{}, away(err)
 	}
+	if req.Created != 0 && c.Created.Unix() != req.Created {
+		return ConsumerDescription{}, leat.Errorf(leat.KindNotFound, "Consumer %s not found.", req.Consumer)
+	}
 	return ConsumerDescription{Consumer: c, In: v.Stream}, nil
 }

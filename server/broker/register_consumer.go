@@ -7,17 +7,21 @@ import (
 	"context"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
 )
 
 // RegisterConsumer (AWS: RegisterStreamConsumer) promises: when it returns no error the stream has the consumer, in
-// status CREATING, and it becomes ACTIVE by itself. A stream has 20 consumers at most, and 5 that are CREATING.
+// status CREATING, and it becomes ACTIVE by itself. A stream has 20 consumers at most (50 where the account is committed to a
+// minimum throughput), and 5 that are CREATING.
 //
 // Differs from AWS: nothing that a client can see.
 
 // ConsumerRequest names a consumer of a stream.
 type ConsumerRequest struct {
-	Stream   string // name or ARN
-	Consumer string // its name
+	Stream   string            // name or ARN
+	Consumer string            // its name
+	Created  int64             // when it was made, in seconds since 1970, where its ARN is given: another time is KindNotFound; 0 for any
+	Tags     map[string]string // of a new one
 }
 
 // ConsumerDescription is a consumer and the stream that it reads.
@@ -31,10 +35,19 @@ func (b *Broker) RegisterConsumer(ctx context.Context, who leat.Principal, req C
 	if err := leat.ValidateConsumerName(req.Consumer); err != nil {
 		return ConsumerDescription{}, err
 	}
+	if err := validateTags(req.Tags); err != nil {
+		return ConsumerDescription{}, err
+	}
 	v, err := b.changeable(ctx, who, ActionRegisterConsumer, req.Stream)
 	if err != nil {
 		return ConsumerDescription{}, err
 	}
-	c, err := b.catalog.RegisterConsumer(ctx, v.ID, req.Consumer, b.clock.Now().Add(b.transition))
+	most, err := b.mostConsumers(ctx, v.Account)
+	if err != nil {
+		return ConsumerDescription{}, err
+	}
+	c, err := b.catalog.RegisterConsumer(ctx, catalog.NewConsumer{
+		Stream: v.ID, Name: req.Consumer, Active: b.clock.Now().Add(b.transition), Most: most, Tags: req.Tags,
+	})
 	return ConsumerDescription{Consumer: c, In: v.Stream}, err
 }

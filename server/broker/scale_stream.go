@@ -13,7 +13,8 @@ import (
 // number of open shards by splits and merges, one after the other, and is UPDATING until it has them. A stream that has
 // them already is left as it is.
 //
-// Differs from AWS: any number at once, not at most double or half, and as often as one likes.
+// Differs from AWS: unless the server has scale limits, any number at once, not at most double or half, and as often as one
+// likes.
 
 // ScaleStreamRequest says how many open shards a stream should have.
 type ScaleStreamRequest struct {
@@ -37,9 +38,32 @@ func (b *Broker) ScaleStream(ctx context.Context, who leat.Principal, req ScaleS
 	if current == req.Target {
 		return current, nil
 	}
-	if _, err := b.catalog.SetTargetShards(ctx, v.ID, req.Target); err != nil {
+	if err := b.roomForShards(v.Account, req.Target-current); err != nil {
+		return 0, err
+	}
+	var allow func(open, calls int) error
+	if b.scaling == ScaleLimitsAWS {
+		allow = func(open, calls int) error { return awsScaling(&v.Stream, open, req.Target, calls) }
+	}
+	if _, err := b.catalog.SetTargetShards(ctx, v.ID, req.Target, allow); err != nil {
 		return 0, err
 	}
 	b.settled(ctx, v.Stream)
 	return current, nil
+}
+
+// maxScaleCalls is how often AWS lets a stream be scaled in 24 hours.
+const maxScaleCalls = 10
+
+// awsScaling has the bounds and, where they are known, the texts of AWS.
+func awsScaling(s *leat.Stream, open, target, calls int) error {
+	switch {
+	case target > 2*open:
+		return leat.Errorf(leat.KindLimitExceeded, "UpdateShardCount cannot scale up over double your current open shard count. Current open shard count: %d Target shard count: %d", open, target)
+	case 2*target < open:
+		return leat.Errorf(leat.KindLimitExceeded, "UpdateShardCount cannot scale down below half your current open shard count. Current open shard count: %d Target shard count: %d", open, target)
+	case calls >= maxScaleCalls:
+		return leat.Errorf(leat.KindLimitExceeded, "Stream %s under account %s was scaled %d times in the last 24 hours: %d are allowed.", s.Name, s.Account, calls, maxScaleCalls)
+	}
+	return nil
 }

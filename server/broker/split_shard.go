@@ -39,6 +39,9 @@ func (b *Broker) SplitShard(ctx context.Context, who leat.Principal, req SplitSh
 	if err != nil {
 		return err
 	}
+	if err := b.roomForShards(v.Account, 1); err != nil {
+		return err
+	}
 	if s := v.shard(ordinal); s != nil && req.NewStartingHashKey == "" {
 		start = s.Range.Middle()
 	}

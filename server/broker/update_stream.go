@@ -15,16 +15,28 @@ import (
 // UpdateStream promises: all the settings that are given are changed, or none. What has expired under the old retention
 // stays expired. Giving a stream the values that it has succeeds in any state.
 //
-// Differs from AWS: one operation for retention, mode and maximum record size, in either direction; it takes effect at
-// once and the stream stays ACTIVE.
+// Differs from AWS: one operation for retention, mode, maximum record size and warm throughput; it takes effect at once and
+// the stream stays ACTIVE, but where warm throughput needs more shards than there are.
 
 // UpdateStreamRequest says what to change; nil leaves as it is.
 type UpdateStreamRequest struct {
 	Stream         string // name or ARN
 	Retention      *time.Duration
+	Direction      RetentionDirection // in which Retention may change
 	Mode           *leat.StreamMode
 	MaxRecordBytes *int
+	WarmThroughput *int // MiB/s that an on-demand stream keeps room for; 0 for none
 }
+
+// RetentionDirection bounds how retention may change. Giving the value that it has is allowed in each.
+type RetentionDirection int
+
+// The directions.
+const (
+	RetentionAny      RetentionDirection = 0
+	RetentionIncrease RetentionDirection = +1 // AWS: IncreaseStreamRetentionPeriod
+	RetentionDecrease RetentionDirection = -1 // AWS: DecreaseStreamRetentionPeriod
+)
 
 // UpdateStream changes settings of a stream.
 func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req UpdateStreamRequest) (StreamDescription, error) {
@@ -41,16 +53,23 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 	if v.Status != leat.StreamActive {
 		return StreamDescription{}, errNotActive(&v.Stream)
 	}
-	s, err := b.catalog.UpdateStream(ctx, v.ID, catalog.StreamUpdate{Retention: req.Retention, Mode: req.Mode, MaxRecordBytes: req.MaxRecordBytes})
+	if req.WarmThroughput != nil {
+		if err := b.roomForShards(v.Account, *req.WarmThroughput-len(v.open)); err != nil {
+			return StreamDescription{}, err
+		}
+	}
+	s, err := b.catalog.UpdateStream(ctx, v.ID, catalog.StreamUpdate{
+		Retention: req.Retention, Direction: int(req.Direction), Mode: req.Mode, MaxRecordBytes: req.MaxRecordBytes, WarmThroughput: req.WarmThroughput,
+	})
 	if err != nil {
-		return StreamDescription{}, err
+		return StreamDescription{}, within("settings", err)
 	}
 	b.settled(ctx, s)
 	return StreamDescription{Stream: s, OpenShards: len(v.open)}, nil
 }
 
 func (r *UpdateStreamRequest) check() error {
-	if r.Retention == nil && r.Mode == nil && r.MaxRecordBytes == nil {
+	if r.Retention == nil && r.Mode == nil && r.MaxRecordBytes == nil && r.WarmThroughput == nil {
 		return leat.Invalid("settings", "nothing to change is given")
 	}
 	if r.Retention != nil {
@@ -64,14 +83,19 @@ func (r *UpdateStreamRequest) check() error {
 		}
 	}
 	if r.MaxRecordBytes != nil {
-		return within("settings", leat.ValidateMaxRecordBytes(*r.MaxRecordBytes))
+		if err := leat.ValidateMaxRecordBytes(*r.MaxRecordBytes); err != nil {
+			return within("settings", err)
+		}
+	}
+	if r.WarmThroughput != nil {
+		return within("settings", validateWarmThroughput(*r.WarmThroughput))
 	}
 	return nil
 }
 
 func (r *UpdateStreamRequest) changes(s *leat.Stream) bool {
 	return (r.Retention != nil && *r.Retention != s.Retention) || (r.Mode != nil && *r.Mode != s.Mode) ||
-		(r.MaxRecordBytes != nil && *r.MaxRecordBytes != s.MaxRecordBytes)
+		(r.MaxRecordBytes != nil && *r.MaxRecordBytes != s.MaxRecordBytes) || (r.WarmThroughput != nil && *r.WarmThroughput != s.WarmThroughput)
 }
 
 // changeable finds a stream to change, as the catalog has it now: a change is never decided on what was known before.

@@ -4,6 +4,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -16,9 +17,19 @@ import (
 // maxConsumersCreating is how many consumers of a stream may be CREATING at once, as with Kinesis.
 const maxConsumersCreating = 5
 
+// NewConsumer is what a consumer is made of. The caller has validated it.
+type NewConsumer struct {
+	Stream leat.StreamID
+	Name   string
+	Active time.Time // CREATING before it
+	Most   int       // consumers that the stream can have; 0 means 20
+	Tags   map[string]string
+}
+
 // RegisterConsumer makes a consumer that is CREATING before a time and ACTIVE from then on. KindInUse when the stream has
-// one of that name or is being deleted, KindLimitExceeded when it has 20, or 5 that are CREATING.
-func (c *Catalog) RegisterConsumer(ctx context.Context, stream leat.StreamID, name string, active time.Time) (leat.Consumer, error) {
+// one of that name or is being deleted, KindLimitExceeded when it has as many as it can have, or 5 that are CREATING.
+func (c *Catalog) RegisterConsumer(ctx context.Context, spec NewConsumer) (leat.Consumer, error) {
+	stream, name := spec.Stream, spec.Name
 	now := c.now().UTC().Truncate(time.Microsecond)
 	written := false
 	err := c.settle(ctx, func(tx *sqldb.Tx) error {
@@ -41,23 +52,25 @@ func (c *Catalog) RegisterConsumer(ctx context.Context, stream leat.StreamID, na
 		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		if err := roomForConsumer(tx, &s, now); err != nil {
+		if err := roomForConsumer(tx, &s, now, cmp.Or(spec.Most, leat.MaxConsumersPerStream)); err != nil {
 			return err
 		}
-		_, err = tx.Exec("INSERT INTO consumers (stream, name, created, active) VALUES ($1, $2, $3, $4)", stream, name, now, active)
+		if _, err = tx.Exec("INSERT INTO consumers (stream, name, created, active) VALUES ($1, $2, $3, $4)", stream, name, now, spec.Active); err != nil {
+			return err
+		}
 		written = true
-		return err
+		return writeTags(tx, Resource{Stream: stream, Consumer: name}, spec.Tags)
 	})
-	return consumerAt(stream, name, now, active, now), err
+	return consumerAt(stream, name, now, spec.Active, now), err
 }
 
-func roomForConsumer(tx *sqldb.Tx, s *leat.Stream, now time.Time) error {
+func roomForConsumer(tx *sqldb.Tx, s *leat.Stream, now time.Time, most int) error {
 	var all, creating int
 	err := tx.Row("SELECT count(*), count(CASE WHEN active > $2 THEN 1 END) FROM consumers WHERE stream = $1", s.ID, now).Scan(&all, &creating)
 	switch {
 	case err != nil:
 		return err
-	case all >= leat.MaxConsumersPerStream:
+	case all >= most:
 		return leat.Errorf(leat.KindLimitExceeded, "Stream %s under account %s has %d consumers: deregister one first.", s.Name, s.Account, all)
 	case creating >= maxConsumersCreating:
 		return leat.Errorf(leat.KindLimitExceeded, "Stream %s under account %s has %d consumers in state CREATING: wait until they are ACTIVE.", s.Name, s.Account, creating)
@@ -110,13 +123,20 @@ func (c *Catalog) consumers(ctx context.Context, where string, args ...any) (all
 	return all, err
 }
 
-// DeregisterConsumer removes a consumer at once. KindNotFound when there is none of that name.
-func (c *Catalog) DeregisterConsumer(ctx context.Context, stream leat.StreamID, name string) error {
+// DeregisterConsumer removes a consumer at once, with its tags and its policy. created is when it was made, in seconds since
+// 1970, or 0 for any. KindNotFound when there is none of that name and time.
+func (c *Catalog) DeregisterConsumer(ctx context.Context, stream leat.StreamID, name string, created int64) error {
 	return c.db.Tx(ctx, func(tx *sqldb.Tx) error {
 		if _, err := bump(tx); err != nil {
 			return err
 		}
+		if _, err := (Resource{stream, name, created}).find(tx); err != nil {
+			return err
+		}
 		n, err := tx.Exec("DELETE FROM consumers WHERE stream = $1 AND name = $2", stream, name)
-		return sqldb.One(n, err, noConsumer(name))
+		if err := sqldb.One(n, err, noConsumer(name)); err != nil {
+			return err
+		}
+		return dropConsumerResources(tx, stream, name)
 	})
 }

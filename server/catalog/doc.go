@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package catalog keeps the control plane's tables and their transactions: the cluster's identity, sessions, streams,
-// shards and who owns them, reshards, the extent index, the deletion queue, consumers and usage. One SQL text runs on
-// PostgreSQL and SQLite.
+// shards and who owns them, reshards, the extent index, the deletion queue, consumers, tags, policies, account settings and
+// usage. One SQL text runs on PostgreSQL and SQLite.
 //
 // A Catalog satisfies shardstore.Index. It is never asked on the path of a put or a tail read.
 //

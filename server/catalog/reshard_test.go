@@ -206,12 +206,12 @@ func TestScale(t *testing.T) {
 			}
 		}
 		for _, target := range []int{5, 2, 4, 8, 1} {
-			got, err := b.SetTargetShards(ctx, st.ID, target)
+			got, err := b.SetTargetShards(ctx, st.ID, target, nil)
 			b.must(err)
 			if got.Status != leat.StreamUpdating || got.TargetShards != target {
 				t.Errorf("scaling %+v", got)
 			}
-			_, err = b.SetTargetShards(ctx, st.ID, 3)
+			_, err = b.SetTargetShards(ctx, st.ID, 3, nil)
 			b.want(err, leat.KindInUse, "Stream s under account 123456789012 not ACTIVE, instead in state UPDATING")
 			steps := finish()
 			got, err = b.StreamByID(ctx, st.ID)
@@ -227,7 +227,7 @@ func TestScale(t *testing.T) {
 			}
 		}
 		// Scaling that is given up ends with the step under way.
-		_, err := b.SetTargetShards(ctx, st.ID, 4)
+		_, err := b.SetTargetShards(ctx, st.ID, 4, nil)
 		b.must(err)
 		_, err = b.NextScaleStep(ctx, st.ID)
 		b.must(err)

@@ -59,7 +59,7 @@ func (c *Catalog) removeShards(ctx context.Context, id leat.StreamID) (there boo
 			return leat.Errorf(leat.KindInUse, "Stream %s under account %s not DELETING, instead in state %s", s.Name, s.Account, s.Status)
 		}
 		there = true
-		for _, table := range []string{"intents", "consumers", "shards"} {
+		for _, table := range []string{"intents", "consumers", "shards", "tags", "policies", "scale_calls", "scale_events"} {
 			if _, err := tx.Exec("DELETE FROM "+table+" WHERE stream = $1", id); err != nil {
 				return err
 			}

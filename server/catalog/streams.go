@@ -21,6 +21,8 @@ type NewStream struct {
 	Shards         int
 	Retention      time.Duration
 	MaxRecordBytes int
+	WarmThroughput int // MiB/s
+	Tags           map[string]string
 }
 
 // CreateStream makes a stream in status CREATING, with shards that cut the hash space evenly and have no owner yet.
@@ -29,6 +31,7 @@ func (c *Catalog) CreateStream(ctx context.Context, spec NewStream) (leat.Stream
 	s := leat.Stream{
 		ID: leat.NewID[leat.StreamID](c.opts.Rand), Account: spec.Account, Name: spec.Name, Mode: spec.Mode, Status: leat.StreamCreating,
 		Retention: spec.Retention, MaxRecordBytes: spec.MaxRecordBytes, Created: c.now().UTC().Truncate(time.Microsecond), NextOrdinal: uint64(spec.Shards),
+		WarmThroughput: spec.WarmThroughput,
 	}
 	if spec.Shards < 1 {
 		return s, leat.Invalid("shard_count", "a stream must have at least one shard")
@@ -38,17 +41,21 @@ func (c *Catalog) CreateStream(ctx context.Context, spec NewStream) (leat.Stream
 			return err
 		}
 		n, err := tx.Exec(`
-INSERT INTO streams (id, account, name, mode, status, status_since, retention, max_record, created, next_ordinal, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6, $9, $10)
+INSERT INTO streams (id, account, name, mode, status, status_since, retention, max_record, created, next_ordinal, version, warm_mibps)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6, $9, $10, $11)
 ON CONFLICT (account, name) DO NOTHING`,
-			s.ID, s.Account, s.Name, string(s.Mode), string(s.Status), s.Created, s.Retention, s.MaxRecordBytes, s.NextOrdinal, s.Version)
+			s.ID, s.Account, s.Name, string(s.Mode), string(s.Status), s.Created, s.Retention, s.MaxRecordBytes, s.NextOrdinal, s.Version,
+			s.WarmThroughput)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return sameStream(tx, &s)
 		}
-		return insertShards(tx, &s)
+		if err := insertShards(tx, &s); err != nil {
+			return err
+		}
+		return writeTags(tx, Resource{Stream: s.ID}, spec.Tags)
 	})
 	return s, err
 }

@@ -187,7 +187,7 @@ func TestRemoveStream(t *testing.T) {
 		b.fence(dead, 2, shardstore.ClosedShard{Shard: k0, Epoch: 1, Final: 11, Extents: []shardstore.Extent{extent(k0, 1, 10, 1, segment(dead, 0))}})
 		_, err := b.BeginReshard(ctx, st.ID, catalog.Merge(0, 1))
 		b.must(err)
-		_, err = b.RegisterConsumer(ctx, st.ID, "c", b.clock.now)
+		_, err = b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: st.ID, Name: "c", Active: b.clock.now})
 		b.must(err)
 
 		b.want(b.RemoveStream(ctx, st.ID), leat.KindInUse, "")
@@ -232,39 +232,39 @@ func TestConsumers(t *testing.T) {
 		st := b.stream("s", 1)
 		later := b.clock.now.Add(time.Second)
 		b.link.cut("a-")
-		c, err := b.RegisterConsumer(ctx, st.ID, "c", later)
+		c, err := b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: st.ID, Name: "c", Active: later})
 		b.must(err)
 		if c.Status != leat.ConsumerCreating || c.Name != "c" || !c.Created.Equal(b.clock.now) {
 			t.Errorf("registered %+v", c)
 		}
-		_, err = b.RegisterConsumer(ctx, st.ID, "c", later)
+		_, err = b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: st.ID, Name: "c", Active: later})
 		b.want(err, leat.KindInUse, "Consumer c of stream s under account 123456789012 already exists.")
 		for i := range 4 {
-			_, err = b.RegisterConsumer(ctx, st.ID, fmt.Sprint("d", i), later)
+			_, err = b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: st.ID, Name: fmt.Sprint("d", i), Active: later})
 			b.must(err)
 		}
-		_, err = b.RegisterConsumer(ctx, st.ID, "e", later)
+		_, err = b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: st.ID, Name: "e", Active: later})
 		b.want(err, leat.KindLimitExceeded, "")
 		b.clock.advance(time.Second)
 		if c, err := b.Consumer(ctx, st.ID, "c"); err != nil || c.Status != leat.ConsumerActive {
 			t.Errorf("after a second: %+v, %v", c, err)
 		}
 		for i := range 15 {
-			_, err = b.RegisterConsumer(ctx, st.ID, fmt.Sprintf("f%02d", i), b.clock.now)
+			_, err = b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: st.ID, Name: fmt.Sprintf("f%02d", i), Active: b.clock.now})
 			b.must(err)
 		}
-		_, err = b.RegisterConsumer(ctx, st.ID, "g", b.clock.now)
+		_, err = b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: st.ID, Name: "g", Active: b.clock.now})
 		b.want(err, leat.KindLimitExceeded, "")
 		page, err := b.ListConsumers(ctx, st.ID, "d3", 3)
 		b.must(err)
 		if len(page) != 3 || page[0].Name != "f00" || page[2].Name != "f02" {
 			t.Errorf("page %+v", page)
 		}
-		b.must(b.DeregisterConsumer(ctx, st.ID, "c"))
-		b.want(b.DeregisterConsumer(ctx, st.ID, "c"), leat.KindNotFound, "")
+		b.must(b.DeregisterConsumer(ctx, st.ID, "c", 0))
+		b.want(b.DeregisterConsumer(ctx, st.ID, "c", 0), leat.KindNotFound, "")
 		_, err = b.Consumer(ctx, st.ID, "c")
 		b.want(err, leat.KindNotFound, "")
-		_, err = b.RegisterConsumer(ctx, leat.StreamID{1}, "c", later)
+		_, err = b.RegisterConsumer(ctx, catalog.NewConsumer{Stream: leat.StreamID{1}, Name: "c", Active: later})
 		b.want(err, leat.KindNotFound, "")
 	})
 }

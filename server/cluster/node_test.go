@@ -333,7 +333,7 @@ func TestSplitMergeScaleDelete(t *testing.T) {
 	}
 	step(catalog.Merge(2, 3))
 	a.mustRead(child, "child")
-	if _, err := w.cat.SetTargetShards(t.Context(), s.ID, 5); err != nil {
+	if _, err := w.cat.SetTargetShards(t.Context(), s.ID, 5, nil); err != nil {
 		t.Fatal(err)
 	}
 	a.Kick()
