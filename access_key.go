@@ -17,21 +17,18 @@ type AccessKey struct {
 	Created time.Time
 }
 
-// Bounds of access keys.
-const (
-	MaxAccessKeys     = 1000 // of an account
-	MaxAccessKeyChars = 64   // of a name
-)
+// MaxAccessKeys is how many keys an account may have.
+const MaxAccessKeys = 100
 
 var (
-	accessKeyName = regexp.MustCompile(`^[a-zA-Z0-9_.+=,@-]{1,64}$`)
+	accessKeyName = regexp.MustCompile(`^[a-zA-Z0-9_.@ -]{1,128}$`)
 	accessKeyID   = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
 )
 
-// ValidateAccessKeyName accepts 1 to 64 characters of a-z, A-Z, 0-9 and _.+=,@-, as AWS has it for users.
+// ValidateAccessKeyName accepts 1 to 128 characters of a-z, A-Z, 0-9, space and _.@-.
 func ValidateAccessKeyName(name string) error {
 	if !accessKeyName.MatchString(name) {
-		return Invalid("name", "the name of an access key %.256q must have 1 to 64 characters of a-z, A-Z, 0-9 and _.+=,@-", name)
+		return Invalid("name", "the name of an access key %.256q must have 1 to 128 characters of a-z, A-Z, 0-9, space and _.@-", name)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ import (
 // KeyCatalog is where access keys are stored; *catalog.Catalog is one.
 type KeyCatalog interface {
 	AccessKeys(ctx context.Context) ([]catalog.StoredKey, error)
-	ListAccessKeys(ctx context.Context, account string, created time.Time, id string, limit int) ([]leat.AccessKey, error)
+	ListAccessKeys(ctx context.Context, account, after string, limit int) ([]leat.AccessKey, error)
 	AddAccessKey(ctx context.Context, k catalog.StoredKey) (leat.AccessKey, error)
 	SetAccessKey(ctx context.Context, account, id string, active bool) (leat.AccessKey, error)
 	DeleteAccessKey(ctx context.Context, account, id string) error

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"io"
 	"maps"
-	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/catalog"
@@ -48,9 +47,9 @@ func (s *KeyStore) Create(ctx context.Context, account, name string) (leat.Acces
 	return made, secret, nil
 }
 
-// List returns up to limit keys of an account, the oldest first, after the one that was created at a time and has an id.
-func (s *KeyStore) List(ctx context.Context, account string, created time.Time, id string, limit int) ([]leat.AccessKey, error) {
-	return s.catalog.ListAccessKeys(ctx, account, created, id, limit)
+// List returns up to limit keys of an account whose ids come after an id, in byte order of ids.
+func (s *KeyStore) List(ctx context.Context, account, after string, limit int) ([]leat.AccessKey, error) {
+	return s.catalog.ListAccessKeys(ctx, account, after, limit)
 }
 
 // SetActive enables or disables a key: on this node at once, on others within seconds. KindNotFound when the account

@@ -77,6 +77,7 @@ type Config struct {
 	TransitionDelay time.Duration
 	Clock           leat.Clock
 	Logger          *slog.Logger
+	AccessKeys      AccessKeys // nil: there are none
 }
 
 // Validate tells everything that is wrong, joined.
@@ -123,6 +124,8 @@ type Broker struct {
 	known     *knownConsumers
 	iterators sealer
 	pages     sealer
+
+	accessKeys AccessKeys
 }
 
 // New makes a broker. Run MUST be running for it to see what other nodes and the control loop change.
@@ -153,6 +156,8 @@ func New(c Config) (*Broker, error) {
 		known:     newKnownConsumers(),
 		iterators: newSealer(c.Secret, "shard iterator"),
 		pages:     newSealer(c.Secret, "page token"),
+
+		accessKeys: c.AccessKeys,
 	}, nil
 }
 

@@ -33,7 +33,7 @@ func keyState(active bool) string {
 }
 
 // AddAccessKey keeps a new key as it is given, but for when it was created. KindLimitExceeded when its account has
-// 1,000, KindInUse when its id is taken.
+// 100, KindInUse when its id is taken.
 func (c *Catalog) AddAccessKey(ctx context.Context, k StoredKey) (leat.AccessKey, error) {
 	k.Created = c.now().UTC().Truncate(time.Microsecond)
 	err := c.settle(ctx, func(tx *sqldb.Tx) error {
@@ -68,10 +68,9 @@ func (c *Catalog) AccessKeys(ctx context.Context) ([]StoredKey, error) {
 	return c.accessKeys(ctx, "1 = 1")
 }
 
-// ListAccessKeys returns up to limit keys of an account, the oldest first, after the one that was created at a time and
-// has an id.
-func (c *Catalog) ListAccessKeys(ctx context.Context, account string, created time.Time, id string, limit int) ([]leat.AccessKey, error) {
-	all, err := c.accessKeys(ctx, "account = $1 AND (created > $2 OR created = $2 AND id > $3) ORDER BY created, id LIMIT $4", account, created, id, limit)
+// ListAccessKeys returns up to limit keys of an account whose ids come after an id, in byte order of ids.
+func (c *Catalog) ListAccessKeys(ctx context.Context, account, after string, limit int) ([]leat.AccessKey, error) {
+	all, err := c.accessKeys(ctx, "account = $1 AND id > $2 ORDER BY id LIMIT $3", account, after, limit)
 	keys := make([]leat.AccessKey, len(all))
 	for i := range all {
 		keys[i] = all[i].AccessKey

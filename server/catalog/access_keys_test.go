@@ -32,15 +32,15 @@ func TestAccessKeys(t *testing.T) {
 			t.Errorf("an id that is taken: %v", err)
 		}
 
-		// Pages, the oldest first.
-		page, err := b.ListAccessKeys(t.Context(), account, time.Time{}, "", 1)
+		// Pages, by id.
+		page, err := b.ListAccessKeys(t.Context(), account, "", 1)
 		b.must(err)
-		if len(page) != 1 || page[0].ID != "LEAKC" {
+		if len(page) != 1 || page[0].ID != "LEAKA" {
 			t.Fatalf("first page %v", page)
 		}
-		page, err = b.ListAccessKeys(t.Context(), account, page[0].Created, page[0].ID, 10)
+		page, err = b.ListAccessKeys(t.Context(), account, "LEAKA", 10)
 		b.must(err)
-		if len(page) != 1 || page[0].ID != "LEAKA" || !page[0].Active || page[0].Name != "app" {
+		if len(page) != 1 || page[0].ID != "LEAKC" || !page[0].Active || page[0].Name != "app" {
 			t.Errorf("second page %v", page)
 		}
 
