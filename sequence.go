@@ -24,12 +24,18 @@ const MaxOrdinal = 999_999_999_999
 // SequenceNumber returns the sequence number of the record at an offset of a shard.
 func SequenceNumber(k ShardKey, offset uint64) string {
 	var b [sequenceDigits]byte
+	return string(AppendSequenceNumber(b[:0], k, offset))
+}
+
+// AppendSequenceNumber appends what SequenceNumber returns.
+func AppendSequenceNumber(to []byte, k ShardKey, offset uint64) []byte {
+	var b [sequenceDigits]byte
 	b[0] = '4'
 	digits(b[1:13], k.Ordinal)
 	digits(b[13:33], offset)
 	b[33], b[34], b[35] = '0', '0', '0'
 	digits(b[36:56], sequenceCheck(k, offset))
-	return string(b[:])
+	return append(to, b[:]...)
 }
 
 // ParseSequenceNumber reads back the offset of a record of shard k. Anything that SequenceNumber did not return for

@@ -14,7 +14,7 @@ import (
 // subscription begins anew after five minutes.
 type knownConsumers struct {
 	mu     sync.Mutex
-	active map[consumerKey]struct{}
+	active map[consumerKey]int64 // when each was made, seconds since 1970
 }
 
 type consumerKey struct {
@@ -23,13 +23,13 @@ type consumerKey struct {
 }
 
 func newKnownConsumers() *knownConsumers {
-	return &knownConsumers{active: map[consumerKey]struct{}{}}
+	return &knownConsumers{active: map[consumerKey]int64{}}
 }
 
-func (k *knownConsumers) remember(stream leat.StreamID, name string) {
+func (k *knownConsumers) remember(stream leat.StreamID, name string, created int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.active[consumerKey{stream, name}] = struct{}{}
+	k.active[consumerKey{stream, name}] = created
 }
 
 func (k *knownConsumers) forget(stream leat.StreamID, name string) {
@@ -38,11 +38,11 @@ func (k *knownConsumers) forget(stream leat.StreamID, name string) {
 	delete(k.active, consumerKey{stream, name})
 }
 
-func (k *knownConsumers) has(stream leat.StreamID, name string) bool {
+func (k *knownConsumers) has(stream leat.StreamID, name string, created int64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, ok := k.active[consumerKey{stream, name}]
-	return ok
+	known, ok := k.active[consumerKey{stream, name}]
+	return ok && (created == 0 || created == known)
 }
 
 // forgetGone drops the consumers of streams that the directory does not have any more.
@@ -56,19 +56,22 @@ func (k *knownConsumers) forgetGone(d *Directory) {
 	}
 }
 
-// activeConsumer checks that a stream has a consumer that may subscribe.
-func (b *Broker) activeConsumer(ctx context.Context, v *streamView, name string) error {
+// activeConsumer checks that a stream has a consumer that may subscribe. Where it was named with the second in which it was
+// made (0: it was not), another one that took its name later is not it.
+func (b *Broker) activeConsumer(ctx context.Context, v *streamView, name string, created int64) error {
 	c, err := b.catalog.Consumer(ctx, v.ID, name)
 	switch {
+	case err == nil && created != 0 && created != c.Created.Unix():
+		return leat.Errorf(leat.KindNotFound, "Consumer %s:%d of stream %s under account %s not found.", name, created, v.Name, v.Account)
 	case err == nil && c.Status == leat.ConsumerActive:
-		b.known.remember(v.ID, name)
+		b.known.remember(v.ID, name, c.Created.Unix())
 		return nil
 	case err == nil:
 		return leat.Errorf(leat.KindInUse, "Consumer %s of stream %s under account %s not ACTIVE, instead in state %s", name, v.Name, v.Account, c.Status)
 	case leat.KindOf(err) == leat.KindNotFound:
 		b.known.forget(v.ID, name)
 		return err
-	case b.known.has(v.ID, name):
+	case b.known.has(v.ID, name, created):
 		return nil
 	}
 	return away(err)

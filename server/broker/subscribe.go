@@ -27,6 +27,7 @@ import (
 type SubscribeRequest struct {
 	Stream   string // name or ARN
 	Consumer string // its name
+	Created  int64  // seconds since 1970, as the consumer's ARN has it; 0 where it is named by its name alone
 	Shard    string // its id; short forms are accepted
 	Start    StartingPosition
 }
@@ -55,7 +56,7 @@ func (b *Broker) Subscribe(ctx context.Context, who leat.Principal, req Subscrib
 	if err != nil {
 		return err
 	}
-	if err := b.activeConsumer(ctx, v, req.Consumer); err != nil {
+	if err := b.activeConsumer(ctx, v, req.Consumer, req.Created); err != nil {
 		return err
 	}
 	s, err := b.shard(ctx, v, ordinal)

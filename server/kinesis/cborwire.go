@@ -9,16 +9,18 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// cborWire is application/x-amz-cbor-1.1. Its modes are made once, by newCBOR.
+// cborWire is application/x-amz-cbor-1.1.
 type cborWire struct{}
 
 func (cborWire) contentType() string { return contentCBOR }
 
-// reader refuses what cannot be meant: names that come twice, strings that are not UTF-8, deep nesting.
+func (cborWire) writer(b []byte) writer { return writer{b: b, cbor: true} }
+
+// cborReader refuses what cannot be meant: names that come twice, strings that are not UTF-8, deep nesting.
 func cborReader() (cbor.DecMode, error) {
 	return cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: maxDepth, FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
-		UTF8: cbor.UTF8RejectInvalid, DefaultByteStringType: nil,
+		UTF8: cbor.UTF8RejectInvalid,
 	}.DecMode()
 }
 

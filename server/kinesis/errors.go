@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
 )
 
 // awsError is an error as AWS tells it. Handlers return one only where the table below does not say what AWS does.
@@ -82,6 +83,10 @@ func translate(err error, id string) (*awsError, leat.Kind) {
 	var told *awsError
 	if errors.As(err, &told) {
 		return told, leat.KindInvalidArgument
+	}
+	var signature *auth.SignatureError
+	if errors.As(err, &signature) {
+		return &awsError{Type: signature.Type, Message: signature.Message, status: signature.Status}, leat.KindUnauthenticated
 	}
 	e := kindOf(err)
 	x := exceptionOf(e.Kind)

@@ -42,6 +42,7 @@ type Handler struct {
 	log        *slog.Logger
 	operations map[string]operation
 	buffers    *buffers
+	puts       *putMemories
 }
 
 // New makes the handler.
@@ -60,7 +61,7 @@ func New(o Options) (*Handler, error) {
 	}
 	return &Handler{
 		broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, log: o.Logger,
-		operations: operations(), buffers: newBuffers(),
+		operations: operations(), buffers: newBuffers(), puts: newPutMemories(),
 	}, nil
 }
 

@@ -29,6 +29,8 @@ type jsonWire struct{}
 
 func (jsonWire) contentType() string { return contentJSON }
 
+func (jsonWire) writer(b []byte) writer { return writer{b: b} }
+
 func (jsonWire) append(b []byte, out any) ([]byte, error) {
 	buf := bytes.NewBuffer(b)
 	e := json.NewEncoder(buf)
@@ -97,11 +99,10 @@ func (b binder) object(v reflect.Value, depth int) error {
 		if err != nil {
 			return err
 		}
-		field := member(v, name)
-		if !field.IsValid() {
-			err = b.skip(depth)
-		} else {
+		if field := member(v, name); field.IsValid() {
 			err = b.value(field, depth)
+		} else {
+			err = b.skip(depth)
 		}
 		if err != nil {
 			return err

@@ -23,7 +23,7 @@ func patternOf(name string) pattern {
 	case "streamName", "shardId", "consumerName":
 		return pattern{textName, isName}
 	case "hashKey":
-		return pattern{textHashKey, func(s string) bool { return isDecimal(s, 39) }}
+		return pattern{textHashKey, func(s string) bool { return isDecimal(s, maxHashDigits) }}
 	case "sequenceNumber":
 		return pattern{textSequence, func(s string) bool { return isDecimal(s, 129) }}
 	case "streamARN":
@@ -43,6 +43,9 @@ func patternOf(name string) pattern {
 func regular(text string) pattern {
 	return pattern{text, func(s string) bool { return regexp.MustCompile(`^(?:` + text + `)$`).MatchString(s) }}
 }
+
+// maxHashDigits is how many digits 2^128-1 has.
+const maxHashDigits = 39
 
 func isName(s string) bool {
 	for i := range len(s) {

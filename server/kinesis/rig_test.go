@@ -244,3 +244,5 @@ func (a answer) refused(status int, exception string) (message string) {
 }
 
 type object map[string]any
+
+func asError[T error](err error, target *T) bool { return errors.As(err, target) }

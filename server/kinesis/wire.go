@@ -21,6 +21,12 @@ type wire interface {
 	// append encodes an output.
 	append(b []byte, out any) ([]byte, error)
 	appendError(b []byte, e *awsError) []byte
+
+	// fastPuts and fastPut read the usual form of a put; false leaves the body to decode. See fast_json.go.
+	fastPuts(body []byte, m *putMemory) bool
+	fastPut(body []byte, m *putMemory) bool
+	// writer begins a hot answer.
+	writer(b []byte) writer
 }
 
 // wireOf reads the Content-Type.

@@ -1,0 +1,126 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kinesis
+
+import (
+	"context"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/broker"
+)
+
+// PutRecords: see broker.PutRecords for what it promises.
+//
+// Data and partition keys are given to the broker as views of the request's body and of pooled memory, which are used
+// again once the answer is made. That is safe because the engine copies every byte of a record before Append returns
+// (shardstore.Append: Chunk.Append copies under the sequencer's lock, also where the caller goes away while it waits),
+// the broker returns after the engine, and nobody keeps a part of a record but in an error's text, which is a copy.
+//
+// Differs from AWS: a member that comes twice is refused. DryRun is refused.
+
+func (h *Handler) putRecords(ctx context.Context, c *call) error {
+	m := h.puts.get()
+	defer h.puts.put(m)
+	if !c.wire.fastPuts(c.body, m) {
+		m.reset()
+		if err := c.wire.decode(c.body, &m.in); err != nil {
+			return err
+		}
+	}
+	if !m.in.fits() {
+		if err := check(&m.in); err != nil {
+			return err
+		}
+	}
+	stream, err := h.stream(c, m.in.StreamName, m.in.StreamARN, m.in.StreamId)
+	if err != nil {
+		return err
+	}
+	if err := m.fill(); err != nil {
+		return err
+	}
+	failed, err := h.broker.PutRecords(ctx, c.who, broker.PutRecordsRequest{Stream: stream, Puts: m.puts})
+	if err != nil {
+		return err
+	}
+	w := c.wire.writer(h.buf(c))
+	w.object()
+	w.encryption(h.encrypted(m.puts[0].Shard.Stream))
+	w.member("FailedRecordCount")
+	w.count(int64(failed))
+	w.member("Records")
+	w.list(len(m.puts))
+	for i := range m.puts {
+		w.item()
+		h.outcome(c, &w, &m.puts[i])
+	}
+	w.unlist()
+	w.close()
+	c.end(w.b)
+	return nil
+}
+
+// fits is a quick look at what nearly every request is like: true says that check finds nothing. Streams and what is
+// rare are left to check.
+func (in *putRecordsInput) fits() bool {
+	ok := in.DryRun == nil && in.StreamARN == nil && in.StreamId == nil && in.StreamName != nil &&
+		len(*in.StreamName) <= leat.MaxStreamNameSize && isName(*in.StreamName) &&
+		len(in.Records) > 0 && len(in.Records) <= leat.MaxPutRecords
+	for i := 0; ok && i < len(in.Records); i++ {
+		e := &in.Records[i]
+		ok = e.Data != nil && len(e.Data) <= leat.MaxRecordBytes &&
+			e.PartitionKey != nil && *e.PartitionKey != "" && len(*e.PartitionKey) <= leat.MaxPartitionKeyChars && // bytes, so it is too strict
+			(e.ExplicitHashKey == nil || isDecimal(*e.ExplicitHashKey, maxHashDigits))
+	}
+	return ok
+}
+
+// fill makes puts of the entries that were read.
+func (m *putMemory) fill() error {
+	for i := range m.in.Records {
+		e := &m.in.Records[i]
+		p := broker.Put{Record: leat.Record{PartitionKey: *e.PartitionKey, Data: e.Data}}
+		if e.ExplicitHashKey != nil {
+			hash, err := leat.ParseHashKey(*e.ExplicitHashKey)
+			if err != nil {
+				return err
+			}
+			m.hashes = append(m.hashes, hash) // has the capacity, so that pointers stay right
+			p.Record.ExplicitHash = &m.hashes[len(m.hashes)-1]
+		}
+		m.puts = append(m.puts, p)
+	}
+	return nil
+}
+
+// outcome writes what became of one record. AWS has two codes: one says that the record was certainly not written and
+// may be put again, the other says nothing.
+func (h *Handler) outcome(c *call, w *writer, p *broker.Put) {
+	w.object()
+	defer w.close()
+	if p.Err == nil {
+		w.member("SequenceNumber")
+		w.sequence(p.Shard, p.Record.Offset)
+		w.member("ShardId")
+		w.shard(p.Shard.Ordinal)
+		return
+	}
+	code, message := "InternalFailure", "Internal Service Failure"
+	switch e := kindOf(p.Err); e.Kind {
+	case leat.KindThroughputExceeded, leat.KindUnavailable:
+		code, message = "ProvisionedThroughputExceededException", e.Message
+	default:
+		h.log.Error("record failed", "request_id", c.id, "kind", e.Kind.String(), "error", p.Err)
+	}
+	w.member("ErrorCode")
+	w.text(code)
+	w.member("ErrorMessage")
+	w.text(message)
+}
+
+// encrypted tells whether a stream's records are encrypted at rest.
+func (h *Handler) encrypted(id leat.StreamID) bool {
+	s, ok := h.broker.Directory().Stream(id)
+	return ok && s.EncryptionKey != ""
+}
