@@ -113,11 +113,13 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
 		Node: p.node, Address: s.grpc.Addr().String(), Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
-		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
-		Changed: func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
+		Transition: p.common.Transition,
+		Streams:    func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
+		Changed:    func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
 	})
 	s.broker, err = broker.New(broker.Config{
 		Engine: s.node, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], Logger: p.log,
 	})
 	if err != nil {

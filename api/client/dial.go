@@ -33,6 +33,9 @@ type Client struct {
 	Shards    leatv1.ShardServiceClient
 	Records   leatv1.RecordServiceClient
 	Consumers leatv1.ConsumerServiceClient
+	Resources leatv1.ResourceServiceClient
+	Account   leatv1.AccountServiceClient
+	Keys      leatv1.KeyServiceClient
 	System    leatv1.SystemServiceClient
 
 	endpoint string
@@ -109,6 +112,9 @@ func Dial(endpoint string, opts ...Option) (*Client, error) {
 	c.Shards = leatv1.NewShardServiceClient(c.conn)
 	c.Records = leatv1.NewRecordServiceClient(c.conn)
 	c.Consumers = leatv1.NewConsumerServiceClient(c.conn)
+	c.Resources = leatv1.NewResourceServiceClient(c.conn)
+	c.Account = leatv1.NewAccountServiceClient(c.conn)
+	c.Keys = leatv1.NewKeyServiceClient(c.conn)
 	c.System = leatv1.NewSystemServiceClient(c.conn)
 	return c, nil
 }

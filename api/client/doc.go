@@ -11,7 +11,8 @@
 //	r, err := client.NewReader(c, "orders", client.TrimHorizon(), client.ReaderOptions{})
 //	for rec, err := range r.All(ctx) { … }
 //
-// Every call of the API is in reach as a generated client: Client.Streams, Shards, Records, Consumers and System.
+// Every call of the API is in reach as a generated client: Client.Streams, Shards, Records, Consumers, Resources,
+// Account, Keys and System.
 //
 // Every error is a *leat.Error: decide by leat.KindOf. A write whose fate is not known is KindUnknownOutcome and never
 // looks like one that was certainly not executed. The gRPC status stays in the chain.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -141,8 +142,11 @@ func (b *Broker) shard(ctx context.Context, v *streamView, ordinal uint64) (*lea
 			return s, nil
 		}
 	}
-	return nil, &leat.Error{Kind: leat.KindNotFound, Field: "shard_id",
-		Message: fmt.Sprintf("Shard %s in stream %s under account %s does not exist", leat.ShardID(ordinal), v.Name, v.Account)}
+	text := "Shard %s in stream %s under account %s does not exist"
+	if ordinal > math.MaxInt32 { // which AWS takes for no number of a shard
+		text = "Could not find shard %s in stream %s under account %s."
+	}
+	return nil, &leat.Error{Kind: leat.KindNotFound, Field: "shard_id", Message: fmt.Sprintf(text, leat.ShardID(ordinal), v.Name, v.Account)}
 }
 
 // within puts a request's member before the field that an error names.

@@ -16,7 +16,7 @@ type consumerService struct {
 }
 
 func (s consumerService) RegisterStreamConsumer(ctx context.Context, req *leatv1.RegisterStreamConsumerRequest) (*leatv1.RegisterStreamConsumerResponse, error) {
-	d, err := s.broker.RegisterConsumer(ctx, principal(ctx), broker.ConsumerRequest{Stream: req.GetStream(), Consumer: req.GetConsumer()})
+	d, err := s.broker.RegisterConsumer(ctx, principal(ctx), broker.ConsumerRequest{Stream: req.GetStream(), Consumer: req.GetConsumer(), Tags: req.GetTags()})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@
 package grpcapi
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -96,6 +97,38 @@ func named[T ~string, E ~int32](names []T, e E) T {
 	return names[e]
 }
 
+// numbered undoes named; a name that the proto does not have is 0.
+func numbered[E ~int32, T ~string](names []T, name T) E {
+	return E(max(slices.Index(names, name), 0))
+}
+
+// metrics is in the order of the proto's numbers.
+var metrics = [...]leat.ShardMetric{
+	leatv1.ShardMetric_SHARD_METRIC_INCOMING_BYTES:                        leat.MetricIncomingBytes,
+	leatv1.ShardMetric_SHARD_METRIC_INCOMING_RECORDS:                      leat.MetricIncomingRecords,
+	leatv1.ShardMetric_SHARD_METRIC_OUTGOING_BYTES:                        leat.MetricOutgoingBytes,
+	leatv1.ShardMetric_SHARD_METRIC_OUTGOING_RECORDS:                      leat.MetricOutgoingRecords,
+	leatv1.ShardMetric_SHARD_METRIC_WRITE_PROVISIONED_THROUGHPUT_EXCEEDED: leat.MetricWriteExceeded,
+	leatv1.ShardMetric_SHARD_METRIC_READ_PROVISIONED_THROUGHPUT_EXCEEDED:  leat.MetricReadExceeded,
+	leatv1.ShardMetric_SHARD_METRIC_ITERATOR_AGE_MILLISECONDS:             leat.MetricIteratorAgeMillis,
+}
+
+func metricsFrom(asked []leatv1.ShardMetric) []leat.ShardMetric {
+	out := make([]leat.ShardMetric, len(asked))
+	for i, m := range asked {
+		out[i] = named(metrics[:], m)
+	}
+	return out
+}
+
+func metricsOf(kept []leat.ShardMetric) []leatv1.ShardMetric {
+	var out []leatv1.ShardMetric
+	for _, m := range kept {
+		out = append(out, numbered[leatv1.ShardMetric](metrics[:], m))
+	}
+	return out
+}
+
 // timeFrom refuses times that the proto's form does not allow; absent is the zero time.
 func timeFrom(field string, t *timestamppb.Timestamp) (time.Time, error) {
 	if t == nil {
@@ -121,7 +154,7 @@ func (s *Server) streamOf(d *broker.StreamDescription) *leatv1.Stream {
 		Mode: modeOf(d.Mode), Status: statusFrom(d.Status),
 		OpenShardCount: int32(d.OpenShards), TargetShardCount: int32(d.TargetShards),
 		RetentionHours: int32(d.Retention / time.Hour), MaxRecordBytes: int64(d.MaxRecordBytes),
-		CreateTime: stamp(d.Created),
+		CreateTime: stamp(d.Created), EncryptionKey: d.EncryptionKey, Monitoring: metricsOf(d.Monitoring), WarmThroughputMibps: int32(d.WarmThroughput),
 	}
 }
 

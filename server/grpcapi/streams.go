@@ -20,6 +20,7 @@ func (s streamService) CreateStream(ctx context.Context, req *leatv1.CreateStrea
 	d, err := s.broker.CreateStream(ctx, principal(ctx), broker.CreateStreamRequest{
 		Stream: req.GetStream(), Shards: int(req.GetShardCount()), Mode: modeFrom(req.GetMode()),
 		Retention: hours(req.GetRetentionHours()), MaxRecordBytes: int(req.GetMaxRecordBytes()),
+		WarmThroughput: int(req.GetWarmThroughputMibps()), Tags: req.GetTags(),
 	})
 	if err != nil {
 		return nil, err
@@ -78,6 +79,9 @@ func updateFrom(req *leatv1.UpdateStreamRequest) broker.UpdateStreamRequest {
 		if set.GetMaxRecordBytes() != 0 {
 			paths = append(paths, "max_record_bytes")
 		}
+		if set.GetWarmThroughputMibps() != 0 {
+			paths = append(paths, "warm_throughput_mibps")
+		}
 	}
 	r := broker.UpdateStreamRequest{Stream: req.GetStream()}
 	for _, p := range paths {
@@ -91,6 +95,9 @@ func updateFrom(req *leatv1.UpdateStreamRequest) broker.UpdateStreamRequest {
 		case "max_record_bytes":
 			n := int(set.GetMaxRecordBytes())
 			r.MaxRecordBytes = &n
+		case "warm_throughput_mibps":
+			n := int(set.GetWarmThroughputMibps())
+			r.WarmThroughput = &n
 		}
 	}
 	return r
@@ -102,6 +109,14 @@ func (s streamService) DeleteStream(ctx context.Context, req *leatv1.DeleteStrea
 		return nil, err
 	}
 	return &leatv1.DeleteStreamResponse{}, nil
+}
+
+func (s streamService) SetStreamMonitoring(ctx context.Context, req *leatv1.SetStreamMonitoringRequest) (*leatv1.SetStreamMonitoringResponse, error) {
+	before, _, d, err := s.broker.SetMonitoring(ctx, principal(ctx), req.GetStream(), metricsFrom(req.GetEnable()), metricsFrom(req.GetDisable()))
+	if err != nil {
+		return nil, err
+	}
+	return &leatv1.SetStreamMonitoringResponse{Before: metricsOf(before), Stream: s.streamOf(&d)}, nil
 }
 
 func hours(n int32) time.Duration { return time.Duration(n) * time.Hour }
