@@ -127,7 +127,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(remote.Blobs),
-		logParams: c.logParams(), blobs: remote.Blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who,
+		logParams: c.logParams(), blobs: remote.Blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true,
 		reference: remote.now, close: []io.Closer{remote},
 	})
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/grpcapi"
 	"github.com/leatstream/leat/server/kinesis"
+	"github.com/leatstream/leat/server/masterkey"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/wal"
@@ -43,6 +44,7 @@ type Server struct {
 	broker  *broker.Broker
 	grpcapi *grpcapi.Server
 	kinesis *kinesis.Handler
+	keys    *auth.KeyStore
 	metrics *prometheus.Registry
 	http    net.Listener
 	grpc    net.Listener
@@ -64,6 +66,8 @@ type parts struct {
 	exclusive bool
 	reopen    func(context.Context) error
 	auth      auth.Authenticator
+	signed    bool            // the AWS wire takes signed requests alone; otherwise anybody
+	master    *masterkey.Ring // nil: none was given
 	reference func() (time.Time, error)
 	close     []io.Closer
 }
@@ -117,10 +121,14 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Streams:    func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
 		Changed:    func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
 	})
+	s.keys, err = auth.NewKeyStore(auth.KeyStoreOptions{Catalog: cat, Master: p.master, Logger: p.log})
+	if err != nil {
+		return nil, err
+	}
 	s.broker, err = broker.New(broker.Config{
 		Engine: s.node, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
-		Region: p.common.Region, Secret: info.Secret[:], Logger: p.log,
+		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, Logger: p.log,
 	})
 	if err != nil {
 		return nil, err
@@ -132,12 +140,24 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: anySignature{p.auth}, Logger: p.log})
+	signatures, err := s.signatures(&p)
+	if err != nil {
+		return nil, err
+	}
+	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: signatures, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
 	return s, nil
+}
+
+// signatures says who may use the AWS wire.
+func (s *Server) signatures(p *parts) (kinesis.Authenticator, error) {
+	if !p.signed {
+		return auth.Anybody{}, nil
+	}
+	return auth.NewSigV4(auth.SigV4Options{Keys: s.keys, Region: p.common.Region})
 }
 
 func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
@@ -182,6 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var inner errgroup.Group
 	inner.Go(func() error { return s.node.Run(node) })
 	inner.Go(func() error { return s.broker.Run(node) })
+	inner.Go(func() error { return s.keys.Run(node) })
 
 	web := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	web.Protocols = new(http.Protocols)
@@ -229,14 +250,6 @@ func (s *Server) handler() http.Handler {
 		native.ServeHTTP(w, r)
 	})
 	return mux
-}
-
-// anySignature asks for the credential that the native API wants and does not look at signatures.
-type anySignature struct{ auth.Authenticator }
-
-// Verify reads the authorization header.
-func (a anySignature) Verify(r *http.Request, _ []byte) (leat.Principal, error) {
-	return a.Authenticate(r.Header.Get("Authorization"))
 }
 
 func (s *Server) shut() {

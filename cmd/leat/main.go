@@ -144,6 +144,8 @@ func remedy(err error) string {
 		return ": start a server with `leat dev` or set --endpoint"
 	case e.Kind == leat.KindUnauthenticated:
 		return ": set --token or LEAT_TOKEN"
+	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Access key"):
+		return ": see `leat key list`"
 	case e.Kind == leat.KindNotFound && strings.Contains(strings.ToLower(e.Message), "consumer"):
 		return ": see `leat consumer list`"
 	case e.Kind == leat.KindNotFound:

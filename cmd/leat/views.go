@@ -90,7 +90,7 @@ func viewConsumer(c *leatv1.Consumer) consumerView {
 
 // short takes the prefix off an enum: STREAM_STATUS_ACTIVE is ACTIVE.
 func short(enum string) string {
-	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_"} {
+	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_", "KEY_STATE_"} {
 		if rest, ok := strings.CutPrefix(enum, prefix); ok {
 			return rest
 		}
