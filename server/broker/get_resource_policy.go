@@ -20,5 +20,8 @@ func (b *Broker) GetResourcePolicy(ctx context.Context, who leat.Principal, req 
 		return "", err
 	}
 	policy, err := b.catalog.Policy(ctx, r)
-	return policy, away(err)
+	if err != nil {
+		return "", away(err)
+	}
+	return policy, nil
 }

@@ -14,13 +14,14 @@ import (
 // MergeShards promises: when it returns no error the merge is decided and is carried out even if this node dies; the
 // stream is UPDATING until then. The child takes records only after both parents' ends are durable.
 //
-// Differs from AWS: nothing that a client can see.
+// Differs from AWS: shards of streams in on-demand mode may be merged by hand too.
 
 // MergeShardsRequest names two shards.
 type MergeShardsRequest struct {
-	Stream   string // name or ARN
-	Shard    string // id of the one with the lower range
-	Adjacent string // id of the one whose range begins where the other's ends
+	Stream          string // name or ARN
+	Shard           string // id of the one with the lower range
+	Adjacent        string // id of the one whose range begins where the other's ends
+	ProvisionedOnly bool   // refuse a stream in on-demand mode with ErrOnDemand, as AWS does
 }
 
 // MergeShards joins two adjacent shards.
@@ -35,6 +36,9 @@ func (b *Broker) MergeShards(ctx context.Context, who leat.Principal, req MergeS
 	}
 	v, err := b.changeable(ctx, who, ActionMergeShards, req.Stream)
 	if err != nil {
+		return err
+	}
+	if err := v.byHand(req.ProvisionedOnly); err != nil {
 		return err
 	}
 	err = b.beginReshard(ctx, v, catalog.Merge(lower, upper))

@@ -14,12 +14,13 @@ import (
 // them already is left as it is.
 //
 // Differs from AWS: unless the server has scale limits, any number at once, not at most double or half, and as often as one
-// likes.
+// likes; streams in on-demand mode too.
 
 // ScaleStreamRequest says how many open shards a stream should have.
 type ScaleStreamRequest struct {
-	Stream string // name or ARN
-	Target int    // 1 to 10,000
+	Stream          string // name or ARN
+	Target          int    // 1 to 10,000
+	ProvisionedOnly bool   // refuse a stream in on-demand mode with ErrOnDemand, as AWS does
 }
 
 // ScaleStream begins to scale a stream and returns how many open shards it has now.
@@ -29,6 +30,9 @@ func (b *Broker) ScaleStream(ctx context.Context, who leat.Principal, req ScaleS
 	}
 	v, err := b.changeable(ctx, who, ActionScaleStream, req.Stream)
 	if err != nil {
+		return 0, err
+	}
+	if err := v.byHand(req.ProvisionedOnly); err != nil {
 		return 0, err
 	}
 	current = len(v.open)
@@ -59,9 +63,9 @@ const maxScaleCalls = 10
 func awsScaling(s *leat.Stream, open, target, calls int) error {
 	switch {
 	case target > 2*open:
-		return leat.Errorf(leat.KindLimitExceeded, "UpdateShardCount cannot scale up over double your current open shard count. Current open shard count: %d Target shard count: %d", open, target)
+		return leat.Errorf(leat.KindLimitExceeded, "UpdateShardCount cannot scale up over double your current open shard count. Current open shard count: %d, Target shard count: %d", open, target)
 	case 2*target < open:
-		return leat.Errorf(leat.KindLimitExceeded, "UpdateShardCount cannot scale down below half your current open shard count. Current open shard count: %d Target shard count: %d", open, target)
+		return leat.Errorf(leat.KindLimitExceeded, "UpdateShardCount cannot scale down below half your current open shard count. Current open shard count: %d, Target shard count: %d", open, target)
 	case calls >= maxScaleCalls:
 		return leat.Errorf(leat.KindLimitExceeded, "Stream %s under account %s was scaled %d times in the last 24 hours: %d are allowed.", s.Name, s.Account, calls, maxScaleCalls)
 	}

@@ -5,6 +5,8 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/catalog"
@@ -14,13 +16,14 @@ import (
 // stream is UPDATING until then. No record is lost or reordered by it: the children take records only after the
 // parent's end is durable.
 //
-// Differs from AWS: without a key the shard is cut in the middle.
+// Differs from AWS: without a key the shard is cut in the middle, and streams in on-demand mode may be split by hand too.
 
 // SplitShardRequest says where to cut a shard.
 type SplitShardRequest struct {
 	Stream             string // name or ARN
 	Shard              string // its id
 	NewStartingHashKey string // decimal: where the upper child begins; empty means the middle
+	ProvisionedOnly    bool   // refuse a stream in on-demand mode with ErrOnDemand, as AWS does
 }
 
 // SplitShard cuts a shard in two.
@@ -39,6 +42,9 @@ func (b *Broker) SplitShard(ctx context.Context, who leat.Principal, req SplitSh
 	if err != nil {
 		return err
 	}
+	if err := v.byHand(req.ProvisionedOnly); err != nil {
+		return err
+	}
 	if err := b.roomForShards(v.Account, 1); err != nil {
 		return err
 	}
@@ -46,6 +52,21 @@ func (b *Broker) SplitShard(ctx context.Context, who leat.Principal, req SplitSh
 		start = s.Range.Middle()
 	}
 	return b.beginReshard(ctx, v, catalog.Split(ordinal, start))
+}
+
+// ErrOnDemand is the cause of a KindInvalidArgument error: the stream is in on-demand mode and the caller wants only a
+// stream in provisioned mode to be changed.
+var ErrOnDemand = errors.New("the stream is in on-demand mode")
+
+// byHand refuses a stream that scales by itself where the caller wants that. The text is that of AWS.
+func (v *streamView) byHand(provisionedOnly bool) error {
+	if !provisionedOnly || v.Mode != leat.ModeOnDemand {
+		return nil
+	}
+	return &leat.Error{
+		Kind: leat.KindInvalidArgument, Field: "stream", Err: ErrOnDemand,
+		Message: fmt.Sprintf("Request is invalid. Stream %s under account %s is in On-Demand mode.", v.Name, v.Account),
+	}
 }
 
 func (b *Broker) beginReshard(ctx context.Context, v *streamView, step catalog.Step) error {

@@ -134,21 +134,33 @@ func closeTo(a, b any) bool {
 // named are the operations that take StreamName, StreamARN or both, with what else they need.
 func named() map[string]object {
 	return map[string]object{
-		"DeleteStream":          {},
-		"DescribeStream":        {},
-		"DescribeStreamSummary": {},
-		"ListShards":            {},
-		"MergeShards":           {"ShardToMerge": "0", "AdjacentShardToMerge": "1"},
-		"SplitShard":            {"ShardToSplit": "0", "NewStartingHashKey": "5"},
-		"UpdateShardCount":      {"TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"},
+		"AddTagsToStream":               {"Tags": object{"a": "b"}},
+		"DecreaseStreamRetentionPeriod": {"RetentionPeriodHours": 24},
+		"DisableEnhancedMonitoring":     {"ShardLevelMetrics": []string{"ALL"}},
+		"EnableEnhancedMonitoring":      {"ShardLevelMetrics": []string{"ALL"}},
+		"IncreaseStreamRetentionPeriod": {"RetentionPeriodHours": 48},
+		"ListTagsForStream":             {},
+		"RemoveTagsFromStream":          {"TagKeys": []string{"a"}},
+		"UpdateStreamWarmThroughput":    {"WarmThroughputMiBps": 1},
+		"DeleteStream":                  {},
+		"DescribeStream":                {},
+		"DescribeStreamSummary":         {},
+		"ListShards":                    {},
+		"MergeShards":                   {"ShardToMerge": "0", "AdjacentShardToMerge": "1"},
+		"SplitShard":                    {"ShardToSplit": "0", "NewStartingHashKey": "5"},
+		"UpdateShardCount":              {"TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"},
 	}
 }
 
 // byARN are those that take StreamARN alone.
 func byARN() map[string]object {
 	return map[string]object{
-		"ListStreamConsumers": {},
-		"UpdateMaxRecordSize": {"MaxRecordSizeInKiB": 2048},
+		"ListStreamConsumers":      {},
+		"RegisterStreamConsumer":   {"ConsumerName": "c"},
+		"DescribeStreamConsumer":   {"ConsumerName": "c"},
+		"DeregisterStreamConsumer": {"ConsumerName": "c"},
+		"UpdateStreamMode":         {"StreamModeDetails": object{"StreamMode": "ON_DEMAND"}},
+		"UpdateMaxRecordSize":      {"MaxRecordSizeInKiB": 2048},
 	}
 }
 

@@ -30,7 +30,7 @@ func (h *Handler) mergeShards(ctx context.Context, c *call, in *mergeShardsInput
 	if err := h.knownShards(c, stream, *in.ShardToMerge, *in.AdjacentShardToMerge); err != nil {
 		return nil, err
 	}
-	return nil, h.broker.MergeShards(ctx, c.who, broker.MergeShardsRequest{
-		Stream: stream, Shard: *in.ShardToMerge, Adjacent: *in.AdjacentShardToMerge,
-	})
+	return nil, provisioned(h.broker.MergeShards(ctx, c.who, broker.MergeShardsRequest{
+		Stream: stream, Shard: *in.ShardToMerge, Adjacent: *in.AdjacentShardToMerge, ProvisionedOnly: true,
+	}))
 }

@@ -47,16 +47,38 @@ type modelled struct {
 
 func controlOperations() []modelled {
 	return []modelled{
+		{"AddTagsToStream", (*Handler).addTagsToStream, shapes(schemas.AddTagsToStreamInput.Members())},
+		{"CreateStream", (*Handler).createStream, shapes(schemas.CreateStreamInput.Members())},
+		{"DecreaseStreamRetentionPeriod", (*Handler).decreaseStreamRetentionPeriod, shapes(schemas.DecreaseStreamRetentionPeriodInput.Members())},
+		{"DeleteResourcePolicy", (*Handler).deleteResourcePolicy, shapes(schemas.DeleteResourcePolicyInput.Members())},
 		{"DeleteStream", (*Handler).deleteStream, shapes(schemas.DeleteStreamInput.Members())},
+		{"DeregisterStreamConsumer", (*Handler).deregisterStreamConsumer, shapes(schemas.DeregisterStreamConsumerInput.Members())},
+		{"DescribeAccountSettings", (*Handler).describeAccountSettings, shapes(schemas.DescribeAccountSettingsInput.Members())},
+		{"DescribeLimits", (*Handler).describeLimits, shapes(schemas.DescribeLimitsInput.Members())},
 		{"DescribeStream", (*Handler).describeStream, shapes(schemas.DescribeStreamInput.Members())},
+		{"DescribeStreamConsumer", (*Handler).describeStreamConsumer, shapes(schemas.DescribeStreamConsumerInput.Members())},
 		{"DescribeStreamSummary", (*Handler).describeStreamSummary, shapes(schemas.DescribeStreamSummaryInput.Members())},
+		{"DisableEnhancedMonitoring", (*Handler).disableEnhancedMonitoring, shapes(schemas.DisableEnhancedMonitoringInput.Members())},
+		{"EnableEnhancedMonitoring", (*Handler).enableEnhancedMonitoring, shapes(schemas.EnableEnhancedMonitoringInput.Members())},
+		{"GetResourcePolicy", (*Handler).getResourcePolicy, shapes(schemas.GetResourcePolicyInput.Members())},
+		{"IncreaseStreamRetentionPeriod", (*Handler).increaseStreamRetentionPeriod, shapes(schemas.IncreaseStreamRetentionPeriodInput.Members())},
 		{"ListShards", (*Handler).listShards, shapes(schemas.ListShardsInput.Members())},
 		{"ListStreamConsumers", (*Handler).listStreamConsumers, shapes(schemas.ListStreamConsumersInput.Members())},
 		{"ListStreams", (*Handler).listStreams, shapes(schemas.ListStreamsInput.Members())},
+		{"ListTagsForResource", (*Handler).listTagsForResource, shapes(schemas.ListTagsForResourceInput.Members())},
+		{"ListTagsForStream", (*Handler).listTagsForStream, shapes(schemas.ListTagsForStreamInput.Members())},
 		{"MergeShards", (*Handler).mergeShards, shapes(schemas.MergeShardsInput.Members())},
+		{"PutResourcePolicy", (*Handler).putResourcePolicy, shapes(schemas.PutResourcePolicyInput.Members())},
+		{"RegisterStreamConsumer", (*Handler).registerStreamConsumer, shapes(schemas.RegisterStreamConsumerInput.Members())},
+		{"RemoveTagsFromStream", (*Handler).removeTagsFromStream, shapes(schemas.RemoveTagsFromStreamInput.Members())},
 		{"SplitShard", (*Handler).splitShard, shapes(schemas.SplitShardInput.Members())},
+		{"TagResource", (*Handler).tagResource, shapes(schemas.TagResourceInput.Members())},
+		{"UntagResource", (*Handler).untagResource, shapes(schemas.UntagResourceInput.Members())},
+		{"UpdateAccountSettings", (*Handler).updateAccountSettings, shapes(schemas.UpdateAccountSettingsInput.Members())},
 		{"UpdateMaxRecordSize", (*Handler).updateMaxRecordSize, shapes(schemas.UpdateMaxRecordSizeInput.Members())},
 		{"UpdateShardCount", (*Handler).updateShardCount, shapes(schemas.UpdateShardCountInput.Members())},
+		{"UpdateStreamMode", (*Handler).updateStreamMode, shapes(schemas.UpdateStreamModeInput.Members())},
+		{"UpdateStreamWarmThroughput", (*Handler).updateStreamWarmThroughput, shapes(schemas.UpdateStreamWarmThroughputInput.Members())},
 	}
 }
 

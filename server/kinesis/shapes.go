@@ -41,9 +41,14 @@ type enhancedMetrics struct {
 	ShardLevelMetrics []string `json:"ShardLevelMetrics"`
 }
 
+type tag struct {
+	Key   string `json:"Key"`
+	Value string `json:"Value"`
+}
+
 type warmThroughput struct {
-	TargetMiBps  int `json:"TargetMiBps"`
-	CurrentMiBps int `json:"CurrentMiBps"`
+	TargetMiBps  *int `json:"TargetMiBps,omitempty"` // absent where none was asked for
+	CurrentMiBps int  `json:"CurrentMiBps"`
 }
 
 // shardsOf is never nil: clients iterate over the list without asking whether it is there.
@@ -114,9 +119,21 @@ func metricNames(m []leat.ShardMetric) []string {
 	return names
 }
 
+func tagsOf(list []broker.Tag) []tag {
+	out := make([]tag, 0, len(list))
+	for _, t := range list {
+		out = append(out, tag{Key: t.Name, Value: t.Value})
+	}
+	return out
+}
+
 // warmThroughputOf returns what a stream was asked to keep room for, and what its shards take now.
 func warmThroughputOf(d *broker.StreamDescription) *warmThroughput {
-	return &warmThroughput{TargetMiBps: d.WarmThroughput, CurrentMiBps: d.OpenShards * leat.ShardBytesIn >> 20}
+	w := &warmThroughput{CurrentMiBps: d.OpenShards * leat.ShardBytesIn >> 20}
+	if d.WarmThroughput > 0 {
+		w.TargetMiBps = &d.WarmThroughput
+	}
+	return w
 }
 
 // The values of RecordDistributionStrategy.
@@ -127,6 +144,15 @@ const (
 
 // hours returns a retention as AWS counts it.
 func hours(d time.Duration) int { return int(d / time.Hour) }
+
+// integer returns nil where the member is absent.
+func integer(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	i := int(*n)
+	return &i
+}
 
 // given returns nil for what is not there, so that the member is left out.
 func given(s string) *string {

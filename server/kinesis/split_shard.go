@@ -31,7 +31,7 @@ func (h *Handler) splitShard(ctx context.Context, c *call, in *splitShardInput) 
 	if err := h.knownShards(c, stream, *in.ShardToSplit); err != nil {
 		return nil, err
 	}
-	return nil, h.broker.SplitShard(ctx, c.who, broker.SplitShardRequest{
-		Stream: stream, Shard: *in.ShardToSplit, NewStartingHashKey: *in.NewStartingHashKey,
-	})
+	return nil, provisioned(h.broker.SplitShard(ctx, c.who, broker.SplitShardRequest{
+		Stream: stream, Shard: *in.ShardToSplit, NewStartingHashKey: *in.NewStartingHashKey, ProvisionedOnly: true,
+	}))
 }

@@ -34,9 +34,11 @@ func (h *Handler) updateShardCount(ctx context.Context, c *call, in *updateShard
 	if err != nil {
 		return nil, err
 	}
-	current, err := h.broker.ScaleStream(ctx, c.who, broker.ScaleStreamRequest{Stream: stream, Target: int(*in.TargetShardCount)})
+	current, err := h.broker.ScaleStream(ctx, c.who, broker.ScaleStreamRequest{
+		Stream: stream, Target: int(*in.TargetShardCount), ProvisionedOnly: true,
+	})
 	if err != nil {
-		return nil, err
+		return nil, provisioned(err)
 	}
 	out := &updateShardCountOutput{CurrentShardCount: current, TargetShardCount: int(*in.TargetShardCount)}
 	out.StreamName, out.StreamARN = h.identity(c, stream)

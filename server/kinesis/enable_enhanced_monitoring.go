@@ -1,0 +1,23 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kinesis
+
+import "context"
+
+// EnableEnhancedMonitoring promises: these metrics are kept for each shard of the stream, beside those that were kept already.
+// ALL stands for every one of them.
+//
+// Differs from AWS: the metrics are on /metrics, not in CloudWatch.
+
+func (h *Handler) enableEnhancedMonitoring(ctx context.Context, c *call, in *enhancedMonitoringInput) (*enhancedMonitoringOutput, error) {
+	stream, err := h.stream(c, in.StreamName, in.StreamARN, in.StreamId)
+	if err != nil {
+		return nil, err
+	}
+	before, after, d, err := h.broker.SetMonitoring(ctx, c.who, stream, in.metrics(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return h.monitored(before, after, &d.Stream), nil
+}
