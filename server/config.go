@@ -42,12 +42,14 @@ type DevConfig struct {
 
 // ServeConfig is `leat serve`: Postgres and an S3-compatible bucket.
 type ServeConfig struct {
-	Common   `embed:""`
-	Postgres string `name:"postgres" placeholder:"DSN" env:"LEAT_POSTGRES" help:"PostgreSQL, as postgres://user:password@host/database."`
-	Token    string `name:"token" placeholder:"SECRET" env:"LEAT_TOKEN" help:"Bootstrap token, 16 characters or more: clients send it as 'authorization: Bearer …'. Needed unless both addresses are loopback."`
-	Profile  string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
-	Node     string `name:"node" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
-	S3       S3     `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	Common        `embed:""`
+	Postgres      string `name:"postgres" placeholder:"DSN" env:"LEAT_POSTGRES" help:"PostgreSQL, as postgres://user:password@host/database."`
+	Token         string `name:"token" placeholder:"SECRET" env:"LEAT_TOKEN" help:"Bootstrap token, 16 characters or more: clients send it as 'authorization: Bearer …'. Needed unless both addresses are loopback."`
+	MasterKeyFile string `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"File with the master key, under which access keys and the keys of encrypted streams are kept; make one with 'leat master-key'. Without it there are neither."`
+	MasterKey     string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file, for environments that hold secrets."`
+	Profile       string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
+	Node          string `name:"node" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
+	S3            S3     `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
 }
 
 // S3 is where the bucket is.
@@ -123,6 +125,7 @@ func (c *ServeConfig) Validate() error {
 		check(c.S3.Bucket != "", "s3-bucket", `""`, "give the name of an existing bucket"),
 		check((c.S3.AccessKey == "") == (c.S3.SecretKey == ""), "s3-secret-key", "(hidden)", "give both --s3-access-key and --s3-secret-key, or neither"),
 		check(c.S3.Prefix == "" || strings.HasSuffix(c.S3.Prefix, "/") && !strings.HasPrefix(c.S3.Prefix, "/"), "s3-prefix", c.S3.Prefix, "end it with a slash and begin it without one, such as leat/"),
+		check(c.MasterKey == "" || c.MasterKeyFile == "", "master-key-file", c.MasterKeyFile, "LEAT_MASTER_KEY is set too: give one of them"),
 		check(c.Token == "" || len(c.Token) >= 16, "token", "(hidden)", "make it 16 characters or longer"),
 	}
 	for _, e := range c.S3.Endpoint {

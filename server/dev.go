@@ -5,6 +5,8 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,12 +22,14 @@ import (
 // What is in the folder of `leat dev`:
 //
 //	lock          held by the process that uses the folder
+//	master.key    the key under which secrets in catalog.db are kept
 //	catalog.db    SQLite: streams, shards, sessions, the extent index
 //	wal/          the session logs
 //	objects/      packs and the ends of sessions
 const (
-	catalogFile = "catalog.db"
-	walFolder   = "wal"
+	masterKeyFile = "master.key"
+	catalogFile   = "catalog.db"
+	walFolder     = "wal"
 )
 
 // Local is an opened data folder. It is Leat's alone while it is open.
@@ -95,11 +99,15 @@ func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
 	}
 	objects := &reopening{dir: c.DataDir, store: local.Blobs}
 	local.close[len(local.close)-1] = objects
+	master, err := devMasterKeys(c.DataDir, rand.Reader)
+	if err != nil {
+		return nil, errors.Join(err, local.Close())
+	}
 	params := shardstore.LocalParams()
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
-		blobs: objects, reopen: objects.reopen, params: params, node: "dev", exclusive: true, auth: auth.Anybody{},
+		blobs: objects, reopen: objects.reopen, params: params, node: "dev", exclusive: true, auth: auth.Anybody{}, master: master,
 		close: []io.Closer{local},
 	})
 }

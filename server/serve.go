@@ -123,11 +123,15 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 			return nil, errors.Join(err, remote.Close())
 		}
 	}
+	master, err := c.masterKeys()
+	if err != nil {
+		return nil, errors.Join(err, remote.Close())
+	}
 	params := shardstore.DefaultParams()
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(remote.Blobs),
-		logParams: c.logParams(), blobs: remote.Blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true,
+		logParams: c.logParams(), blobs: remote.Blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true, master: master,
 		reference: remote.now, close: []io.Closer{remote},
 	})
 }

@@ -19,18 +19,19 @@ import (
 
 // cli is the whole command line.
 type cli struct {
-	Dev      devCmd      `cmd:"" set:"shard_limits=off" help:"Start a whole server on this machine: one process, one folder, nothing to install."`
-	Serve    serveCmd    `cmd:"" set:"shard_limits=aws" help:"Start a node on PostgreSQL and an S3-compatible bucket."`
-	Stream   streamCmd   `cmd:"" help:"Create, change and delete streams."`
-	Shard    shardCmd    `cmd:"" help:"Look at the shards of a stream."`
-	Consumer consumerCmd `cmd:"" help:"Register consumers, to which records are pushed."`
-	Key      keyCmd      `cmd:"" help:"Make access keys, with which AWS SDKs and tools sign requests."`
-	Put      putCmd      `cmd:"" help:"Put records into a stream."`
-	Get      getCmd      `cmd:"" help:"Read a stream to its present end."`
-	Tail     tailCmd     `cmd:"" help:"Show the last records of a stream, and follow it."`
-	Bench    benchCmd    `cmd:"" help:"Measure a server beside the machine's own limits."`
-	Fsck     fsckCmd     `cmd:"" help:"Check stored data against the catalog; repairs nothing."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Dev       devCmd       `cmd:"" set:"shard_limits=off" help:"Start a whole server on this machine: one process, one folder, nothing to install."`
+	Serve     serveCmd     `cmd:"" set:"shard_limits=aws" help:"Start a node on PostgreSQL and an S3-compatible bucket."`
+	Stream    streamCmd    `cmd:"" help:"Create, change and delete streams."`
+	Shard     shardCmd     `cmd:"" help:"Look at the shards of a stream."`
+	Consumer  consumerCmd  `cmd:"" help:"Register consumers, to which records are pushed."`
+	Key       keyCmd       `cmd:"" help:"Make access keys, with which AWS SDKs and tools sign requests."`
+	Put       putCmd       `cmd:"" help:"Put records into a stream."`
+	Get       getCmd       `cmd:"" help:"Read a stream to its present end."`
+	Tail      tailCmd      `cmd:"" help:"Show the last records of a stream, and follow it."`
+	Bench     benchCmd     `cmd:"" help:"Measure a server beside the machine's own limits."`
+	Fsck      fsckCmd      `cmd:"" help:"Check stored data against the catalog; repairs nothing."`
+	MasterKey masterKeyCmd `cmd:"" help:"Print a new master key, under which a server keeps secrets."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // The forms of output.

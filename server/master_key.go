@@ -1,0 +1,74 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/leatstream/leat/server/masterkey"
+)
+
+// masterKeys reads what the operator gave; nil when nothing was given.
+func (c *ServeConfig) masterKeys() (*masterkey.Ring, error) {
+	text := []byte(c.MasterKey)
+	if c.MasterKeyFile != "" {
+		var err error
+		if text, err = os.ReadFile(filepath.Clean(c.MasterKeyFile)); err != nil {
+			return nil, bad("master-key-file", c.MasterKeyFile, "it cannot be read: %v", err)
+		}
+	}
+	if len(text) == 0 && c.MasterKeyFile == "" {
+		return nil, nil //nolint:nilnil // a nil Ring is that of a server without a master key
+	}
+	return masterkey.Parse(text)
+}
+
+// devMasterKeys reads the master key of a data folder, and makes it first when the folder has none.
+func devMasterKeys(dir string, rand io.Reader) (*masterkey.Ring, error) {
+	path := filepath.Join(dir, masterKeyFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text = []byte("# Secrets in this folder cannot be read without this key.\n" + masterkey.Generate(rand) + "\n")
+		err = writeOnce(path, text)
+	}
+	if err != nil {
+		return nil, bad("data-dir", dir, "its master key cannot be kept: %v", err)
+	}
+	return masterkey.Parse(text)
+}
+
+// writeOnce makes a file that is whole and on disk when it appears, and that its owner alone reads.
+func writeOnce(path string, text []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name()) // the first error is the one to tell
+		}
+	}()
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
