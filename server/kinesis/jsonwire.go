@@ -93,16 +93,19 @@ type binder struct{ dec *json.Decoder }
 
 // object reads the members of a struct, after its brace.
 func (b binder) object(v reflect.Value, depth int) error {
-	seen := map[string]bool{}
+	seen := map[string]bool{} // of known names alone: a body cannot make it large
 	for b.dec.More() {
-		name, err := b.name(seen)
+		name, err := b.name()
 		if err != nil {
 			return err
 		}
-		if field := member(v, name); field.IsValid() {
-			err = b.value(field, depth)
-		} else {
+		if field := member(v, name); !field.IsValid() {
 			err = b.skip(depth)
+		} else if seen[name] {
+			err = errTwice(name)
+		} else {
+			seen[name] = true
+			err = b.value(field, depth)
 		}
 		if err != nil {
 			return err
@@ -112,17 +115,10 @@ func (b binder) object(v reflect.Value, depth int) error {
 	return err
 }
 
-func (b binder) name(seen map[string]bool) (string, error) {
+func (b binder) name() (string, error) {
 	t, err := b.dec.Token()
-	if err != nil {
-		return "", err
-	}
-	name, _ := t.(string)
-	if seen[name] {
-		return "", errTwice(name)
-	}
-	seen[name] = true
-	return name, nil
+	name, _ := t.(string) // a name of valid JSON is one
+	return name, err
 }
 
 func errTwice(name string) error {
@@ -207,20 +203,24 @@ func (b binder) structure(v reflect.Value, depth int) error {
 	return serialization("Start of structure or map found where not expected.")
 }
 
-// dictionary reads a map of strings.
+// dictionary reads a map of strings. As of a list, no more is kept than can be refused.
 func (b binder) dictionary(v reflect.Value, depth int) error {
 	v.Set(reflect.MakeMap(v.Type()))
-	seen := map[string]bool{}
 	for b.dec.More() {
-		name, err := b.name(seen)
+		name, err := b.name()
 		if err != nil {
 			return err
+		}
+		if v.MapIndex(reflect.ValueOf(name)).IsValid() {
+			return errTwice(name)
 		}
 		item := reflect.New(v.Type().Elem()).Elem()
 		if err := b.value(item, depth); err != nil {
 			return err
 		}
-		v.SetMapIndex(reflect.ValueOf(name), item)
+		if v.Len() < maxListed {
+			v.SetMapIndex(reflect.ValueOf(name), item)
+		}
 	}
 	_, err := b.dec.Token()
 	return err

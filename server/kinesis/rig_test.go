@@ -34,11 +34,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is this edge on a broker and an engine in memory.
 type rig struct {
-	t      testing.TB
-	broker *broker.Broker
-	web    *httptest.Server
-	node   *cluster.Node
-	log    *journal
+	t       testing.TB
+	broker  *broker.Broker
+	web     *httptest.Server
+	node    *cluster.Node
+	log     *journal
+	handler http.Handler
 }
 
 // journal keeps what is logged.
@@ -112,6 +113,7 @@ func newRig(t testing.TB, o options) *rig {
 	r.must(err)
 	h, err := kinesis.New(kinesis.Options{Broker: r.broker, Auth: o.auth, Logger: log})
 	r.must(err)
+	r.handler = h
 	r.run(h)
 	return r
 }
