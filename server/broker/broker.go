@@ -75,9 +75,11 @@ type Config struct {
 	Secret      []byte // of the cluster, 16 bytes or more: authenticates iterators and page tokens
 	// TransitionDelay is how long a new consumer stays CREATING: tools want to see it; 0 means 20 ms.
 	TransitionDelay time.Duration
-	Clock           leat.Clock
-	Logger          *slog.Logger
-	AccessKeys      AccessKeys // nil: there are none
+	// RateStep is what rates are made of: their windows are 3, 12 and 60 of it. 0 means 5 s; tests make it shorter.
+	RateStep   time.Duration
+	Clock      leat.Clock
+	Logger     *slog.Logger
+	AccessKeys AccessKeys // nil: there are none
 }
 
 // Validate tells everything that is wrong, joined.
@@ -120,6 +122,7 @@ type Broker struct {
 
 	directory *Directory
 	meters    *meters
+	flows     *flows
 	subs      *subscriptions
 	known     *knownConsumers
 	iterators sealer
@@ -142,6 +145,9 @@ func New(c Config) (*Broker, error) {
 	if c.TransitionDelay == 0 {
 		c.TransitionDelay = 20 * time.Millisecond
 	}
+	if c.RateStep == 0 {
+		c.RateStep = 5 * time.Second
+	}
 	if c.Authorizer == nil {
 		c.Authorizer = SameAccount{}
 	}
@@ -152,6 +158,7 @@ func New(c Config) (*Broker, error) {
 		limits: c.ShardLimits, scaling: c.ScaleLimits, quotas: c.Quotas, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
 		directory: NewDirectory(c.Catalog, c.Clock, c.Logger),
 		meters:    newMeters(c.Clock),
+		flows:     newFlows(c.Clock, c.RateStep),
 		subs:      newSubscriptions(),
 		known:     newKnownConsumers(),
 		iterators: newSealer(c.Secret, "shard iterator"),
@@ -183,6 +190,7 @@ func (b *Broker) Run(ctx context.Context) error {
 			select {
 			case <-c:
 				b.meters.forgetIdle()
+				b.flows.forget(b.directory)
 				b.known.forgetGone(b.directory)
 			case <-ctx.Done():
 				stop()

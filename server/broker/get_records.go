@@ -53,6 +53,7 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	limited := b.metered(v)
 	if limited {
 		if wait := b.meters.read(it.shard); wait > 0 {
+			b.flows.throttledRead(v, it.shard)
 			return GetRecordsResult{}, throttled(v, it.shard.Ordinal, wait)
 		}
 	}
@@ -71,6 +72,7 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if limited {
 		b.meters.readBytes(it.shard, size)
 	}
+	b.flows.read(v, it.shard, len(p.Records), size, p.Behind)
 	res := GetRecordsResult{Stream: v.Stream, Shard: it.shard, Records: p.Records, Behind: p.Behind}
 	if p.Ended {
 		res.Children = b.children(ctx, v, it.shard.Ordinal)

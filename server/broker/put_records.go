@@ -104,8 +104,14 @@ func inRecord(i int, err error) error {
 	return &c
 }
 
-// put routes, meters and appends. It returns an error only when nothing at all was executed.
+// put routes, meters, appends and counts. It returns an error only when nothing at all was executed.
 func (b *Broker) put(ctx context.Context, v *streamView, puts []Put) error {
+	err := b.write(ctx, v, puts)
+	b.flows.wrote(v, puts, err)
+	return err
+}
+
+func (b *Broker) write(ctx context.Context, v *streamView, puts []Put) error {
 	for i := range puts {
 		puts[i].Record.CRC = puts[i].Record.Checksum() // where the record enters
 		b.route(v, &puts[i])
@@ -133,11 +139,14 @@ func (b *Broker) put(ctx context.Context, v *streamView, puts []Put) error {
 
 // route finds the open shard of a record. In a stream that takes writes the open shards cover every hash key.
 func (b *Broker) route(v *streamView, p *Put) {
-	ordinal, ok := v.route(p.Record.HashKey())
-	p.Shard, p.Err = leat.ShardKey{Stream: v.ID, Ordinal: ordinal}, nil
+	h := p.Record.HashKey()
+	at, ok := v.at(h)
 	if !ok {
-		p.Err = moving(fmt.Errorf("no open shard of stream %s takes hash key %s", v.ID, p.Record.HashKey()))
+		p.Shard, p.Err = leat.ShardKey{Stream: v.ID}, moving(fmt.Errorf("no open shard of stream %s takes hash key %s", v.ID, h))
+		return
 	}
+	p.Shard, p.Err = v.shards[v.open[at]].Key, nil
+	b.flows.routed(v, at, h, p.Record.Size())
 }
 
 // admit takes each record's share of its shard's limits and returns the indexes of those that may go on.

@@ -18,6 +18,7 @@ type streamView struct {
 	shards   []leat.Shard     // by ordinal
 	starts   []leat.HashKey   // of the open shards, in order
 	open     []int            // their indexes in shards
+	flows    []flowOf         // theirs, once they are used
 	children map[uint64][]int // by parent's ordinal
 }
 
@@ -36,7 +37,7 @@ func newStreamView(s leat.Stream, shards []leat.Shard) *streamView {
 		}
 	}
 	slices.SortFunc(v.open, func(a, b int) int { return v.shards[a].Range.Start.Compare(v.shards[b].Range.Start) })
-	v.starts = make([]leat.HashKey, len(v.open))
+	v.starts, v.flows = make([]leat.HashKey, len(v.open)), make([]flowOf, len(v.open))
 	for i, at := range v.open {
 		v.starts[i] = v.shards[at].Range.Start
 	}
@@ -45,12 +46,20 @@ func newStreamView(s leat.Stream, shards []leat.Shard) *streamView {
 
 // route finds the open shard whose range holds a hash key.
 func (v *streamView) route(h leat.HashKey) (ordinal uint64, ok bool) {
+	at, ok := v.at(h)
+	if !ok {
+		return 0, false
+	}
+	return v.shards[v.open[at]].Key.Ordinal, true
+}
+
+// at is route that returns the shard's place in open.
+func (v *streamView) at(h leat.HashKey) (at int, ok bool) {
 	after := sort.Search(len(v.starts), func(i int) bool { return v.starts[i].Compare(h) > 0 })
 	if after == 0 {
 		return 0, false
 	}
-	s := &v.shards[v.open[after-1]]
-	return s.Key.Ordinal, s.Range.Contains(h)
+	return after - 1, v.shards[v.open[after-1]].Range.Contains(h)
 }
 
 // shard returns nil when the stream has no such shard.
