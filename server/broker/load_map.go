@@ -4,6 +4,7 @@
 package broker
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 
@@ -56,8 +57,9 @@ type Balance struct {
 	Below float64      // share of the load that lies below it, 0 to 1
 }
 
-// balance returns the boundary of two cells that leaves the smaller of possible larger parts; of equal ones the one
-// nearest to the middle, which it also is where nothing was counted.
+// balance returns the boundary of two cells whose larger part is smallest; the middle where nothing was counted. Of
+// boundaries that are equal in this it is the one nearest to the middle, or, where they leave the parts uneven, the one that
+// leaves the larger part the narrowest: what cannot be halved is at least closed in on.
 func (m *loadMap) balance() Balance {
 	middle := m.hashes.Middle()
 	var cells [mapCells]uint64
@@ -69,39 +71,40 @@ func (m *loadMap) balance() Balance {
 	if total == 0 {
 		return Balance{At: middle, Below: 0.5}
 	}
-	var best Balance
-	var found bool
-	var below, larger uint64
+	best := Balance{At: middle, Below: 0.5}
+	var below uint64
+	larger, worth := uint64(math.MaxUint64), leat.MaxHashKey
 	for i := range mapCells - 1 {
 		below += cells[i]
 		at := plus(m.hashes.Start, left(leat.HashKey{Lo: uint64(i) + 1}, m.shift))
 		if !inside(m.hashes, at) {
 			continue // of a narrow range: too near to its ends for a split
 		}
-		part := max(below, total-below)
-		if !found || part < larger || part == larger && nearer(at, best.At, middle) {
-			found, larger = true, part
+		part, less := max(below, total-below), m.width(at, middle, below, total-below)
+		if part < larger || part == larger && less.Compare(worth) < 0 {
+			larger, worth = part, less
 			best = Balance{At: at, Below: float64(below) / float64(total)}
 		}
 	}
-	if !found {
-		return Balance{At: middle, Below: 0.5}
-	}
 	return best
+}
+
+// width is how wide the larger of the parts at a boundary is; of equal parts how far the boundary is from the middle.
+func (m *loadMap) width(at, middle leat.HashKey, below, above uint64) leat.HashKey {
+	switch {
+	case below > above:
+		return minus(at, m.hashes.Start)
+	case below < above:
+		return minus(m.hashes.End, at)
+	case at.Compare(middle) < 0:
+		return minus(middle, at)
+	}
+	return minus(at, middle)
 }
 
 // inside is the rule of Kinesis for splits: above the second key and below the last.
 func inside(r leat.HashKeyRange, at leat.HashKey) bool {
 	return r.Start != leat.MaxHashKey && at.Compare(r.Start.Next()) > 0 && at.Compare(r.End) < 0
-}
-
-func nearer(a, b, to leat.HashKey) bool { return apart(a, to).Compare(apart(b, to)) < 0 }
-
-func apart(a, b leat.HashKey) leat.HashKey {
-	if a.Compare(b) < 0 {
-		a, b = b, a
-	}
-	return minus(a, b)
 }
 
 func minus(a, b leat.HashKey) leat.HashKey {

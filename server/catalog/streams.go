@@ -78,8 +78,10 @@ func insertShards(tx *sqldb.Tx, s *leat.Stream) error {
 	for i, r := range leat.SplitEvenly(int(s.NextOrdinal)) {
 		rows.Add(s.ID, uint64(i), r.Start, r.End, s.Created)
 	}
-	_, err := tx.ExecRows("INSERT INTO shards (stream, ordinal, start_key, end_key, created) VALUES $rows", rows)
-	return err
+	if _, err := tx.ExecRows("INSERT INTO shards (stream, ordinal, start_key, end_key, created) VALUES $rows", rows); err != nil {
+		return err
+	}
+	return setScaleFloor(tx, s, int(s.NextOrdinal))
 }
 
 const streamColumns = `id, account, name, mode, status, retention, max_record, created, expired_before, target_shards, next_ordinal, version,

@@ -95,6 +95,10 @@ var rules = map[string]rule{
 		tests: []string{"shardstore/...", "internal/sqldb"},
 		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
 	},
+	"server/scaler": {
+		local:  []string{".", "server/broker", "server/catalog"},
+		reason: "on-demand scaling decides by the broker's counts and acts through it",
+	},
 	"server/delivery": {
 		local: []string{".", "internal/sqldb", "shardstore/blob", "server/catalog", "server/broker"},
 		tests: []string{"shardstore/..."},

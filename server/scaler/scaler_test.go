@@ -1,0 +1,225 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package scaler_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/scaler"
+)
+
+// stepped is a clock whose timers fire when the test takes a step. It belongs to one goroutine but for its channels.
+type stepped struct {
+	now   time.Time
+	armed chan time.Duration // a timer was made
+	fire  chan time.Time
+}
+
+func (c *stepped) Now() time.Time { return c.now }
+
+func (c *stepped) NewTimer(d time.Duration) (<-chan time.Time, func()) {
+	c.armed <- d
+	return c.fire, func() {}
+}
+
+// bench runs a Scaler over streams that it makes up. Between two steps the scaler rests, and its fields may be changed.
+type bench struct {
+	t       *testing.T
+	clock   *stepped
+	session leat.SessionID
+	streams []leat.Stream
+	rates   map[leat.StreamID][]broker.ShardRate
+	floors  map[leat.StreamID]int
+	err     error // of what is asked of the catalog
+
+	asked, holds int
+	begun        []catalog.ScaleDecision
+	by           []leat.SessionID
+}
+
+func (b *bench) OnDemandStreams() []leat.Stream                 { return b.streams }
+func (b *bench) ShardRates(id leat.StreamID) []broker.ShardRate { return b.rates[id] }
+func (b *bench) HoldScaling(context.Context, leat.Stream, uint64, string) error {
+	b.holds++
+	return b.err
+}
+
+func (b *bench) ScaleFloors(context.Context) (map[leat.StreamID]int, error) {
+	b.asked++
+	return b.floors, b.err
+}
+
+func (b *bench) ScaleOnDemand(_ context.Context, _ leat.Stream, session leat.SessionID, d []catalog.ScaleDecision) error {
+	if b.err != nil {
+		return b.err
+	}
+	b.begun, b.by = append(b.begun, d...), append(b.by, session)
+	return nil
+}
+
+var (
+	mine   = leat.SessionID{1}
+	theirs = leat.SessionID{2}
+)
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{
+		t: t, session: mine, rates: map[leat.StreamID][]broker.ShardRate{}, floors: map[leat.StreamID]int{},
+		clock: &stepped{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), armed: make(chan time.Duration), fire: make(chan time.Time)},
+	}
+	s, err := scaler.New(scaler.Config{Streams: b, Session: func() leat.SessionID { return b.session }, Clock: b.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	<-b.clock.armed
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// stream makes a stream of n even shards, each with a share of what it takes.
+func (b *bench) stream(id byte, n int, share float64) {
+	st := leat.Stream{ID: leat.StreamID{id}, Name: "s", Mode: leat.ModeOnDemand, Status: leat.StreamActive}
+	b.streams = append(b.streams, st)
+	b.floors[st.ID] = 1
+	rate := broker.Rate{RecordsIn: share * leat.ShardRecordsIn}
+	for i, r := range leat.SplitEvenly(n) {
+		s := leat.Shard{Key: leat.ShardKey{Stream: st.ID, Ordinal: uint64(i)}, Range: r, Owner: mine}
+		b.rates[st.ID] = append(b.rates[st.ID], broker.ShardRate{Shard: s, Last15s: rate, Last5m: rate, Balance: broker.Balance{At: r.Middle(), Below: 0.5}})
+	}
+	closed := leat.Shard{Key: leat.ShardKey{Stream: st.ID, Ordinal: 99}, Range: leat.FullRange, Closed: b.clock.now, Owner: mine}
+	b.rates[st.ID] = append(b.rates[st.ID], broker.ShardRate{Shard: closed, Last15s: rate})
+	slices.Reverse(b.rates[st.ID]) // the scaler puts them in order
+}
+
+// pass lets the scaler look for as long as d, and returns what it has begun meanwhile.
+func (b *bench) pass(d time.Duration) []catalog.ScaleDecision {
+	b.t.Helper()
+	b.begun = nil
+	for end := b.clock.now.Add(d); b.clock.now.Before(end); {
+		b.clock.now = b.clock.now.Add(5 * time.Second)
+		b.clock.fire <- b.clock.now
+		if every := <-b.clock.armed; every != 5*time.Second {
+			b.t.Fatalf("it looks every %v", every)
+		}
+	}
+	return b.begun
+}
+
+func TestScalerSplitsWhatIsHot(t *testing.T) {
+	b := newBench(t)
+	b.stream(1, 2, 0.9)
+	if got := b.pass(30 * time.Second); len(got) != 0 {
+		t.Errorf("after 30 s: %+v", got)
+	}
+	got := b.pass(5 * time.Second)
+	if len(got) != 2 || got[0].Step.Kind != catalog.StepSplit || b.by[0] != mine {
+		t.Errorf("it begins %+v as %v: want a split of each shard", got, b.by)
+	}
+	if got := b.pass(25 * time.Second); len(got) != 0 {
+		t.Errorf("during the cool-down: %+v", got)
+	}
+}
+
+func TestScalerMergesWhatIsCold(t *testing.T) {
+	b := newBench(t)
+	b.stream(1, 4, 0.1)
+	b.floors[leat.StreamID{1}] = 3
+	if got := b.pass(15 * time.Minute); len(got) != 0 {
+		t.Errorf("after 15 minutes: %+v", got)
+	}
+	got := b.pass(10 * time.Second)
+	if len(got) != 1 || got[0].Step != catalog.Merge(0, 1) {
+		t.Errorf("it begins %+v: want one merge, since three shards must stay", got)
+	}
+	if b.asked != 1 {
+		t.Errorf("it asked %d times for what does not change", b.asked)
+	}
+}
+
+// TestScalerKeepsOut: it does nothing where another is responsible, or what it has seen is of no use.
+func TestScalerKeepsOut(t *testing.T) {
+	for name, change := range map[string]func(b *bench){
+		"this node stands by":           func(b *bench) { b.session = leat.SessionID{} },
+		"another node owns the shards":  func(b *bench) { b.session = theirs },
+		"another node owns one of them": func(b *bench) { b.rates[leat.StreamID{1}][1].Shard.Owner = theirs },
+		"the stream is updating":        func(b *bench) { b.streams[0].Status = leat.StreamUpdating },
+		"the stream is provisioned":     func(b *bench) { b.streams = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.stream(1, 4, 0.9)
+			change(b)
+			if got := b.pass(time.Minute); len(got) != 0 {
+				t.Errorf("it begins %+v", got)
+			}
+		})
+	}
+}
+
+// TestScalerWatchesAnewInANewSession: what another life of the node has seen does not count.
+func TestScalerWatchesAnewInANewSession(t *testing.T) {
+	b := newBench(t)
+	b.stream(1, 1, 0.9)
+	b.pass(30 * time.Second)
+	b.session = theirs
+	for i := range b.rates[leat.StreamID{1}] {
+		b.rates[leat.StreamID{1}][i].Shard.Owner = theirs
+	}
+	if got := b.pass(30 * time.Second); len(got) != 0 {
+		t.Errorf("at once: %+v", got)
+	}
+	if got := b.pass(10 * time.Second); len(got) != 1 {
+		t.Errorf("after half a minute: %+v, want a split", got)
+	}
+}
+
+// TestScalerOutlastsFaults: a catalog that is away, or a stream that has changed, is asked again.
+func TestScalerOutlastsFaults(t *testing.T) {
+	for name, err := range map[string]error{"away": errors.New("away"), "changed": leat.Errorf(leat.KindInUse, "not ACTIVE")} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.stream(1, 1, 0.9)
+			b.stream(2, 4, 0)
+			b.err = err
+			if got := b.pass(20 * time.Minute); len(got) != 0 {
+				t.Fatalf("begun: %+v", got)
+			}
+			b.err = nil
+			if got := b.pass(10 * time.Second); len(got) != 3 {
+				t.Errorf("once the catalog is back it begins %+v: want a split and two merges", got)
+			}
+		})
+	}
+}
+
+func TestScalerSaysWhyNot(t *testing.T) {
+	b := newBench(t)
+	b.stream(1, 1, 0.9)
+	for i := range b.rates[leat.StreamID{1}] {
+		b.rates[leat.StreamID{1}][i].Shard.Range.End = leat.HashKey{Hi: 1 << 40}
+	}
+	if got := b.pass(30 * time.Minute); len(got) != 0 || b.holds != 1 {
+		t.Errorf("begun %+v, and said why not %d times: want once", got, b.holds)
+	}
+	b.pass(31 * time.Minute)
+	if b.holds != 2 {
+		t.Errorf("said why not %d times in an hour: want twice", b.holds)
+	}
+}
