@@ -127,6 +127,9 @@ func setScaleFloor(tx *sqldb.Tx, s *leat.Stream, shards int) error {
 	if s.Mode != leat.ModeOnDemand {
 		return nil
 	}
+	if shards <= s.WarmThroughput {
+		shards = leat.DefaultOnDemand // it has more for as long as it is to be warm
+	}
 	_, err := tx.Exec("UPDATE streams SET scale_min = $2 WHERE id = $1", s.ID, min(shards, max(leat.DefaultOnDemand, shards/4)))
 	return err
 }
