@@ -33,7 +33,7 @@ func (b *bench) pushes(ctx context.Context, d time.Duration) (map[string]float64
 	ctx, cancel := context.WithTimeout(ctx, d+callWithin)
 	defer cancel()
 	name := fmt.Sprintf("bench-%08x", b.random.Uint32())
-	if _, err := register(ctx, b.cl, b.stream, name); err != nil {
+	if _, err := register(ctx, b.cl, b.stream, name, nil); err != nil {
 		return nil, err
 	}
 	sub, err := b.cl.Records.SubscribeToShard(ctx, &leatv1.SubscribeToShardRequest{

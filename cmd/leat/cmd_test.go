@@ -136,6 +136,60 @@ func TestReshardsAndConsumers(t *testing.T) {
 	leatCmd("", "consumer", "describe", "s", "c").refused(t, 1, "leat consumer list")
 }
 
+func TestTagsPoliciesAndMetrics(t *testing.T) {
+	leatCmd := leatAt(t, leattest.Start(t).Endpoint)
+	leatCmd("", "stream", "create", "s", "--on-demand", "--warm-throughput", "5", "--tag", "team=red blue", "--tag", "env=a=b").ok(t)
+	leatCmd("", "consumer", "register", "s", "c", "--tag", "of=c").ok(t)
+	leatCmd("", "stream", "tag", "s", "env=prod", "empty=").ok(t)
+	leatCmd("", "stream", "tag", "s", "novalue").refused(t, 1, "NAME=VALUE")
+	leatCmd("", "stream", "untag", "s", "empty", "none").ok(t)
+	if got := leatCmd("", "stream", "tags", "s").ok(t); got != "TAG   VALUE\nenv   prod\nteam  red blue\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := objects[map[string]string](t, leatCmd("", "stream", "tags", "s", "--consumer", "c", "-o", "json").ok(t)); len(got) != 1 || got[0]["name"] != "of" || got[0]["value"] != "c" {
+		t.Errorf("got %v", got)
+	}
+	if got := objects[map[string]string](t, leatCmd("", "stream", "monitor", "s", "--enable", "ALL", "-o", "json").ok(t)); len(got) != 7 {
+		t.Errorf("got %v", got)
+	}
+	leatCmd("", "stream", "monitor", "s", "--enable", "Nonsense").refused(t, 1, "IncomingBytes")
+	leatCmd("", "stream", "monitor", "s", "--disable", "IncomingBytes,OutgoingBytes,OutgoingRecords").ok(t)
+	v := objects[streamView](t, leatCmd("", "stream", "describe", "s", "-o", "json").ok(t))[0]
+	want := []string{"IncomingRecords", "IteratorAgeMilliseconds", "ReadProvisionedThroughputExceeded", "WriteProvisionedThroughputExceeded"}
+	if !slices.Equal(v.Monitoring, want) || v.WarmThroughput != 5 || v.OpenShards != 5 || v.Tags["team"] != "red blue" || len(v.Tags) != 2 {
+		t.Errorf("got %+v", v)
+	}
+	leatCmd("", "stream", "update", "s", "--warm-throughput", "7").ok(t)
+	if got := leatCmd("", "stream", "describe", "s").ok(t); !strings.Contains(got, "7 MiB/s") || !strings.Contains(got, "Tag env") || !strings.Contains(got, "Open shards      7") {
+		t.Errorf("got %s", got)
+	}
+
+	policy := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:GetRecords","Resource":"*"}}`
+	leatCmd(policy, "stream", "policy", "s", "--put", "-").ok(t)
+	if got := leatCmd("", "stream", "policy", "s").ok(t); got != policy+"\n" {
+		t.Errorf("got %q", got)
+	}
+	leatCmd("{}", "stream", "policy", "s", "--put", "-").refused(t, 1, "Version")
+	leatCmd("", "stream", "policy", "s", "--delete").ok(t)
+	leatCmd("", "stream", "policy", "s", "--delete").refused(t, 1, "No resource policy")
+}
+
+func TestAccount(t *testing.T) {
+	leatCmd := leatAt(t, leattest.Start(t).Endpoint)
+	leatCmd("", "stream", "create", "s", "--shards", "3").ok(t)
+	if got := leatCmd("", "account", "limits", "-o", "json").ok(t); !strings.Contains(got, `"quota":"open_shards","used":3}`) {
+		t.Errorf("got %s", got)
+	}
+	if got := leatCmd("", "account", "settings").ok(t); !strings.Contains(got, "DISABLED") {
+		t.Errorf("got %s", got)
+	}
+	leatCmd("", "account", "settings", "--commit").ok(t)
+	got := objects[settingsView](t, leatCmd("", "account", "settings", "--no-commit", "-o", "json").ok(t))
+	if got[0].Commitment != "ENABLED_UNTIL_EARLIEST_ALLOWED_END" || got[0].Started == "" || got[0].EarliestEnd == "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestPutAndGet(t *testing.T) {
 	leatCmd := leatAt(t, leattest.Start(t).Endpoint)
 	leatCmd("", "stream", "create", "s", "--shards", "2").ok(t)

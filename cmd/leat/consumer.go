@@ -30,12 +30,17 @@ type named struct {
 
 type consumerRegisterCmd struct {
 	named
+	Tag []string `help:"A tag; may be given more than once." placeholder:"NAME=VALUE" sep:"none"`
 }
 
 // Run registers a consumer and waits until it can subscribe.
 func (cmd *consumerRegisterCmd) Run(ctx context.Context, c *connection, t *terminal) error {
+	tags, err := parseTags(cmd.Tag)
+	if err != nil {
+		return err
+	}
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		v, err := register(ctx, cl, cmd.Name, cmd.Consumer)
+		v, err := register(ctx, cl, cmd.Name, cmd.Consumer, tags)
 		if err != nil {
 			return err
 		}
@@ -44,8 +49,8 @@ func (cmd *consumerRegisterCmd) Run(ctx context.Context, c *connection, t *termi
 }
 
 // register registers a consumer and polls until it is ACTIVE.
-func register(ctx context.Context, cl *client.Client, stream, consumer string) (*leatv1.Consumer, error) {
-	_, err := cl.Consumers.RegisterStreamConsumer(ctx, &leatv1.RegisterStreamConsumerRequest{Stream: stream, Consumer: consumer})
+func register(ctx context.Context, cl *client.Client, stream, consumer string, tags map[string]string) (*leatv1.Consumer, error) {
+	_, err := cl.Consumers.RegisterStreamConsumer(ctx, &leatv1.RegisterStreamConsumerRequest{Stream: stream, Consumer: consumer, Tags: tags})
 	if err != nil {
 		return nil, err
 	}

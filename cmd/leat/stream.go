@@ -24,10 +24,18 @@ type streamCmd struct {
 	Create   streamCreateCmd   `cmd:"" help:"Create a stream."`
 	List     streamListCmd     `cmd:"" help:"List streams."`
 	Describe streamDescribeCmd `cmd:"" help:"Describe a stream and its shards."`
-	Update   streamUpdateCmd   `cmd:"" help:"Change retention, mode or the largest record."`
+	Update   streamUpdateCmd   `cmd:"" help:"Change retention, mode, the largest record or warm throughput."`
 	Split    streamSplitCmd    `cmd:"" help:"Split a shard in two."`
 	Merge    streamMergeCmd    `cmd:"" help:"Merge two adjacent shards."`
 	Scale    streamScaleCmd    `cmd:"" help:"Bring a stream to a number of shards."`
+	Tag      streamTagCmd      `cmd:"" help:"Add tags to a stream or a consumer."`
+	Untag    streamUntagCmd    `cmd:"" help:"Remove tags from a stream or a consumer."`
+	Tags     streamTagsCmd     `cmd:"" help:"List the tags of a stream or a consumer."`
+	Policy   streamPolicyCmd   `cmd:"" help:"Show, set or delete the resource policy of a stream or a consumer."`
+	Encrypt  streamEncryptCmd  `cmd:"" help:"Encrypt what is put from now on, at rest."`
+	Decrypt  streamDecryptCmd  `cmd:"" help:"Stop to encrypt what is put from now on."`
+	Monitor  streamMonitorCmd  `cmd:"" help:"Choose the shard-level metrics that are kept."`
+	Events   streamEventsCmd   `cmd:"" help:"Show what on-demand scaling did, and why."`
 	Delete   streamDeleteCmd   `cmd:"" help:"Delete a stream with all its records."`
 }
 
@@ -42,6 +50,7 @@ type streamFlags struct {
 	OnDemand       bool          `help:"Let the server set the number of shards by load." xor:"mode"`
 	Retention      time.Duration `help:"How long records are kept: 24h to 8760h." placeholder:"TIME"`
 	MaxRecordBytes int64         `help:"The largest record, data and key together: 1048576 to 10485760 bytes." placeholder:"BYTES"`
+	WarmThroughput *int32        `help:"MiB/s that an on-demand stream keeps room for: up to 10240; 0 for none." placeholder:"N"`
 }
 
 // hours checks a retention for what the API cannot carry.
@@ -56,6 +65,7 @@ type streamCreateCmd struct {
 	Name   string      `arg:"" help:"Name of the stream."`
 	Shards int32       `help:"Number of shards." xor:"mode" placeholder:"N"`
 	Flags  streamFlags `embed:""`
+	Tag    []string    `help:"A tag; may be given more than once." placeholder:"NAME=VALUE" sep:"none"`
 	Wait   waitFlags   `embed:""`
 }
 
@@ -65,12 +75,21 @@ func (cmd *streamCreateCmd) Run(ctx context.Context, c *connection, t *terminal)
 	if err != nil {
 		return err
 	}
+	tags, err := parseTags(cmd.Tag)
+	if err != nil {
+		return err
+	}
 	cl, err := c.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	req := &leatv1.CreateStreamRequest{Stream: cmd.Name, ShardCount: cmd.Shards, RetentionHours: retention, MaxRecordBytes: cmd.Flags.MaxRecordBytes}
+	req := &leatv1.CreateStreamRequest{
+		Stream: cmd.Name, ShardCount: cmd.Shards, RetentionHours: retention, MaxRecordBytes: cmd.Flags.MaxRecordBytes, Tags: tags,
+	}
+	if cmd.Flags.WarmThroughput != nil {
+		req.WarmThroughputMibps = *cmd.Flags.WarmThroughput
+	}
 	if cmd.Flags.OnDemand {
 		req.Mode = leatv1.StreamMode_STREAM_MODE_ON_DEMAND
 	}
@@ -148,45 +167,6 @@ func (streamListCmd) Run(ctx context.Context, c *connection, t *terminal) error 
 	})
 }
 
-type streamDescribeCmd struct {
-	Name string `arg:"" help:"Name of the stream."`
-}
-
-// Run describes a stream.
-func (cmd *streamDescribeCmd) Run(ctx context.Context, c *connection, t *terminal) error {
-	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Streams.DescribeStreamSummary(ctx, &leatv1.DescribeStreamSummaryRequest{Stream: cmd.Name})
-		if err != nil {
-			return err
-		}
-		shards, err := listShards(ctx, cl, cmd.Name, nil)
-		if err != nil {
-			return err
-		}
-		v := viewStream(res.GetStream())
-		if c.Output == formatJSON {
-			v.Shards = shards
-			return newEncoder(t.out).Encode(v)
-		}
-		p := newPrinter(t.out, c.Output)
-		for _, row := range [][]string{
-			{"Name", v.Name}, {"ARN", v.ARN}, {"Status", v.Status}, {"Mode", v.Mode},
-			{"Open shards", fmt.Sprint(v.OpenShards)}, {"Retention", hours(time.Duration(v.RetentionHours) * time.Hour)},
-			{"Largest record", size(float64(v.MaxRecordBytes))}, {"Consumers", fmt.Sprint(res.GetConsumerCount())},
-			{"Created", local(res.GetStream().GetCreateTime())},
-		} {
-			if err := p.Row(nil, row...); err != nil {
-				return err
-			}
-		}
-		if err := p.Flush(); err != nil {
-			return err
-		}
-		fmt.Fprintln(t.out)
-		return printShards(t.out, c.Output, shards)
-	})
-}
-
 type streamUpdateCmd struct {
 	Name        string      `arg:"" help:"Name of the stream."`
 	Flags       streamFlags `embed:""`
@@ -215,8 +195,11 @@ func (cmd *streamUpdateCmd) Run(ctx context.Context, c *connection, t *terminal)
 			set.Mode = leatv1.StreamMode_STREAM_MODE_ON_DEMAND
 		}
 	}
+	if cmd.Flags.WarmThroughput != nil {
+		mask.Paths, set.WarmThroughputMibps = append(mask.Paths, "warm_throughput_mibps"), *cmd.Flags.WarmThroughput
+	}
 	if len(mask.Paths) == 0 {
-		return leat.Invalid("settings", "nothing to change: give --retention, --max-record-bytes, --on-demand or --provisioned")
+		return leat.Invalid("settings", "nothing to change: give --retention, --max-record-bytes, --warm-throughput, --on-demand or --provisioned")
 	}
 	cl, err := c.dial(ctx)
 	if err != nil {

@@ -19,7 +19,7 @@ type streamSplitCmd struct {
 
 // Run splits a shard.
 func (cmd *streamSplitCmd) Run(ctx context.Context, c *connection, t *terminal) error {
-	return reshard(ctx, c, t, &cmd.Wait, cmd.Name, func(cl *client.Client) error {
+	return cmd.Wait.change(ctx, c, t, cmd.Name, "resharded", func(cl *client.Client) error {
 		_, err := cl.Shards.SplitShard(ctx, &leatv1.SplitShardRequest{Stream: cmd.Name, ShardId: cmd.Shard, NewStartingHashKey: cmd.At})
 		return err
 	})
@@ -34,7 +34,7 @@ type streamMergeCmd struct {
 
 // Run merges two shards.
 func (cmd *streamMergeCmd) Run(ctx context.Context, c *connection, t *terminal) error {
-	return reshard(ctx, c, t, &cmd.Wait, cmd.Name, func(cl *client.Client) error {
+	return cmd.Wait.change(ctx, c, t, cmd.Name, "resharded", func(cl *client.Client) error {
 		_, err := cl.Shards.MergeShards(ctx, &leatv1.MergeShardsRequest{Stream: cmd.Name, ShardId: cmd.Shard, AdjacentShardId: cmd.Adjacent})
 		return err
 	})
@@ -48,14 +48,14 @@ type streamScaleCmd struct {
 
 // Run scales a stream.
 func (cmd *streamScaleCmd) Run(ctx context.Context, c *connection, t *terminal) error {
-	return reshard(ctx, c, t, &cmd.Wait, cmd.Name, func(cl *client.Client) error {
+	return cmd.Wait.change(ctx, c, t, cmd.Name, "resharded", func(cl *client.Client) error {
 		_, err := cl.Shards.ScaleStream(ctx, &leatv1.ScaleStreamRequest{Stream: cmd.Name, TargetShardCount: cmd.Shards})
 		return err
 	})
 }
 
-// reshard makes one change of shards and says how the stream is then.
-func reshard(ctx context.Context, c *connection, t *terminal, w *waitFlags, name string, change func(*client.Client) error) error {
+// change makes one change of a stream and says how it is then.
+func (w *waitFlags) change(ctx context.Context, c *connection, t *terminal, name, verb string, change func(*client.Client) error) error {
 	cl, err := c.dial(ctx)
 	if err != nil {
 		return err
@@ -68,5 +68,5 @@ func reshard(ctx context.Context, c *connection, t *terminal, w *waitFlags, name
 	if err != nil {
 		return err
 	}
-	return w.finish(ctx, c, t, cl, res.GetStream(), "resharded")
+	return w.finish(ctx, c, t, cl, res.GetStream(), verb)
 }

@@ -139,7 +139,7 @@ func (cmd *tailCmd) consumer(ctx context.Context, cl *client.Client, t *terminal
 	name = fmt.Sprintf("leat-tail-%08x", random.Uint32())
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
-	if _, err := register(ctx, cl, cmd.Name, name); err != nil {
+	if _, err := register(ctx, cl, cmd.Name, name, nil); err != nil {
 		say(t.err, "asking for records instead of being pushed to: %v", err)
 		return "", func() {}
 	}

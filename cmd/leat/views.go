@@ -19,18 +19,22 @@ import (
 // without their prefix.
 
 type streamView struct {
-	Name           string      `json:"name"`
-	ARN            string      `json:"arn"`
-	ID             string      `json:"id"`
-	Account        string      `json:"account"`
-	Mode           string      `json:"mode"`
-	Status         string      `json:"status"`
-	OpenShards     int         `json:"open_shard_count"`
-	TargetShards   int         `json:"target_shard_count,omitempty"`
-	RetentionHours int         `json:"retention_hours"`
-	MaxRecordBytes int64       `json:"max_record_bytes"`
-	Created        string      `json:"create_time"`
-	Shards         []shardView `json:"shards,omitempty"`
+	Name           string            `json:"name"`
+	ARN            string            `json:"arn"`
+	ID             string            `json:"id"`
+	Account        string            `json:"account"`
+	Mode           string            `json:"mode"`
+	Status         string            `json:"status"`
+	OpenShards     int               `json:"open_shard_count"`
+	TargetShards   int               `json:"target_shard_count,omitempty"`
+	RetentionHours int               `json:"retention_hours"`
+	MaxRecordBytes int64             `json:"max_record_bytes"`
+	Created        string            `json:"create_time"`
+	EncryptionKey  string            `json:"encryption_key,omitempty"`
+	Monitoring     []string          `json:"monitoring,omitempty"`
+	WarmThroughput int               `json:"warm_throughput_mibps,omitempty"`
+	Tags           map[string]string `json:"tags,omitempty"`
+	Shards         []shardView       `json:"shards,omitempty"`
 }
 
 func viewStream(s *leatv1.Stream) streamView {
@@ -39,6 +43,7 @@ func viewStream(s *leatv1.Stream) streamView {
 		Mode: short(s.GetMode().String()), Status: short(s.GetStatus().String()),
 		OpenShards: int(s.GetOpenShardCount()), TargetShards: int(s.GetTargetShardCount()),
 		RetentionHours: int(s.GetRetentionHours()), MaxRecordBytes: s.GetMaxRecordBytes(), Created: rfc3339(s.GetCreateTime()),
+		EncryptionKey: s.GetEncryptionKey(), Monitoring: monitored(s.GetMonitoring()), WarmThroughput: int(s.GetWarmThroughputMibps()),
 	}
 }
 
@@ -90,7 +95,7 @@ func viewConsumer(c *leatv1.Consumer) consumerView {
 
 // short takes the prefix off an enum: STREAM_STATUS_ACTIVE is ACTIVE.
 func short(enum string) string {
-	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_", "KEY_STATE_"} {
+	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_", "COMMITMENT_STATUS_", "SCALE_ACTION_", "KEY_STATE_"} {
 		if rest, ok := strings.CutPrefix(enum, prefix); ok {
 			return rest
 		}
