@@ -194,8 +194,10 @@ func TestStreamsAreNamedByNameOrARN(t *testing.T) {
 			}
 		}
 	}
-	if got := r.call("DescribeStreamSummary", object{"StreamName": "there"}).object(); got["StreamDescriptionSummary"] == nil {
-		t.Errorf("the refused requests harmed the stream: %v", got)
+	for _, by := range []object{{"StreamName": "there"}, {"StreamARN": arnOf("there")}, {"StreamName": "there", "StreamARN": arnOf("there")}} {
+		if got := r.call("DescribeStreamSummary", by).object(); got.at(t, "StreamDescriptionSummary", "StreamStatus") != "ACTIVE" {
+			t.Errorf("by %v: %v", by, got)
+		}
 	}
 }
 
@@ -204,6 +206,9 @@ func TestStreamsThatTakeARNsAlone(t *testing.T) {
 	for operation, in := range byARN() {
 		if got, want := r.call(operation, in.with(object{"StreamARN": arnOf("none")})).refused(400, "ResourceNotFoundException"),
 			"Stream none under account "+account+" not found."; got != want {
+			t.Errorf("%s: %q", operation, got)
+		}
+		if got := r.call(operation, in.with(object{"StreamARN": arnOf("none"), "StreamId": "abcdefghijklmnopqrst-abc"})).refused(400, "InvalidArgumentException"); !strings.Contains(got, "StreamId") {
 			t.Errorf("%s: %q", operation, got)
 		}
 		r.call(operation, in.with(object{"StreamARN": "arn:aws:kinesis:eu-west-1:1:stream/x"})).refused(400, "ValidationException")

@@ -16,7 +16,7 @@ type deleteResourcePolicyInput struct {
 }
 
 func (h *Handler) deleteResourcePolicy(ctx context.Context, c *call, in *deleteResourcePolicyInput) (*nothing, error) {
-	what, err := resource(*in.ResourceARN)
+	what, err := resource(*in.ResourceARN, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ type deregisterStreamConsumerInput struct {
 }
 
 func (h *Handler) deregisterStreamConsumer(ctx context.Context, c *call, in *deregisterStreamConsumerInput) (*nothing, error) {
-	which, err := named(in.ConsumerARN, in.StreamARN, in.ConsumerName)
+	which, err := named(in.ConsumerARN, in.StreamARN, in.ConsumerName, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

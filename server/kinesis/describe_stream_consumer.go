@@ -27,7 +27,7 @@ type consumerDescription struct {
 }
 
 func (h *Handler) describeStreamConsumer(ctx context.Context, c *call, in *describeStreamConsumerInput) (*describeStreamConsumerOutput, error) {
-	which, err := named(in.ConsumerARN, in.StreamARN, in.ConsumerName)
+	which, err := named(in.ConsumerARN, in.StreamARN, in.ConsumerName, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

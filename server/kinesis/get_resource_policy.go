@@ -22,7 +22,7 @@ type getResourcePolicyOutput struct {
 const noPolicy = "{}"
 
 func (h *Handler) getResourcePolicy(ctx context.Context, c *call, in *getResourcePolicyInput) (*getResourcePolicyOutput, error) {
-	what, err := resource(*in.ResourceARN)
+	what, err := resource(*in.ResourceARN, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,7 @@ func (in *listShardsInput) alone() error {
 		given bool
 	}{
 		{"StreamName", in.StreamName != nil},
+		{"StreamId", in.StreamId != nil},
 		{"StreamCreationTimestamp", in.StreamCreationTimestamp != nil},
 		{"ExclusiveStartShardId", in.ExclusiveStartShardId != nil},
 		{"ShardFilter", in.ShardFilter != nil},

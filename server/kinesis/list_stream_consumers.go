@@ -32,14 +32,18 @@ type listStreamConsumersOutput struct {
 const maxListConsumers = 100
 
 func (h *Handler) listStreamConsumers(ctx context.Context, c *call, in *listStreamConsumersInput) (*listStreamConsumersOutput, error) {
+	stream, err := h.stream(c, nil, in.StreamARN, in.StreamId)
+	if err != nil {
+		return nil, err
+	}
 	if in.NextToken != nil && in.StreamCreationTimestamp != nil {
 		return nil, leat.Invalid("NextToken", "NextToken and StreamCreationTimestamp cannot be provided together.")
 	}
-	if err := h.sameCreation(ctx, c, *in.StreamARN, in.StreamCreationTimestamp); err != nil {
+	if err := h.sameCreation(ctx, c, stream, in.StreamCreationTimestamp); err != nil {
 		return nil, err
 	}
 	res, err := h.broker.ListConsumers(ctx, c.who, broker.ListConsumersRequest{
-		Stream:    *in.StreamARN,
+		Stream:    stream,
 		PageToken: value(in.NextToken),
 		PageSize:  min(int(value(in.MaxResults)), maxListConsumers),
 	})

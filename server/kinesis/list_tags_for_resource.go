@@ -23,7 +23,7 @@ type listTagsForResourceOutput struct {
 }
 
 func (h *Handler) listTagsForResource(ctx context.Context, c *call, in *listTagsForResourceInput) (*listTagsForResourceOutput, error) {
-	what, err := resource(*in.ResourceARN)
+	what, err := resource(*in.ResourceARN, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

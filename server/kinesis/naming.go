@@ -31,7 +31,10 @@ func (h *Handler) consumer(d *broker.ConsumerDescription) consumer {
 
 // named returns the consumer that a request names: by its own ARN, by its stream's ARN and its name, or by both when
 // they agree.
-func named(consumerARN, streamARN, name *string) (broker.ConsumerRequest, error) {
+func named(consumerARN, streamARN, name, id *string) (broker.ConsumerRequest, error) {
+	if err := noID(id); err != nil {
+		return broker.ConsumerRequest{}, err
+	}
 	if consumerARN == nil {
 		if streamARN == nil || name == nil {
 			return broker.ConsumerRequest{}, leat.Invalid("ConsumerARN", "Either ConsumerARN, or both StreamARN and ConsumerName must be provided.")
@@ -78,7 +81,10 @@ func (h *Handler) identity(c *call, stream string) (name, arn string) {
 }
 
 // resource returns the stream or the consumer that an ARN names.
-func resource(arn string) (broker.ResourceRequest, error) {
+func resource(arn string, id *string) (broker.ResourceRequest, error) {
+	if err := noID(id); err != nil {
+		return broker.ResourceRequest{}, err
+	}
 	if !strings.Contains(arn, "/consumer/") {
 		return broker.ResourceRequest{Stream: arn}, nil
 	}

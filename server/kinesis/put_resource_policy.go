@@ -17,7 +17,7 @@ type putResourcePolicyInput struct {
 }
 
 func (h *Handler) putResourcePolicy(ctx context.Context, c *call, in *putResourcePolicyInput) (*nothing, error) {
-	what, err := resource(*in.ResourceARN)
+	what, err := resource(*in.ResourceARN, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,12 @@ type registerStreamConsumerOutput struct {
 }
 
 func (h *Handler) registerStreamConsumer(ctx context.Context, c *call, in *registerStreamConsumerInput) (*registerStreamConsumerOutput, error) {
+	stream, err := h.stream(c, nil, in.StreamARN, in.StreamId)
+	if err != nil {
+		return nil, err
+	}
 	d, err := h.broker.RegisterConsumer(ctx, c.who, broker.ConsumerRequest{
-		Stream: *in.StreamARN, Consumer: *in.ConsumerName, Tags: in.Tags,
+		Stream: stream, Consumer: *in.ConsumerName, Tags: in.Tags,
 	})
 	if err != nil {
 		return nil, err

@@ -146,6 +146,7 @@ func TestTagsThatAreRefused(t *testing.T) {
 		{"UntagResource", object{"ResourceARN": arnOf("none"), "TagKeys": []string{"k"}}, "ResourceNotFoundException", ""},
 		{"ListTagsForResource", object{"ResourceARN": arnOf("none")}, "ResourceNotFoundException", ""},
 		{"ListTagsForResource", object{"ResourceARN": arnOf("s") + "/consumer/c:x"}, "InvalidArgumentException", ""},
+		{"ListTagsForResource", object{"ResourceARN": arnOf("s"), "StreamId": "abcdefghijklmnopqrst-abc"}, "InvalidArgumentException", "StreamId is reserved"},
 	} {
 		if c.exception == "" {
 			if a := r.call(c.operation, c.in); a.code != 400 {

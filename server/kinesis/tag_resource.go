@@ -16,7 +16,7 @@ type tagResourceInput struct {
 }
 
 func (h *Handler) tagResource(ctx context.Context, c *call, in *tagResourceInput) (*nothing, error) {
-	what, err := resource(*in.ResourceARN)
+	what, err := resource(*in.ResourceARN, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ type untagResourceInput struct {
 }
 
 func (h *Handler) untagResource(ctx context.Context, c *call, in *untagResourceInput) (*nothing, error) {
-	what, err := resource(*in.ResourceARN)
+	what, err := resource(*in.ResourceARN, in.StreamId)
 	if err != nil {
 		return nil, err
 	}

@@ -22,9 +22,13 @@ type updateStreamModeInput struct {
 }
 
 func (h *Handler) updateStreamMode(ctx context.Context, c *call, in *updateStreamModeInput) (*nothing, error) {
+	stream, err := h.stream(c, nil, in.StreamARN, in.StreamId)
+	if err != nil {
+		return nil, err
+	}
 	mode := modeOf(in.StreamModeDetails)
-	_, err := h.broker.UpdateStream(ctx, c.who, broker.UpdateStreamRequest{
-		Stream: *in.StreamARN, Mode: &mode, WarmThroughput: integer(in.WarmThroughputMiBps),
+	_, err = h.broker.UpdateStream(ctx, c.who, broker.UpdateStreamRequest{
+		Stream: stream, Mode: &mode, WarmThroughput: integer(in.WarmThroughputMiBps),
 	})
 	return nil, err
 }
