@@ -26,6 +26,7 @@ import (
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/kinesis"
 	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/blob/mem"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -74,6 +75,8 @@ type options struct {
 	auth   kinesis.Authenticator
 	limits broker.ShardLimits
 	engine func(broker.Engine) broker.Engine // stands before the real one
+	blobs  func(blob.Store) blob.Store       // likewise
+	tail   int64                             // bytes of records kept in memory; 0 for the default
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -94,10 +97,18 @@ func newRig(t testing.TB, o options) *rig {
 	info, err := cat.Cluster(t.Context())
 	r.must(err)
 
-	blobs, params := mem.New(time.Now), wal.ObjectParams()
+	var blobs blob.Store = mem.New(time.Now)
+	if o.blobs != nil {
+		blobs = o.blobs(blobs)
+	}
+	engineParams := shardstore.DefaultParams()
+	if o.tail != 0 {
+		engineParams.TailBytes = o.tail
+	}
+	params := wal.ObjectParams()
 	params.PutsPerSecond, params.Linger = 0, 0 // memory costs nothing
 	r.node = cluster.New(cluster.Config{
-		Catalog: cat, Info: info, Driver: wal.NewObjects(blobs), Log: params, Blobs: blobs, Params: shardstore.DefaultParams(),
+		Catalog: cat, Info: info, Driver: wal.NewObjects(blobs), Log: params, Blobs: blobs, Params: engineParams,
 		Node: "test", Address: "127.0.0.1:1", Exclusive: true, Transition: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return r.broker.Directory().Stream(id) },
 		Changed: func(ctx context.Context) { r.broker.Directory().Changed(ctx) },
