@@ -122,7 +122,7 @@ func (p *packer) adoptSession(ctx context.Context, session leat.SessionID, shard
 		if parts[l.sh] == nil {
 			parts[l.sh] = &part{sh: l.sh}
 		}
-		parts[l.sh].chunks = append(parts[l.sh].chunks, c)
+		parts[l.sh].add(c, &l.e)
 		if size += l.e.Raw; size >= p.s.cfg.Params.PackBytes {
 			if err := p.adoptParts(ctx, session, parts, nil); err != nil {
 				return err

@@ -25,7 +25,8 @@ type span struct {
 // A record whose CRC is not its Checksum MUST NOT be given: the log refuses to write it, and the process ends.
 //
 // An error is returned only when nothing at all was executed: KindUnavailable when the session is not live,
-// KindThroughputExceeded when too much is not durable yet.
+// KindThroughputExceeded when too much is not durable yet. A put to an encrypted stream whose key cannot be had is refused
+// with KindUnavailable.
 func (s *Store) Append(ctx context.Context, puts []Put) error {
 	if err := s.guard.check(); err != nil {
 		return err
@@ -63,6 +64,7 @@ func (s *Store) place(puts []Put) ([]span, error) {
 		size += puts[i].Record.Size() + recordOverhead
 	}
 	now := leat.Micros(s.cfg.Clock.Now())
+	keys := s.sealsFor(puts)
 	s.mu.Lock()
 	if s.state != live {
 		err := s.notLive()
@@ -79,6 +81,10 @@ func (s *Store) place(puts []Put) ([]span, error) {
 	for i := range puts {
 		r := &puts[i].Record
 		sh, err := s.taker(puts[i].Shard, r)
+		var key segment.Key
+		if err == nil {
+			key, err = keys.of(puts[i].Shard.Stream)
+		}
 		if puts[i].Err = err; err != nil {
 			continue
 		}
@@ -86,6 +92,7 @@ func (s *Store) place(puts []Put) ([]span, error) {
 			b = newBatch()
 			s.queue = append(s.queue, b)
 		}
+		b.seal(sh.key.Stream, key)
 		s.placeOne(b, sh, r, now)
 		if n := len(spans); n == 0 || spans[n-1].b != b {
 			spans = append(spans, span{b: b, first: i})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -20,7 +21,8 @@ type batch struct {
 	shards   []*shard
 	chunks   []*segment.Chunk // chunks[i] belongs to shards[i] until the batch is taken
 	controls []segment.Control
-	onDone   []func() // run in the order of durable segments, before done is closed
+	keys     map[leat.StreamID]segment.Key // of the encrypted streams in it; nil when there is none
+	onDone   []func()                      // run in the order of durable segments, before done is closed
 
 	extents []Extent // by encode: where each chunk lies in the segment, in the order of sorted chunks
 	done    chan struct{}
@@ -59,7 +61,7 @@ func (s source) Take(n uint64) (encode func() []byte) {
 
 func (s *Store) encode(b *batch, h segment.Header) []byte {
 	sortChunks(b)
-	object, extents, err := s.coder.Encode(h, b.chunks, b.controls, segment.Options{Codec: segment.CodecS2})
+	object, extents, err := s.coder.Encode(h, b.chunks, b.controls, segment.Options{Codec: segment.CodecS2, Key: b.sealing()})
 	if err != nil {
 		// Encode fails only when chunks contradict themselves: memory is not to be trusted, so nothing may be acked.
 		panic("shardstore: segment does not add up: " + err.Error())

@@ -34,6 +34,8 @@ type Config struct {
 	// Retention returns the time in microseconds before which a stream's records have expired and how long it keeps
 	// records; ok is false when the stream is not known, and then nothing of it expires.
 	Retention func(leat.StreamID) (r Retention, ok bool)
+	// Keys seals and opens the records of encrypted streams; nil: no stream is encrypted.
+	Keys Keys
 	// Reference is another clock, the database's or the bucket's, asked when the wall clock jumps (data-plane.md,
 	// rule 19); nil where there is none, as on a laptop that slept.
 	// It MUST return within some seconds.

@@ -23,6 +23,7 @@ type crash struct {
 	*rig
 	l     *ledger
 	f     *fault.Store
+	vault *vault
 	at    int64 // dies at this write; -1 for never
 	count atomic.Int64
 	dead  atomic.Bool
@@ -39,7 +40,8 @@ const (
 
 func newCrash(t *testing.T, at int64) *crash {
 	t.Helper()
-	c := &crash{rig: newRig(t).shards(3), l: newLedger(), at: at}
+	c := &crash{rig: newRig(t).shards(3), l: newLedger(), vault: newVault(), at: at}
+	c.keys = c.vault
 	c.f = c.faulty()
 	c.params.MergeFanIn = 2
 	c.params.TailBytes = 300 // some of it
@@ -112,9 +114,9 @@ func (c *crash) script(ctx context.Context) error {
 		return err
 	}
 	steps := []func() error{
-		c.puts(s, "old", 0, 1, 2), c.pack(s), c.puts(s, "old again", 0, 1), c.pack(s), c.houses(s),
+		c.puts(s, "old", 0, 1, 2), c.pack(s), c.rekey, c.puts(s, "old again", 0, 1), c.pack(s), c.houses(s),
 		c.later(2 * time.Hour), c.expireOld, c.puts(s, "a", 0, 1, 2), c.puts(s, "b", 2), c.pack(s), c.houses(s),
-		c.split(s), c.puts(s, "c", 0, 3, 4), c.pack(s), c.puts(s, "d", 0, 1, 3), c.pack(s), c.houses(s),
+		c.split(s), c.puts(s, "c", 0, 3, 4), c.pack(s), c.puts(s, "d", 0, 1, 3), c.rekey, c.pack(s), c.houses(s),
 		c.puts(s, "e", 0, 1, 4), c.later(20 * time.Minute), c.houses(s), c.puts(s, "f", 1, 3),
 		func() error { return s.Close(ctx) },
 	}
@@ -155,6 +157,12 @@ func (c *crash) later(d time.Duration) func() error {
 		pause(d)
 		return nil
 	}
+}
+
+// rekey begins to encrypt, and then rotates.
+func (c *crash) rekey() error {
+	c.vault.rotate(c.stream)
+	return nil
 }
 
 func (c *crash) expireOld() error {

@@ -165,7 +165,7 @@ func (s *Store) readMerge(ctx context.Context, out *mergeOutput) error {
 				return err
 			}
 			c.Epoch = w.group[len(w.group)-1].Epoch // one extent has one epoch: that of its last owner
-			p.chunks = append(p.chunks, c)
+			p.add(c, &e)
 			out.replaces = append(out.replaces, e)
 		}
 		out.parts = append(out.parts, p)

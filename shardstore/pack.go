@@ -52,7 +52,8 @@ type pack struct {
 type part struct {
 	sh      *shard
 	chunks  []*segment.Chunk
-	extents []Extent // in the pack; set by write
+	sealed  leat.KeyID // the last key that some of the chunks are sealed with where they are; zero: none
+	extents []Extent   // in the pack; set by write
 }
 
 func newPacker(s *Store) *packer {
@@ -243,7 +244,7 @@ func (p *packer) gather(ctx context.Context, segments []tailSegment, to uint64) 
 			if err != nil {
 				return nil, fmt.Errorf("gather %s from %s: %w", sh.key, r.left[0].Object, err)
 			}
-			r.part.chunks = append(r.part.chunks, c)
+			r.part.add(c, &r.left[0])
 			r.left = r.left[1:]
 		}
 	}
@@ -273,7 +274,11 @@ func (p *packer) write(ctx context.Context, reg *Registration, parts []part, lev
 	if level == 1 && p.s.cfg.Params.FastPacks {
 		codec = segment.CodecS2
 	}
-	object, extents, err := p.s.coder.Encode(h, chunks, nil, segment.Options{Codec: codec, Level: level})
+	seal, err := p.s.sealParts(parts)
+	if err != nil {
+		return fmt.Errorf("pack %d: %w", reg.Number, err)
+	}
+	object, extents, err := p.s.coder.Encode(h, chunks, nil, segment.Options{Codec: codec, Level: level, Key: seal})
 	if err != nil {
 		return fmt.Errorf("encode pack %d: %w", reg.Number, err)
 	}

@@ -36,6 +36,7 @@ type rig struct {
 	store     *shardstore.Store
 	stream    leat.StreamID
 	reference func() (time.Time, error)
+	keys      shardstore.Keys // nil: nothing is encrypted
 	// retention of every stream
 	retention func() shardstore.Retention
 }
@@ -85,7 +86,7 @@ func (r *rig) tryOpen() (*shardstore.Store, error) {
 		Session: id, Driver: r.driver, Log: r.log, Blobs: r.blobs, Index: r.index, Params: r.params,
 		Clock: r.clock, Logger: r.logger,
 		Retention:     func(leat.StreamID) (shardstore.Retention, bool) { return r.retention(), true },
-		SessionClosed: r.index.sessionsClosed, Reference: r.reference,
+		SessionClosed: r.index.sessionsClosed, Reference: r.reference, Keys: r.keys,
 	})
 	if err != nil {
 		return nil, err
@@ -252,7 +253,7 @@ func (r *rig) problems() (found []shardstore.Problem) {
 			}
 		}
 	}
-	_, err := shardstore.Fsck(context.Background(), r.driver, r.blobs, shards, func(p shardstore.Problem) { found = append(found, p) })
+	_, err := shardstore.Fsck(context.Background(), r.driver, r.blobs, r.keys, shards, func(p shardstore.Problem) { found = append(found, p) })
 	if err != nil {
 		found = append(found, shardstore.Problem{Text: err.Error()})
 	}

@@ -31,6 +31,7 @@ type sim struct {
 	l     *ledger
 	chaos float64
 	steps int
+	vault *vault
 
 	inner  blob.Store // the bucket itself
 	bucket blob.Store // without faults; it watches what is deleted
@@ -83,6 +84,11 @@ func newSim(t *testing.T, seed uint64) *sim {
 	w.params.TailBytes, w.params.CacheBytes = 1<<w.rng.IntN(16), 1<<w.rng.IntN(16)
 	w.params.PackBytes = 1000
 	w.keepFor(10 * time.Minute)
+	w.vault = newVault()
+	w.keys = w.vault
+	if w.rng.IntN(2) == 0 {
+		w.vault.rotate(w.stream)
+	}
 	for range 4 {
 		w.cursors = append(w.cursors, &cursor{key: w.key(w.rng.IntN(3))})
 	}
@@ -227,6 +233,10 @@ func (w *sim) step() {
 	case p == 86 && w.chaos > 0:
 		w.index.setFault(away(w.rng.IntN(2) == 0))
 		w.after(w.upTo(3*time.Minute), func() { w.index.setFault(nil) })
+	case p == 87 && w.rng.IntN(4) == 0:
+		w.vault.stop(w.stream)
+	case p == 87 || p == 88:
+		w.vault.rotate(w.stream)
 	case p < 95:
 		pause(w.upTo(300 * time.Millisecond))
 	default:

@@ -83,6 +83,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		cfg: cfg, coder: segment.NewCoder(), shards: map[leat.ShardKey]*shard{}, reshards: map[string]*resharding{},
 		queue: []*batch{newBatch()}, keeper: newKeeper(cfg.Clock.Now()), done: make(chan struct{}),
 	}
+	if cfg.Keys != nil {
+		s.coder = s.coder.WithKeys(cfg.Keys)
+	}
 	s.guard = newClockGuard(cfg.Clock, cfg.Reference, cfg.Logger)
 	s.cache.init(cfg.Params.CacheBytes)
 	s.indexes.all = map[indexKey]segment.Index{}
