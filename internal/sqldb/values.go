@@ -111,7 +111,7 @@ func Duration(p *time.Duration) sql.Scanner {
 }
 
 // ID reads an identity. NULL becomes the zero identity.
-func ID[T leat.StreamID | leat.SessionID | leat.ClusterID](p *T) sql.Scanner {
+func ID[T leat.StreamID | leat.SessionID | leat.ClusterID | leat.KeyID](p *T) sql.Scanner {
 	text := scanText(func(s string) (err error) {
 		*p, err = leat.ParseID[T](s)
 		return err

@@ -200,11 +200,15 @@ func (b *bundle) fence(s leat.SessionID, fence uint64, shards ...shardstore.Clos
 
 // extent makes a plausible extent of a shard.
 func extent(k leat.ShardKey, epoch, first, count uint64, object string) shardstore.Extent {
-	return shardstore.Extent{
+	e := shardstore.Extent{
 		Shard: k, Epoch: epoch, First: first, Count: count, MinTime: int64(first), MaxTime: int64(first + count),
 		Object: object, Off: int64(first) * 100, Len: int64(count) * 100, IndexLen: 7, Raw: int64(count) * 200,
 		Bytes: int64(count) * 150, Units: int64(count), Codec: 2, CRC: 0xfffffff0 + uint32(first), Hash: ^uint64(0) - first, Level: 1,
 	}
+	if k.Ordinal%2 == 1 { // some are sealed
+		e.Key, e.Nonce = leat.KeyID{byte(first), 15: 1}, [12]byte{byte(first), 11: 2}
+	}
+	return e
 }
 
 // pack makes a counted registration of the session's own segments.

@@ -5,35 +5,61 @@ package catalog
 
 import (
 	"context"
+	"encoding/hex"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/shardstore"
 )
 
-const extentColumns = 18
+const extentColumns = 19
 
 const insertExtents = `
 INSERT INTO extents (stream, ordinal, first_offset, records, epoch, min_time, max_time, object, place, length,
-	index_length, raw, bytes, units, codec, crc, hash, level)
+	index_length, raw, bytes, units, codec, crc, hash, level, seal)
 VALUES $rows`
 
 func addExtent(rows *sqldb.Rows, e *shardstore.Extent) {
 	rows.Add(e.Shard.Stream, e.Shard.Ordinal, e.First, e.Count, e.Epoch, e.MinTime, e.MaxTime, e.Object, e.Off, e.Len,
-		e.IndexLen, e.Raw, e.Bytes, e.Units, uint8(e.Codec), e.CRC, e.Hash, e.Level)
+		e.IndexLen, e.Raw, e.Bytes, e.Units, uint8(e.Codec), e.CRC, e.Hash, e.Level, sealOf(e))
+}
+
+// sealOf is what the column seal has.
+func sealOf(e *shardstore.Extent) string {
+	if !e.Sealed() {
+		return ""
+	}
+	return hex.EncodeToString(append(e.Key[:], e.Nonce[:]...))
+}
+
+// setSeal undoes sealOf.
+func setSeal(e *shardstore.Extent, seal string) error {
+	if seal == "" {
+		return nil
+	}
+	b, err := hex.DecodeString(seal)
+	if err != nil || len(b) != len(e.Key)+len(e.Nonce) {
+		return leat.Errorf(leat.KindCorrupt, "the extent of %v at %d has the seal %q", e.Shard, e.First, seal)
+	}
+	copy(e.Nonce[:], b[copy(e.Key[:], b):])
+	return nil
 }
 
 // selectedExtent are the columns that scanExtent reads, of the table e.
 const selectedExtent = `e.stream, e.ordinal, e.first_offset, e.records, e.epoch, e.min_time, e.max_time, e.object, e.place,
-	e.length, e.index_length, e.raw, e.bytes, e.units, e.codec, e.crc, e.hash, e.level`
+	e.length, e.index_length, e.raw, e.bytes, e.units, e.codec, e.crc, e.hash, e.level, e.seal`
 
 func scanExtent(scan sqldb.Scan, more ...any) (e shardstore.Extent, err error) {
+	var seal string
 	err = scan(append([]any{
 		sqldb.ID(&e.Shard.Stream), sqldb.U64(&e.Shard.Ordinal), sqldb.U64(&e.First), sqldb.U64(&e.Count), sqldb.U64(&e.Epoch),
 		&e.MinTime, &e.MaxTime, &e.Object, &e.Off, &e.Len, &e.IndexLen, &e.Raw, &e.Bytes, &e.Units, &e.Codec, &e.CRC,
-		sqldb.U64(&e.Hash), &e.Level,
+		sqldb.U64(&e.Hash), &e.Level, &seal,
 	}, more...)...)
-	return e, err
+	if err != nil {
+		return e, err
+	}
+	return e, setSeal(&e, seal)
 }
 
 // shardRows lists shards for a WITH clause.

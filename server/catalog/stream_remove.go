@@ -35,6 +35,10 @@ func (c *Catalog) RemoveStream(ctx context.Context, id leat.StreamID) error {
 		if _, err := bump(tx); err != nil {
 			return err
 		}
+		// Its extents are gone: nothing that its keys seal can be found any more.
+		if _, err := tx.Exec("DELETE FROM stream_keys WHERE stream = $1", id); err != nil {
+			return err
+		}
 		_, err := tx.Exec("DELETE FROM streams WHERE id = $1 AND status = 'DELETING'", id)
 		return err
 	})

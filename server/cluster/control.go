@@ -166,6 +166,9 @@ func (n *Node) reshard(ctx context.Context, s *shardstore.Store, st catalog.Unse
 		n.Kick()
 		return 0, true, nil
 	}
+	if err := n.cfg.Known(ctx); err != nil {
+		return 0, false, fmt.Errorf("learn the stream's settings: %w", err)
+	}
 	did, err = n.cfg.Catalog.NextScaleStep(ctx, st.ID)
 	if did {
 		n.Kick()

@@ -36,8 +36,13 @@ type Config struct {
 	Exclusive bool
 	// Streams looks a stream up in memory; housekeeping asks it about retention.
 	Streams func(leat.StreamID) (leat.Stream, bool)
+	// Known reads what the catalog says of streams now. It is called before a session serves and before a stream's
+	// settings are in force: records that are put after that are sealed with its present key.
+	Known func(context.Context) error
 	// Changed is called after the control loop changed something that readers of the catalog want to see.
 	Changed func(context.Context)
+	// Keys seals and opens the records of encrypted streams; nil where none is.
+	Keys shardstore.Keys
 	// Reopen, where it is given, makes the stores usable again before a session is opened: a local folder whose fsync
 	// failed takes nothing until then.
 	Reopen func(context.Context) error
@@ -70,6 +75,9 @@ func (c *Config) Defaults() {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Known == nil {
+		c.Known = func(context.Context) error { return nil }
 	}
 	if c.Changed == nil {
 		c.Changed = func(context.Context) {}
@@ -231,7 +239,7 @@ func (n *Node) open(ctx context.Context, id leat.SessionID) (*shardstore.Store, 
 	s, err := shardstore.Open(ctx, shardstore.Config{
 		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
 		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
-		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed,
+		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed, Keys: n.cfg.Keys,
 	})
 	if err != nil {
 		return nil, err
@@ -242,6 +250,9 @@ func (n *Node) open(ctx context.Context, id leat.SessionID) (*shardstore.Store, 
 	err = n.outlast(ctx)
 	for taken := 1; err == nil && taken > 0; {
 		taken, err = n.take(ctx, s)
+	}
+	if err == nil {
+		err = n.cfg.Known(ctx)
 	}
 	if err != nil {
 		s.Fail(err)

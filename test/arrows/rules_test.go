@@ -87,7 +87,12 @@ var rules = map[string]rule{
 	},
 	"server/auth":      {local: []string{".", "internal/sqldb", "server/catalog", "server/masterkey"}, third: anyModule},
 	"server/masterkey": {local: []string{"."}, reason: "secrets are wrapped with the standard library alone"},
-	"billing":          {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "concrete over sqldb"},
+	"server/keyring": {
+		local:  []string{".", "server/catalog", "server/masterkey", "shardstore", "shardstore/segment"},
+		tests:  []string{"internal/sqldb", "shardstore/..."},
+		reason: "the engine's keys, from the catalog and the master key",
+	},
+	"billing": {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "concrete over sqldb"},
 
 	// The broker decides; it knows no transport.
 	"server/broker": {

@@ -8,6 +8,8 @@ ALTER TABLE streams ADD COLUMN monitoring     TEXT NOT NULL DEFAULT ''; -- shard
 ALTER TABLE streams ADD COLUMN warm_mibps     BIGINT NOT NULL DEFAULT 0; -- warm throughput that was asked for, MiB/s
 ALTER TABLE streams ADD COLUMN scale_min      BIGINT NOT NULL DEFAULT 0; -- on-demand scaling keeps this many shards at least
 
+ALTER TABLE extents ADD COLUMN seal TEXT NOT NULL DEFAULT ''; -- 32 hexadecimal digits of key id, 24 of nonce; empty: not encrypted
+
 -- Tags of a stream (consumer empty) or of one of its consumers. They go with their resource.
 CREATE TABLE tags (
 	stream   TEXT COLLATE "binary" NOT NULL,

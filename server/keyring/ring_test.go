@@ -1,0 +1,213 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/keyring"
+	"github.com/leatstream/leat/server/masterkey"
+)
+
+// store is the catalog's table in memory, which can be away.
+type store struct {
+	mu    sync.Mutex
+	keys  map[leat.KeyID]catalog.StreamKey
+	away  error
+	looks int
+	block chan struct{}
+}
+
+func (s *store) StreamKey(_ context.Context, id leat.KeyID) (catalog.StreamKey, error) {
+	if s.block != nil {
+		<-s.block
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks++
+	k, ok := s.keys[id]
+	if s.away == nil && !ok {
+		return k, leat.Errorf(leat.KindNotFound, "Key %s not found.", id)
+	}
+	return k, s.away
+}
+
+func (s *store) StreamKeys(context.Context) (all []catalog.StreamKey, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		all = append(all, k)
+	}
+	return all, s.away
+}
+
+func (s *store) RewrapStreamKey(_ context.Context, id leat.KeyID, was, wrapped string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.keys[id]; k.Wrapped == was {
+		k.Wrapped = wrapped
+		s.keys[id] = k
+	}
+	return s.away
+}
+
+func (s *store) add(t *testing.T, r *keyring.Ring, stream leat.StreamID) leat.KeyID {
+	t.Helper()
+	k, err := r.Make(stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.keys[k.ID] = k
+	return k.ID
+}
+
+func line(b byte) string { return masterkey.Generate(bytes.NewReader(bytes.Repeat([]byte{b}, 32))) }
+
+func master(t *testing.T, lines ...string) *masterkey.Ring {
+	t.Helper()
+	m, err := masterkey.Parse([]byte(strings.Join(lines, "\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// clock stands still until it is moved.
+type clock struct {
+	leat.SystemClock
+	now time.Time
+}
+
+func (c *clock) Now() time.Time { return c.now }
+
+var errAway = errors.New("the database is away")
+
+func TestKeysStayKnownWhileTheCatalogIsAway(t *testing.T) {
+	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}}
+	stream := leat.StreamID{1}
+	made := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	id, late := s.add(t, made, stream), s.add(t, made, stream)
+	if bytes.Contains([]byte(s.keys[id].Wrapped), id[:]) || !strings.HasPrefix(s.keys[id].Wrapped, "leat-wrapped-1:") {
+		t.Errorf("stored %q", s.keys[id].Wrapped)
+	}
+	c := &clock{now: time.Unix(1000, 0)}
+	streams := map[leat.StreamID]leat.Stream{stream: {DataKey: id}, {2}: {}}
+	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1)), Clock: c, Streams: func(id leat.StreamID) (leat.Stream, bool) {
+		st, ok := streams[id]
+		return st, ok
+	}})
+	key, err := r.Current(stream)
+	if err != nil || key.ID != id || len(key.Secret) != 32 {
+		t.Fatalf("%+v, %v", key, err)
+	}
+	if key, err := r.Current(leat.StreamID{2}); err != nil || !key.ID.IsZero() {
+		t.Errorf("a stream that is not encrypted: %+v, %v", key, err)
+	}
+	if _, err := r.Current(leat.StreamID{3}); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("a stream that is not known: %v", err)
+	}
+	s.away = errAway
+	if again, err := r.Current(stream); err != nil || !bytes.Equal(again.Secret, key.Secret) {
+		t.Errorf("without the catalog: %v", err)
+	}
+	for range 3 {
+		_, err = r.Key(late)
+		if leat.KindOf(err) != leat.KindUnavailable || !errors.Is(err, errAway) || strings.Contains(err.(*leat.Error).Message, errAway.Error()) {
+			t.Errorf("a key that is not known yet: %v", err)
+		}
+	}
+	if s.looks != 2 {
+		t.Errorf("the catalog was asked %d times", s.looks)
+	}
+	s.away = nil
+	c.now = c.now.Add(2 * time.Second)
+	if _, err := r.Key(late); err != nil {
+		t.Errorf("when the catalog is back: %v", err)
+	}
+}
+
+func TestManyWhoWantAKeyAskOnce(t *testing.T) {
+	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}, block: make(chan struct{})}
+	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	id := s.add(t, r, leat.StreamID{1})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, err := r.Key(id); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(s.block)
+	all.Wait()
+	if s.looks != 1 {
+		t.Errorf("the catalog was asked %d times", s.looks)
+	}
+}
+
+func TestLoadWrapsAgainUnderTheFirstMasterKey(t *testing.T) {
+	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}}
+	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	id := s.add(t, r, leat.StreamID{1})
+	want, err := r.Key(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(2), line(1))}).Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	later := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(2))})
+	if err := later.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.away = errAway
+	if got, err := later.Key(id); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%x, %v, want %x", got, err, want)
+	}
+	s.away = nil
+	for name, m := range map[string]*masterkey.Ring{"the former key": master(t, line(1)), "none": nil} {
+		r := keyring.New(keyring.Options{Catalog: s, Master: m})
+		err := r.Load(t.Context())
+		if leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), "--master-key-file") {
+			t.Errorf("%s: start: %v", name, err)
+		}
+		if _, err := r.Key(id); leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), "--master-key-file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestADamagedKeyKeepsNobodyElseFromStarting(t *testing.T) {
+	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}}
+	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	a, b := s.add(t, r, leat.StreamID{1}), s.add(t, r, leat.StreamID{2})
+	moved := s.keys[a]
+	moved.Wrapped = s.keys[b].Wrapped // another's
+	s.keys[a] = moved
+	fresh := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	if err := fresh.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fresh.Key(b); err != nil {
+		t.Error(err)
+	}
+	if _, err := fresh.Key(a); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("another stream's key: %v", err)
+	}
+}
+
+func TestNoMasterKeyNoStreamKeys(t *testing.T) {
+	_, err := keyring.New(keyring.Options{Catalog: &store{}}).Make(leat.StreamID{1})
+	if leat.KindOf(err) != leat.KindUnsupported || !strings.Contains(err.Error(), "--master-key-file") {
+		t.Errorf("%v", err)
+	}
+}
