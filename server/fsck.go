@@ -13,8 +13,11 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/keyring"
+	"github.com/leatstream/leat/server/masterkey"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/segment"
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
@@ -26,27 +29,36 @@ type FsckReport struct {
 	Open []catalog.Session
 }
 
-// FsckLocal checks the folder of `leat dev`, whose server MUST be stopped.
+// FsckLocal checks the folder of `leat dev`, whose server MUST be stopped. Sealed records are opened with its master key.
 func FsckLocal(ctx context.Context, dir string, report func(shardstore.Problem)) (r FsckReport, err error) {
 	local, err := OpenLocal(ctx, dir, wal.FilesOptions{})
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, local.Close()) }()
-	return fsck(ctx, local.DB, local.Driver, local.Blobs, report)
+	master, err := MasterKeys{File: localMasterKey(dir)}.read()
+	if err != nil {
+		return r, err
+	}
+	return fsck(ctx, local.DB, local.Driver, local.Blobs, master, report)
 }
 
-// FsckRemote checks the database and bucket of `leat serve`, which may be running.
-func FsckRemote(ctx context.Context, postgres string, bucket S3, report func(shardstore.Problem)) (r FsckReport, err error) {
+// FsckRemote checks the database and bucket of `leat serve`, which may be running. Without master keys sealed records are
+// checked as they are stored.
+func FsckRemote(ctx context.Context, postgres string, bucket S3, keys MasterKeys, report func(shardstore.Problem)) (r FsckReport, err error) {
+	master, err := keys.read()
+	if err != nil {
+		return r, err
+	}
 	remote, err := OpenRemote(ctx, postgres, bucket, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, remote.Close()) }()
-	return fsck(ctx, remote.DB, wal.NewObjects(remote.Blobs), remote.Blobs, report)
+	return fsck(ctx, remote.DB, wal.NewObjects(remote.Blobs), remote.Blobs, master, report)
 }
 
-func fsck(ctx context.Context, db *sqldb.DB, driver wal.Driver, blobs blob.Store, report func(shardstore.Problem)) (r FsckReport, err error) {
+func fsck(ctx context.Context, db *sqldb.DB, driver wal.Driver, blobs blob.Store, master *masterkey.Ring, report func(shardstore.Problem)) (r FsckReport, err error) {
 	cat := catalog.New(db, catalog.Options{})
 	if err := cat.Migrate(ctx); err != nil {
 		return r, err
@@ -54,7 +66,11 @@ func fsck(ctx context.Context, db *sqldb.DB, driver wal.Driver, blobs blob.Store
 	if r.Open, err = cat.ListSessions(ctx, catalog.SessionLive, catalog.SessionFencing); err != nil {
 		return r, err
 	}
-	r.FsckStats, err = shardstore.Fsck(ctx, driver, blobs, fsckShards(ctx, cat, blobs), report)
+	var keys segment.Keys
+	if master != nil {
+		keys = keyring.New(keyring.Options{Catalog: cat, Master: master})
+	}
+	r.FsckStats, err = shardstore.Fsck(ctx, driver, blobs, keys, fsckShards(ctx, cat, blobs), report)
 	return r, err
 }
 

@@ -13,19 +13,35 @@ import (
 	"github.com/leatstream/leat/server/masterkey"
 )
 
+// MasterKeys is where an operator keeps master keys: a file, or else their text. Both empty: there are none.
+type MasterKeys struct{ File, Text string }
+
 // masterKeys reads what the operator gave; nil when nothing was given.
 func (c *ServeConfig) masterKeys() (*masterkey.Ring, error) {
-	text := []byte(c.MasterKey)
-	if c.MasterKeyFile != "" {
+	return MasterKeys{File: c.MasterKeyFile, Text: c.MasterKey}.read()
+}
+
+func (m MasterKeys) read() (*masterkey.Ring, error) {
+	text := []byte(m.Text)
+	if m.File != "" {
 		var err error
-		if text, err = os.ReadFile(filepath.Clean(c.MasterKeyFile)); err != nil {
-			return nil, bad("master-key-file", c.MasterKeyFile, "it cannot be read: %v", err)
+		if text, err = os.ReadFile(filepath.Clean(m.File)); err != nil {
+			return nil, bad("master-key-file", m.File, "it cannot be read: %v", err)
 		}
 	}
-	if len(text) == 0 && c.MasterKeyFile == "" {
+	if len(text) == 0 && m.File == "" {
 		return nil, nil //nolint:nilnil // a nil Ring is that of a server without a master key
 	}
 	return masterkey.Parse(text)
+}
+
+// localMasterKey is the file of a data folder; empty when there is none.
+func localMasterKey(dir string) string {
+	path := filepath.Join(dir, masterKeyFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return path
 }
 
 // devMasterKeys reads the master key of a data folder, and makes it first when the folder has none.

@@ -30,6 +30,7 @@ import (
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/grpcapi"
+	"github.com/leatstream/leat/server/keyring"
 	"github.com/leatstream/leat/server/kinesis"
 	"github.com/leatstream/leat/server/masterkey"
 	"github.com/leatstream/leat/shardstore"
@@ -99,6 +100,13 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err := cat.Migrate(ctx); err != nil {
 		return nil, err
 	}
+	keys := keyring.New(keyring.Options{
+		Catalog: cat, Master: p.master, Logger: p.log,
+		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
+	})
+	if err := keys.Load(ctx); err != nil {
+		return nil, err
+	}
 	info, err := cat.Cluster(ctx)
 	if err != nil {
 		return nil, err
@@ -119,6 +127,8 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Node: p.node, Address: s.grpc.Addr().String(), Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
 		Transition: p.common.Transition,
 		Streams:    func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
+		Keys:       keys,
+		Known:      func(ctx context.Context) error { return s.broker.Directory().RefreshAll(ctx) },
 		Changed:    func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
 	})
 	s.keys, err = auth.NewKeyStore(auth.KeyStoreOptions{Catalog: cat, Master: p.master, Logger: p.log})
@@ -128,7 +138,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	s.broker, err = broker.New(broker.Config{
 		Engine: s.node, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
-		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, Logger: p.log,
+		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Logger: p.log,
 	})
 	if err != nil {
 		return nil, err

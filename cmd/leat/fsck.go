@@ -18,12 +18,14 @@ type fsckCmd struct {
 	DataDir  string    `name:"data-dir" type:"path" xor:"where" help:"Check the folder of a stopped leat dev." placeholder:"FOLDER"`
 	Postgres string    `name:"postgres" xor:"where" env:"LEAT_POSTGRES" help:"Check a leat serve, running or not: its PostgreSQL, and the --s3 flags." placeholder:"DSN"`
 	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	KeyFile  string    `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"The master keys of that leat serve: opens the records of encrypted streams."`
+	Key      string    `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file."`
 	Output   string    `short:"o" help:"table for people, json for programs: one object a problem, then the counts." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat fsck --help`.
 func (fsckCmd) Help() string {
-	return "Checks that the catalog agrees with storage: every shard's records are covered without gap or overlap, every object exists, and every checksum holds, down to each record. Repairs nothing. Exit status 0 only when nothing is wrong."
+	return "Checks that the catalog agrees with storage: every shard's records are covered without gap or overlap, every object exists, and every checksum holds, down to each record. Records of encrypted streams are opened with the folder's master key or --master-key-file; without it they are checked as they are stored. Repairs nothing. Exit status 0 only when nothing is wrong."
 }
 
 // Run checks and reports.
@@ -41,7 +43,7 @@ func (c *fsckCmd) Run(ctx context.Context, t *terminal) error {
 	case c.DataDir != "":
 		r, err = server.FsckLocal(ctx, c.DataDir, problem)
 	case c.Postgres != "":
-		r, err = server.FsckRemote(ctx, c.Postgres, c.S3, problem)
+		r, err = server.FsckRemote(ctx, c.Postgres, c.S3, server.MasterKeys{File: c.KeyFile, Text: c.Key}, problem)
 	default:
 		return leat.Invalid("data-dir", "say what to check: --data-dir FOLDER, or --postgres DSN with the --s3 flags")
 	}
@@ -57,11 +59,14 @@ func (c *fsckCmd) Run(ctx context.Context, t *terminal) error {
 
 func (c *fsckCmd) report(t *terminal, r server.FsckReport) {
 	if c.Output == formatJSON {
-		_ = json.NewEncoder(t.out).Encode(map[string]any{"shards": r.Shards, "extents": r.Extents, "records": r.Records, "bytes": r.Bytes, "problems": r.Problems, "open_sessions": len(r.Open)})
+		_ = json.NewEncoder(t.out).Encode(map[string]any{"shards": r.Shards, "extents": r.Extents, "records": r.Records, "bytes": r.Bytes, "problems": r.Problems, "sealed": r.Sealed, "open_sessions": len(r.Open)})
 		return
 	}
 	fmt.Fprintf(t.out, "checked %s in %s of %s: %s read, %s\n", plural(int(r.Records), "record"), plural(int(r.Extents), "extent"),
 		plural(int(r.Shards), "shard"), size(float64(r.Bytes)), plural(r.Problems, "problem"))
+	if r.Sealed > 0 {
+		fmt.Fprintf(t.out, "%s of encrypted streams checked as they are stored: to check the records in them, give --master-key-file\n", plural(int(r.Sealed), "extent"))
+	}
 	for _, s := range r.Open {
 		fmt.Fprintf(t.out, "session %s of node %q has not ended: records that are only in its log were not checked (a running server, or one that crashed and has not been started again)\n", s.ID, s.Node)
 	}

@@ -40,6 +40,8 @@ const (
 	ActionPutResourcePolicy     Action = "PutResourcePolicy"
 	ActionGetResourcePolicy     Action = "GetResourcePolicy"
 	ActionDeleteResourcePolicy  Action = "DeleteResourcePolicy"
+	ActionStartStreamEncryption Action = "StartStreamEncryption"
+	ActionStopStreamEncryption  Action = "StopStreamEncryption"
 	ActionSetMonitoring         Action = "SetMonitoring"
 	ActionLimits                Action = "Limits"
 	ActionAccountSettings       Action = "AccountSettings"

@@ -80,6 +80,7 @@ type Config struct {
 	Clock      leat.Clock
 	Logger     *slog.Logger
 	AccessKeys AccessKeys // nil: there are none
+	StreamKeys StreamKeys // nil: streams cannot be encrypted
 }
 
 // Validate tells everything that is wrong, joined.
@@ -129,6 +130,7 @@ type Broker struct {
 	pages     sealer
 
 	accessKeys AccessKeys
+	streamKeys StreamKeys
 }
 
 // New makes a broker. Run MUST be running for it to see what other nodes and the control loop change.
@@ -164,6 +166,7 @@ func New(c Config) (*Broker, error) {
 		iterators: newSealer(c.Secret, "shard iterator"),
 		pages:     newSealer(c.Secret, "page token"),
 
+		streamKeys: c.StreamKeys,
 		accessKeys: c.AccessKeys,
 	}, nil
 }

@@ -36,6 +36,11 @@ func (r *rig) Kick() { r.kicks++ }
 
 func newRig(t *testing.T, limits broker.ShardLimits) *rig {
 	t.Helper()
+	return newRigWith(t, limits, keyMaker{})
+}
+
+func newRigWith(t *testing.T, limits broker.ShardLimits, keys broker.StreamKeys) *rig {
+	t.Helper()
 	db, err := sqldb.Open(t.Context(), sqldb.Config{SQLite: filepath.Join(t.TempDir(), "catalog.db")})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +53,7 @@ func newRig(t *testing.T, limits broker.ShardLimits) *rig {
 	}
 	r.Broker, err = broker.New(broker.Config{
 		Engine: r.engine, Catalog: r.catalog, Control: r, ShardLimits: limits, Region: "eu-west-1",
-		Secret: []byte("0123456789abcdef"), Clock: clock,
+		Secret: []byte("0123456789abcdef"), Clock: clock, StreamKeys: keys,
 	})
 	if err != nil {
 		t.Fatal(err)
