@@ -38,7 +38,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return runServer(ctx, s, func() { devBanner(os.Stdout, s, c.DataDir, time.Since(began)) })
+	return runServer(ctx, s, func() { devBanner(os.Stdout, s, c.DataDir, c.Region, time.Since(began)) })
 }
 
 // serveCmd is `leat serve`.
@@ -59,7 +59,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return runServer(ctx, s, func() {
-		fmt.Fprintf(os.Stdout, "leat %s serves REST on http://%s/v1 and gRPC on %s\n", version, s.HTTPAddr(), s.GRPCAddr())
+		fmt.Fprintf(os.Stdout, "leat %[1]s serves AWS Kinesis on http://%[2]s, REST on http://%[2]s/v1 and gRPC on %[3]s\n", version, s.HTTPAddr(), s.GRPCAddr())
 	})
 }
 
@@ -88,7 +88,7 @@ func runServer(ctx context.Context, s *server.Server, ready func()) error {
 }
 
 // devBanner says where everything is, and a first command to paste.
-func devBanner(w io.Writer, s *server.Server, dir string, took time.Duration) {
+func devBanner(w io.Writer, s *server.Server, dir, region string, took time.Duration) {
 	if wd, err := os.Getwd(); err == nil {
 		if rel, err := filepath.Rel(wd, dir); err == nil && !strings.HasPrefix(rel, "..") {
 			dir = "./" + rel
@@ -100,6 +100,7 @@ func devBanner(w io.Writer, s *server.Server, dir string, took time.Duration) {
 	}
 	fmt.Fprintf(w, `leat %s is ready after %d ms. Its data is in %s and survives restarts and kill -9.
 
+  AWS       http://%[4]s      (Kinesis: SDKs, CLI and tools; any credentials)
   REST      http://%[4]s/v1
   Docs      http://%[4]s/docs
   Metrics   http://%[4]s/metrics
@@ -109,5 +110,7 @@ Try it:
   %[6]s stream create hello --shards 2%[7]s
   %[6]s put hello "my first record"%[7]s
   %[6]s get hello --from trim-horizon%[7]s
-`, version, took.Milliseconds(), dir, s.HTTPAddr(), s.GRPCAddr(), exe, endpoint)
+or
+  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region %[8]s --endpoint-url http://%[4]s kinesis list-streams
+`, version, took.Milliseconds(), dir, s.HTTPAddr(), s.GRPCAddr(), exe, endpoint, region)
 }
