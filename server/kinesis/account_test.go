@@ -24,7 +24,7 @@ func TestEnhancedMonitoring(t *testing.T) {
 	change("EnableEnhancedMonitoring", object{"CurrentShardLevelMetrics": before("IncomingBytes", "OutgoingBytes"), "DesiredShardLevelMetrics": all}, "ALL")
 	change("DisableEnhancedMonitoring", object{"CurrentShardLevelMetrics": all, "DesiredShardLevelMetrics": all[1:]}, "IncomingBytes")
 	got := r.sameInCBOR("DescribeStream", object{"StreamName": "s"})
-	if got := object(got).at(t, "StreamDescription", "EnhancedMonitoring"); !closeTo(got, asked(t, []object{{"ShardLevelMetrics": all[1:]}})) {
+	if got := got.at(t, "StreamDescription", "EnhancedMonitoring"); !closeTo(got, asked(t, []object{{"ShardLevelMetrics": all[1:]}})) {
 		t.Errorf("%v", got)
 	}
 	change("DisableEnhancedMonitoring", object{"CurrentShardLevelMetrics": all[1:], "DesiredShardLevelMetrics": before()}, "ALL")

@@ -141,6 +141,8 @@ func named() map[string]object {
 		"IncreaseStreamRetentionPeriod": {"RetentionPeriodHours": 48},
 		"ListTagsForStream":             {},
 		"RemoveTagsFromStream":          {"TagKeys": []string{"a"}},
+		"StartStreamEncryption":         {"EncryptionType": "KMS", "KeyId": "alias/x"},
+		"StopStreamEncryption":          {"EncryptionType": "KMS", "KeyId": "alias/x"},
 		"UpdateStreamWarmThroughput":    {"WarmThroughputMiBps": 1},
 		"DeleteStream":                  {},
 		"DescribeStream":                {},

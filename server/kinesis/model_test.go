@@ -72,6 +72,8 @@ func controlOperations() []modelled {
 		{"RegisterStreamConsumer", (*Handler).registerStreamConsumer, shapes(schemas.RegisterStreamConsumerInput.Members())},
 		{"RemoveTagsFromStream", (*Handler).removeTagsFromStream, shapes(schemas.RemoveTagsFromStreamInput.Members())},
 		{"SplitShard", (*Handler).splitShard, shapes(schemas.SplitShardInput.Members())},
+		{"StartStreamEncryption", (*Handler).startStreamEncryption, shapes(schemas.StartStreamEncryptionInput.Members())},
+		{"StopStreamEncryption", (*Handler).stopStreamEncryption, shapes(schemas.StopStreamEncryptionInput.Members())},
 		{"TagResource", (*Handler).tagResource, shapes(schemas.TagResourceInput.Members())},
 		{"UntagResource", (*Handler).untagResource, shapes(schemas.UntagResourceInput.Members())},
 		{"UpdateAccountSettings", (*Handler).updateAccountSettings, shapes(schemas.UpdateAccountSettingsInput.Members())},

@@ -74,6 +74,7 @@ func (anybody) Verify(*http.Request, []byte) (leat.Principal, error) { return wh
 type options struct {
 	auth   kinesis.Authenticator
 	limits broker.ShardLimits
+	keys   broker.StreamKeys
 	engine func(broker.Engine) broker.Engine // stands before the real one
 	blobs  func(blob.Store) blob.Store       // likewise
 	tail   int64                             // bytes of records kept in memory; 0 for the default
@@ -118,7 +119,7 @@ func newRig(t testing.TB, o options) *rig {
 		engine = o.engine(engine)
 	}
 	r.broker, err = broker.New(broker.Config{
-		Engine: engine, Catalog: cat, Control: r.node, ShardLimits: o.limits,
+		Engine: engine, Catalog: cat, Control: r.node, ShardLimits: o.limits, StreamKeys: o.keys,
 		Region: "eu-west-1", Secret: info.Secret[:], TransitionDelay: time.Millisecond, Logger: log,
 	})
 	r.must(err)
