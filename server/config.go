@@ -24,7 +24,7 @@ import (
 type Common struct {
 	HTTPAddr    string        `name:"http-addr" default:"127.0.0.1:4567" placeholder:"HOST:PORT" env:"LEAT_HTTP_ADDR" help:"Listen here for REST under /v1, /docs, /metrics, /healthz and /readyz. Port 0 lets the kernel choose."`
 	GRPCAddr    string        `name:"grpc-addr" default:"127.0.0.1:4568" placeholder:"HOST:PORT" env:"LEAT_GRPC_ADDR" help:"Listen here for gRPC. Port 0 lets the kernel choose."`
-	Region      string        `name:"region" default:"us-east-1" env:"LEAT_REGION" help:"The region that ARNs name."`
+	Region      string        `name:"region" default:"us-east-1" env:"LEAT_REGION" help:"The region that ARNs name and, with leat serve, that AWS requests must be signed for."`
 	Memory      int64         `name:"memory-mib" default:"0" env:"LEAT_MEMORY_MIB" help:"Budget in MiB of recent records kept in memory for readers. 0: a quarter of the machine's memory, 1024 at most (dev: 256)."`
 	PackEvery   time.Duration `name:"pack-every" default:"1m" env:"LEAT_PACK_EVERY" help:"How long records stay in the session log before they are packed into larger objects (1s to 1h)."`
 	LogLevel    string        `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"LEAT_LOG_LEVEL" help:"Least severe message that is logged: debug, info, warn or error."`

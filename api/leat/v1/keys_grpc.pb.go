@@ -33,7 +33,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // KeyService makes and manages the caller's account's access keys: AWS credentials for
-// the Kinesis API of this server.
+// the Kinesis API of this server. It takes the server's own token, everywhere but on
+// `leat dev`: ACCESS_DENIED without it.
 type KeyServiceClient interface {
 	// Creates an access key.
 	//
@@ -113,7 +114,8 @@ func (c *keyServiceClient) DeleteKey(ctx context.Context, in *DeleteKeyRequest, 
 // for forward compatibility.
 //
 // KeyService makes and manages the caller's account's access keys: AWS credentials for
-// the Kinesis API of this server.
+// the Kinesis API of this server. It takes the server's own token, everywhere but on
+// `leat dev`: ACCESS_DENIED without it.
 type KeyServiceServer interface {
 	// Creates an access key.
 	//

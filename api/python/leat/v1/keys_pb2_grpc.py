@@ -7,7 +7,8 @@ from leat.v1 import keys_pb2 as leat_dot_v1_dot_keys__pb2
 
 class KeyServiceStub(object):
     """KeyService makes and manages the caller's account's access keys: AWS credentials for
-    the Kinesis API of this server.
+    the Kinesis API of this server. It takes the server's own token, everywhere but on
+    `leat dev`: ACCESS_DENIED without it.
     """
 
     def __init__(self, channel):
@@ -40,7 +41,8 @@ class KeyServiceStub(object):
 
 class KeyServiceServicer(object):
     """KeyService makes and manages the caller's account's access keys: AWS credentials for
-    the Kinesis API of this server.
+    the Kinesis API of this server. It takes the server's own token, everywhere but on
+    `leat dev`: ACCESS_DENIED without it.
     """
 
     def CreateKey(self, request, context):
@@ -118,7 +120,8 @@ def add_KeyServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class KeyService(object):
     """KeyService makes and manages the caller's account's access keys: AWS credentials for
-    the Kinesis API of this server.
+    the Kinesis API of this server. It takes the server's own token, everywhere but on
+    `leat dev`: ACCESS_DENIED without it.
     """
 
     @staticmethod

@@ -279,7 +279,8 @@ export declare const KeyStateSchema: GenEnum<KeyState>;
 
 /**
  * KeyService makes and manages the caller's account's access keys: AWS credentials for
- * the Kinesis API of this server.
+ * the Kinesis API of this server. It takes the server's own token, everywhere but on
+ * `leat dev`: ACCESS_DENIED without it.
  *
  * @generated from service leat.v1.KeyService
  */

@@ -93,7 +93,8 @@ export const KeyState = /*@__PURE__*/
 
 /**
  * KeyService makes and manages the caller's account's access keys: AWS credentials for
- * the Kinesis API of this server.
+ * the Kinesis API of this server. It takes the server's own token, everywhere but on
+ * `leat dev`: ACCESS_DENIED without it.
  *
  * @generated from service leat.v1.KeyService
  */
