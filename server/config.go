@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/scaler"
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
@@ -31,7 +32,10 @@ type Common struct {
 	LogFormat   string        `name:"log-format" default:"text" enum:"text,json" env:"LEAT_LOG_FORMAT" help:"text for people, json for programs."`
 	ShardLimits string        `name:"shard-limits" default:"${shard_limits}" enum:"aws,off" env:"LEAT_SHARD_LIMITS" help:"aws: a shard of a provisioned stream takes 1 MiB/s or 1,000 records/s and gives 2 MiB/s and 5 reads/s. off: no limits a shard."`
 	ScaleLimits string        `name:"scale-limits" default:"off" enum:"aws,off" env:"LEAT_SCALE_LIMITS" help:"aws: a stream is scaled at most to double or to half its shards at once, and ten times in 24 hours. off: to any number, at any time."`
+	OnDemand    string        `name:"on-demand-scaling" default:"on" enum:"on,off" env:"LEAT_ON_DEMAND_SCALING" help:"on: streams in on-demand mode split shards that stay hot and merge neighbours that stay cold. off: they keep the shards they have."`
 	Transition  time.Duration `name:"transition-delay" default:"50ms" env:"LEAT_TRANSITION_DELAY" help:"How long CREATING, UPDATING and DELETING are visible at least: tools wait to see them (20ms to 1m)."`
+
+	Scaling scaler.Params `kong:"-"` // of on-demand scaling; no flags: docs/on-demand.md says what they are
 }
 
 // DevConfig is `leat dev`: everything in one process and one folder.
@@ -74,6 +78,7 @@ func (c *Common) validate() error {
 		checkAddr("grpc-addr", c.GRPCAddr),
 		check(c.Memory == 0 || c.Memory >= 16 && c.Memory <= 1<<20, "memory-mib", c.Memory, "give 16 to 1048576, or 0 for the default"),
 		check(c.PackEvery >= time.Second && c.PackEvery <= time.Hour, "pack-every", c.PackEvery, "give 1s to 1h"),
+		check(c.OnDemand == "" || c.OnDemand == "on" || c.OnDemand == "off", "on-demand-scaling", c.OnDemand, "give on or off"),
 		check(c.ShardLimits == "aws" || c.ShardLimits == "off", "shard-limits", c.ShardLimits, "give aws or off"),
 		check(c.ScaleLimits == "" || c.ScaleLimits == "aws" || c.ScaleLimits == "off", "scale-limits", c.ScaleLimits, "give aws or off"),
 		check(c.Transition == 0 || c.Transition >= 20*time.Millisecond && c.Transition <= time.Minute, "transition-delay", c.Transition, "give 20ms to 1m"),

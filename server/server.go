@@ -33,6 +33,7 @@ import (
 	"github.com/leatstream/leat/server/keyring"
 	"github.com/leatstream/leat/server/kinesis"
 	"github.com/leatstream/leat/server/masterkey"
+	"github.com/leatstream/leat/server/scaler"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/wal"
@@ -46,6 +47,7 @@ type Server struct {
 	grpcapi *grpcapi.Server
 	kinesis *kinesis.Handler
 	keys    *auth.KeyStore
+	scaler  *scaler.Scaler // nil when it is off
 	metrics *prometheus.Registry
 	http    net.Listener
 	grpc    net.Listener
@@ -135,13 +137,21 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	p.common.Scaling.Defaults()
 	s.broker, err = broker.New(broker.Config{
 		Engine: s.node, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Logger: p.log,
+		RateStep: p.common.Scaling.Every,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if p.common.OnDemand != "off" {
+		s.scaler, err = scaler.New(scaler.Config{Streams: s.broker, Session: s.node.Session, Params: p.common.Scaling, Logger: p.log})
+		if err != nil {
+			return nil, err
+		}
 	}
 	s.grpcapi, err = grpcapi.New(grpcapi.Options{
 		Broker: s.broker, Auth: p.auth, Logger: p.log, Ready: s.Ready,
@@ -159,6 +169,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
+	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session))
 	return s, nil
 }
 
@@ -220,6 +231,9 @@ func (s *Server) Run(ctx context.Context) error {
 	web.Protocols.SetUnencryptedHTTP2(true)
 	edges, ectx := errgroup.WithContext(ctx)
 	edges.Go(func() error { return s.grpcapi.Serve(s.grpc) })
+	if s.scaler != nil {
+		edges.Go(func() error { return s.scaler.Run(ectx) }) // a node that stops begins no more reshards
+	}
 	edges.Go(func() error {
 		if err := web.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)

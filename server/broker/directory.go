@@ -78,16 +78,6 @@ func (d *Directory) Stream(id leat.StreamID) (leat.Stream, bool) {
 	return leat.Stream{}, false
 }
 
-// Streams returns what the snapshot says of all streams, in no order.
-func (d *Directory) Streams() []leat.Stream {
-	snap := d.snap.Load()
-	all := make([]leat.Stream, 0, len(snap.byID))
-	for _, v := range snap.byID {
-		all = append(all, v.Stream)
-	}
-	return all
-}
-
 // Changed reads what has changed, now. That the catalog is away is Run's to say.
 func (d *Directory) Changed(ctx context.Context) {
 	if d.RefreshAll(ctx) != nil {

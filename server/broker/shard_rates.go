@@ -72,6 +72,16 @@ func (b *Broker) ShardRates(stream leat.StreamID) []ShardRate {
 	return all
 }
 
+// MonitoredStreams returns the streams that asked for shard-level metrics, in no order.
+func (b *Broker) MonitoredStreams() (all []leat.Stream) {
+	for _, v := range b.directory.snap.Load().byID {
+		if len(v.Monitoring) > 0 {
+			all = append(all, v.Stream)
+		}
+	}
+	return all
+}
+
 // StreamTotals returns the sums of all shards that a stream has had on this node.
 func (b *Broker) StreamTotals(stream leat.StreamID) Counts {
 	b.flows.mu.RLock()

@@ -24,7 +24,7 @@ type Streams interface {
 	// ScaleOnDemand begins splits and merges; KindInUse when the stream or its owner has changed meanwhile.
 	ScaleOnDemand(ctx context.Context, stream leat.Stream, session leat.SessionID, decisions []catalog.ScaleDecision) error
 	// HoldScaling keeps why a hot shard is not split.
-	HoldScaling(ctx context.Context, stream leat.Stream, shard uint64, reason string) error
+	HoldScaling(ctx context.Context, stream leat.StreamID, shard uint64, reason string) error
 }
 
 // Config is what a scaler needs; Clock and Logger have defaults.
@@ -135,7 +135,7 @@ func (s *Scaler) scale(ctx context.Context, st *leat.Stream, w *Watch, shards []
 	log := s.cfg.Logger.With("account", st.Account, "stream", st.Name)
 	for _, h := range plan.Holds {
 		log.Info("on-demand scaling holds", "shard", leat.ShardID(h.Shard), "reason", h.Reason)
-		if err := s.cfg.Streams.HoldScaling(ctx, *st, h.Shard, h.Reason); err != nil && leat.KindOf(err) != leat.KindNotFound && ctx.Err() == nil {
+		if err := s.cfg.Streams.HoldScaling(ctx, st.ID, h.Shard, h.Reason); err != nil && leat.KindOf(err) != leat.KindNotFound && ctx.Err() == nil {
 			log.Warn("on-demand scaling cannot keep a reason", "error", err)
 		}
 	}

@@ -47,7 +47,7 @@ type bench struct {
 
 func (b *bench) OnDemandStreams() []leat.Stream                 { return b.streams }
 func (b *bench) ShardRates(id leat.StreamID) []broker.ShardRate { return b.rates[id] }
-func (b *bench) HoldScaling(context.Context, leat.Stream, uint64, string) error {
+func (b *bench) HoldScaling(context.Context, leat.StreamID, uint64, string) error {
 	b.holds++
 	return b.err
 }
