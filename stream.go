@@ -129,10 +129,16 @@ func ValidateConsumerName(name string) error {
 	return nil
 }
 
-// ValidateRetention wants whole hours from 24 h to 365 days.
+// ValidateRetention wants whole hours from 24 h to 365 days. Beyond the bounds it has the texts of AWS.
 func ValidateRetention(d time.Duration) error {
-	if d < MinRetention || d > MaxRetention || d%time.Hour != 0 {
-		return Invalid("retention_hours", "retention of %g hours must be a whole number from 24 to 8760", d.Hours())
+	const field = "retention_hours"
+	switch {
+	case d%time.Hour != 0:
+		return Invalid(field, "retention of %g hours must be a whole number from 24 to 8760", d.Hours())
+	case d < MinRetention:
+		return Invalid(field, "Minimum allowed retention period is %d hours. Requested retention period (%d hours) is too short.", MinRetention/time.Hour, d/time.Hour)
+	case d > MaxRetention:
+		return Invalid(field, "Maximum allowed retention period is %d hours. Requested retention period (%d hours) is too long.", MaxRetention/time.Hour, d/time.Hour)
 	}
 	return nil
 }

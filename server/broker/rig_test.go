@@ -34,12 +34,7 @@ type rig struct {
 
 func (r *rig) Kick() { r.kicks++ }
 
-func newRig(t *testing.T, limits broker.ShardLimits) *rig {
-	t.Helper()
-	return newRigWith(t, limits, keyMaker{})
-}
-
-func newRigWith(t *testing.T, limits broker.ShardLimits, keys broker.StreamKeys) *rig {
+func newRig(t *testing.T, limits broker.ShardLimits, change ...func(*broker.Config)) *rig {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), sqldb.Config{SQLite: filepath.Join(t.TempDir(), "catalog.db")})
 	if err != nil {
@@ -51,10 +46,14 @@ func newRigWith(t *testing.T, limits broker.ShardLimits, keys broker.StreamKeys)
 	if err := r.catalog.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.Broker, err = broker.New(broker.Config{
+	cfg := broker.Config{
 		Engine: r.engine, Catalog: r.catalog, Control: r, ShardLimits: limits, Region: "eu-west-1",
-		Secret: []byte("0123456789abcdef"), Clock: clock, StreamKeys: keys,
-	})
+		Secret: []byte("0123456789abcdef"), Clock: clock, StreamKeys: keyMaker{},
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.Broker, err = broker.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,6 +201,15 @@ func (r *rig) wantKind(err error, kind leat.Kind, field string) {
 	}
 	if got := fieldOf(err); field != "" && got != field {
 		r.t.Fatalf("%v is about field %q: want %q", err, got, field)
+	}
+}
+
+// wantText checks the whole text of an error.
+func (r *rig) wantText(err error, kind leat.Kind, text string) {
+	r.t.Helper()
+	r.wantKind(err, kind, "")
+	if err.Error() != text {
+		r.t.Errorf("got  %s\nwant %s", err, text)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestNoMasterKeyNoStreamEncryption(t *testing.T) {
 	for name, keys := range map[string]broker.StreamKeys{
 		"none": nil, "without a master key": keyMaker{err: leat.Errorf(leat.KindUnsupported, "give it --master-key-file")},
 	} {
-		r := newRigWith(t, broker.LimitsOff, keys)
+		r := newRig(t, broker.LimitsOff, func(c *broker.Config) { c.StreamKeys = keys })
 		r.stream("s", 1)
 		err := r.StartStreamEncryption(t.Context(), who, "s", "k")
 		r.wantKind(err, leat.KindUnsupported, "")
