@@ -323,8 +323,11 @@ func TestSecretsAreNowhere(t *testing.T) {
 		if !errors.As(err, &e) || e.Status != http.StatusBadRequest {
 			t.Fatal(err)
 		}
-		text, _ := json.Marshal(e)
-		r.log.Write(text)
+		text, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(r.log, "%s", text)
 	}
 	r.catalog.down.Store(true)
 	r.clock.advance(time.Hour)

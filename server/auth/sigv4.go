@@ -182,7 +182,8 @@ func (v *SigV4) checkSignature(r *http.Request, c *claim, s scope, secret string
 		return errMismatch()
 	}
 	hash := sha256.Sum256(canonical)
-	text := append(canonical[:0], algorithm+"\n"...)
+	text := canonical[:0] // its memory is free now
+	text = append(text, algorithm+"\n"...)
 	text = append(append(text, c.stamp...), '\n')
 	text = append(append(text, s.text...), '\n')
 	text = hex.AppendEncode(text, hash[:])

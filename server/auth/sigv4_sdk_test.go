@@ -172,7 +172,9 @@ func TestHTTP2(t *testing.T) {
 			t.Fatal(err)
 		}
 		text, err := io.ReadAll(res.Body)
-		res.Body.Close()
+		if e := res.Body.Close(); err == nil {
+			err = e
+		}
 		if err != nil || res.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s %s %v", host, res.Status, text, err)
 		}

@@ -116,7 +116,9 @@ func TestAccessKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res.Body.Close()
+		if err := res.Body.Close(); err != nil {
+			t.Error(err)
+		}
 		if got := res.Header.Get("X-Amzn-ErrorType"); res.StatusCode != http.StatusBadRequest || !strings.HasPrefix(got, what) {
 			t.Errorf("%q: %s %s, want %s", authorization, res.Status, got, what)
 		}
