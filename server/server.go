@@ -229,6 +229,11 @@ func (s *Server) Run(ctx context.Context) error {
 	web.Protocols = new(http.Protocols)
 	web.Protocols.SetHTTP1(true)
 	web.Protocols.SetUnencryptedHTTP2(true)
+	web.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams:          1000,      // one connection carries all the subscriptions of a consumer
+		MaxReceiveBufferPerStream:     2 << 20,   // two batches of 500 KiB in base64
+		MaxReceiveBufferPerConnection: 4<<20 - 1, // as much as is allowed: many batches are in flight on one connection
+	}
 	edges, ectx := errgroup.WithContext(ctx)
 	edges.Go(func() error { return s.grpcapi.Serve(s.grpc) })
 	if s.scaler != nil {
