@@ -164,6 +164,15 @@ func TestTagsPoliciesAndMetrics(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 
+	leatCmd("", "stream", "encrypt", "s", "--key", "alias/mine").ok(t)
+	if got := leatCmd("", "stream", "describe", "s").ok(t); !strings.Contains(got, "Encrypted under  alias/mine") {
+		t.Errorf("got %s", got)
+	}
+	leatCmd("", "stream", "decrypt", "s").ok(t)
+	if v := objects[streamView](t, leatCmd("", "stream", "describe", "s", "-o", "json").ok(t))[0]; v.EncryptionKey != "" {
+		t.Errorf("got %+v", v)
+	}
+
 	policy := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kinesis:GetRecords","Resource":"*"}}`
 	leatCmd(policy, "stream", "policy", "s", "--put", "-").ok(t)
 	if got := leatCmd("", "stream", "policy", "s").ok(t); got != policy+"\n" {
