@@ -5,8 +5,10 @@ package segment_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
@@ -66,6 +68,38 @@ func benchEncode(b *testing.B, c *segment.Chunk, o segment.Options) {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(len(object))/float64(c.Bytes), "stored/raw")
+	}
+}
+
+// BenchmarkSealRatio encodes and decodes the same records plain and sealed, in turn, and tells the medians of the ratios
+// of their speeds: 1 is as fast, 0.5 takes twice as long.
+func BenchmarkSealRatio(b *testing.B) {
+	coder := segment.NewCoder().WithKeys(ring)
+	random := filled(segment.NewChunk(shardKey(1, 0), 1, 0), 4096, 1024, true)
+	for name, c := range map[string]*segment.Chunk{"text": logLines(), "random": random} {
+		for _, codec := range codecs {
+			b.Run(name+"/"+codec.String(), func(b *testing.B) {
+				var in, out []float64
+				for b.Loop() {
+					var t [2][2]time.Duration
+					for i, key := range []func(leat.ShardKey) segment.Key{nil, everyStream} {
+						began := time.Now()
+						object, extents := encode(b, coder, []*segment.Chunk{c}, nil, segment.Options{Codec: codec, Key: key})
+						t[i][0] = time.Since(began)
+						began = time.Now()
+						if _, err := coder.DecodeExtent(extents[0], object[extents[0].Off:][:extents[0].Len]); err != nil {
+							b.Fatal(err)
+						}
+						t[i][1] = time.Since(began)
+					}
+					in, out = append(in, t[0][0].Seconds()/t[1][0].Seconds()), append(out, t[0][1].Seconds()/t[1][1].Seconds())
+				}
+				slices.Sort(in)
+				slices.Sort(out)
+				b.ReportMetric(in[len(in)/2], "encode-ratio")
+				b.ReportMetric(out[len(out)/2], "decode-ratio")
+			})
+		}
 	}
 }
 
