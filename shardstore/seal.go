@@ -4,6 +4,7 @@
 package shardstore
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/leatstream/leat"
@@ -14,9 +15,13 @@ import (
 type Keys interface {
 	segment.Keys
 	// Current returns what a stream's records are sealed with from now on; the zero Key when the stream is not encrypted.
-	// An error says that its key cannot be had, or that it is not known whether it has one: nothing of it may be written.
+	// An error says that its key cannot be had, or that it is not known whether it has one: nothing of it may be put.
+	// ErrUnknownStream when the stream is not known at all.
 	Current(stream leat.StreamID) (segment.Key, error)
 }
+
+// ErrUnknownStream says that a stream is not known: it is new, or gone.
+var ErrUnknownStream = errors.New("shardstore: stream is not known")
 
 // seals are the present keys of the streams of one call.
 type seals []seal
@@ -96,7 +101,8 @@ func (b *batch) sealing() func(leat.ShardKey) segment.Key {
 // sealParts chooses what a pack's or merge's records are sealed with: each stream's present key, so that rotation and
 // encryption that was begun later reach old records as they are packed and merged. What is sealed never becomes plain
 // again: records of a stream that is not encrypted any more, or whose present key cannot be had, keep the key that they
-// have. An error: records that are plain should be sealed and cannot be, so they stay where they are.
+// have. Plain records of a stream that is not known stay plain: it is gone, or a merge seals them later. An error: records
+// that are plain should be sealed and cannot be, so they stay where they are.
 func (s *Store) sealParts(parts []part) (func(leat.ShardKey) segment.Key, error) {
 	if s.cfg.Keys == nil {
 		return nil, nil
@@ -108,6 +114,9 @@ func (s *Store) sealParts(parts []part) (func(leat.ShardKey) segment.Key, error)
 		if (err != nil || key.ID.IsZero()) && !p.sealed.IsZero() {
 			key.ID = p.sealed
 			key.Secret, err = s.cfg.Keys.Key(p.sealed)
+		}
+		if errors.Is(err, ErrUnknownStream) {
+			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("seal the records of %s: %w", p.sh.key, err)

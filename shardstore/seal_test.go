@@ -26,6 +26,7 @@ import (
 type vault struct {
 	mu      sync.Mutex
 	locked  bool
+	unknown bool
 	secrets map[leat.KeyID][]byte
 	current map[leat.StreamID]leat.KeyID
 }
@@ -38,8 +39,11 @@ var errLocked = leat.Errorf(leat.KindUnavailable, "no master key here")
 
 func (v *vault) Current(s leat.StreamID) (segment.Key, error) {
 	v.mu.Lock()
-	id := v.current[s]
+	id, unknown := v.current[s], v.unknown
 	v.mu.Unlock()
+	if unknown {
+		return segment.Key{}, leat.Errorf(leat.KindUnavailable, "not known: %w", shardstore.ErrUnknownStream)
+	}
 	if id.IsZero() {
 		return segment.Key{}, nil
 	}
@@ -73,6 +77,13 @@ func (v *vault) stop(s leat.StreamID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.current, s)
+}
+
+// forget makes the vault know no stream.
+func (v *vault) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.unknown = true
 }
 
 func (v *vault) lock(locked bool) {
@@ -313,6 +324,28 @@ func TestSealsFollowTheStream(t *testing.T) {
 	merge()
 	sealed("merged with sealed ones", first, second)
 	r.wantAll(0, want)
+}
+
+// Records of a stream that is gone keep nobody from packing, and what is sealed stays so; a put to it is refused.
+func TestAStreamThatIsNotKnown(t *testing.T) {
+	r := newRig(t).shards(2)
+	v := newVault()
+	r.keys = v
+	r.open()
+	r.put(0, "plain")
+	id := v.rotate(r.stream)
+	r.put(1, "sealed")
+	v.forget()
+	puts := []shardstore.Put{put(r.key(0), marker)}
+	if err := r.store.Append(t.Context(), puts); err != nil || !errors.Is(puts[0].Err, shardstore.ErrUnknownStream) {
+		t.Errorf("%v, %v", err, puts[0].Err)
+	}
+	r.mustPack()
+	if plain, sealed := r.sealedWith(0), r.sealedWith(1); !slices.Equal(plain, []leat.KeyID{{}}) || !slices.Equal(sealed, []leat.KeyID{id}) {
+		t.Errorf("sealed with %v and %v", plain, sealed)
+	}
+	r.wantAll(0, []string{"plain"})
+	r.wantAll(1, []string{"sealed"})
 }
 
 // Records in one segment are sealed when their stream's encryption began while the segment was filled; a reader without

@@ -169,6 +169,7 @@ func (n *Node) reshard(ctx context.Context, s *shardstore.Store, st catalog.Unse
 	if err := n.cfg.Known(ctx); err != nil {
 		return 0, false, fmt.Errorf("learn the stream's settings: %w", err)
 	}
+	n.fetchKey(&st.Stream)
 	did, err = n.cfg.Catalog.NextScaleStep(ctx, st.ID)
 	if did {
 		n.Kick()

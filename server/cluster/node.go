@@ -252,7 +252,7 @@ func (n *Node) open(ctx context.Context, id leat.SessionID) (*shardstore.Store, 
 		taken, err = n.take(ctx, s)
 	}
 	if err == nil {
-		err = n.cfg.Known(ctx)
+		err = n.learn(ctx)
 	}
 	if err != nil {
 		s.Fail(err)

@@ -142,15 +142,20 @@ func (r *Ring) Make(stream leat.StreamID) (catalog.StreamKey, error) {
 	}
 	k := catalog.StreamKey{ID: leat.NewID[leat.KeyID](r.o.Rand), Stream: stream}
 	var err error
-	k.Wrapped, err = r.o.Master.Wrap(purpose(k.ID, stream), secret)
-	return k, err
+	if k.Wrapped, err = r.o.Master.Wrap(purpose(k.ID, stream), secret); err != nil {
+		return k, err
+	}
+	r.mu.Lock()
+	r.known[k.ID] = secret
+	r.mu.Unlock()
+	return k, nil
 }
 
 // Current returns what a stream is sealed with from now on; see shardstore.Keys.
 func (r *Ring) Current(stream leat.StreamID) (segment.Key, error) {
 	s, ok := r.o.Streams(stream)
 	if !ok {
-		return segment.Key{}, &leat.Error{Kind: leat.KindUnavailable, Message: "the stream is not known here yet: retry", After: retryAfter}
+		return segment.Key{}, &leat.Error{Kind: leat.KindUnavailable, Message: "the stream is not known here yet: retry", After: retryAfter, Err: shardstore.ErrUnknownStream}
 	}
 	if s.DataKey.IsZero() {
 		return segment.Key{}, nil

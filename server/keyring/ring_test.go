@@ -16,6 +16,7 @@ import (
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/keyring"
 	"github.com/leatstream/leat/server/masterkey"
+	"github.com/leatstream/leat/shardstore"
 )
 
 // store is the catalog's table in memory, which can be away.
@@ -96,6 +97,11 @@ func TestKeysStayKnownWhileTheCatalogIsAway(t *testing.T) {
 	stream := leat.StreamID{1}
 	made := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
 	id, late := s.add(t, made, stream), s.add(t, made, stream)
+	s.away = errAway
+	if _, err := made.Key(id); err != nil || s.looks != 0 {
+		t.Errorf("a key that was just made is looked for: %v", err)
+	}
+	s.away = nil
 	if bytes.Contains([]byte(s.keys[id].Wrapped), id[:]) || !strings.HasPrefix(s.keys[id].Wrapped, "leat-wrapped-1:") {
 		t.Errorf("stored %q", s.keys[id].Wrapped)
 	}
@@ -112,7 +118,7 @@ func TestKeysStayKnownWhileTheCatalogIsAway(t *testing.T) {
 	if key, err := r.Current(leat.StreamID{2}); err != nil || !key.ID.IsZero() {
 		t.Errorf("a stream that is not encrypted: %+v, %v", key, err)
 	}
-	if _, err := r.Current(leat.StreamID{3}); leat.KindOf(err) != leat.KindUnavailable {
+	if _, err := r.Current(leat.StreamID{3}); leat.KindOf(err) != leat.KindUnavailable || !errors.Is(err, shardstore.ErrUnknownStream) {
 		t.Errorf("a stream that is not known: %v", err)
 	}
 	s.away = errAway
@@ -137,8 +143,8 @@ func TestKeysStayKnownWhileTheCatalogIsAway(t *testing.T) {
 
 func TestManyWhoWantAKeyAskOnce(t *testing.T) {
 	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}, block: make(chan struct{})}
+	id := s.add(t, keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))}), leat.StreamID{1})
 	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
-	id := s.add(t, r, leat.StreamID{1})
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
