@@ -33,7 +33,7 @@ func TestCreateStreamDefaults(t *testing.T) {
 		}
 		again, err := r.DescribeStream(t.Context(), who, broker.DescribeStreamRequest{Stream: name})
 		r.must(err)
-		if !again.Stream.Stream.Equal(&d.Stream) || len(again.Shards) != c.shards {
+		if !again.Stream.Equal(&d.Stream) || len(again.Shards) != c.shards {
 			t.Errorf("%s described as %+v", name, again)
 		}
 	}

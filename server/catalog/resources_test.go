@@ -157,9 +157,9 @@ func TestAccountSettings(t *testing.T) {
 		}
 		start := time.Date(2026, 3, 1, 12, 0, 0, 1000, time.UTC)
 		b.link.cut("a-")
-		set, err := b.UpdateAccountSettings(ctx, account, func(s *catalog.AccountSettings) { s.CommitmentStart = start })
+		_, err := b.UpdateAccountSettings(ctx, account, func(s *catalog.AccountSettings) { s.CommitmentStart = start })
 		b.must(err)
-		set, err = b.UpdateAccountSettings(ctx, account, func(s *catalog.AccountSettings) { s.CommitmentEnd = s.CommitmentStart.Add(time.Hour) })
+		set, err := b.UpdateAccountSettings(ctx, account, func(s *catalog.AccountSettings) { s.CommitmentEnd = s.CommitmentStart.Add(time.Hour) })
 		b.must(err)
 		got, err := b.AccountSettings(ctx, account)
 		b.must(err)
