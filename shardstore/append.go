@@ -91,6 +91,7 @@ func (s *Store) place(puts []Put) ([]span, error) {
 		if b.bytes > 0 && b.bytes+r.Size() > s.cfg.Params.SegmentTarget {
 			b = newBatch()
 			s.queue = append(s.queue, b)
+			s.encodeAhead()
 		}
 		b.seal(sh.key.Stream, key)
 		s.placeOne(b, sh, r, now)

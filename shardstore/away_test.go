@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -310,6 +311,53 @@ func TestOverload(t *testing.T) {
 		}
 		if taken < 50 || s.Stats().NotDurable != 0 {
 			t.Errorf("%d taken; %+v", taken, s.Stats())
+		}
+		r.put(0, "after")
+	})
+}
+
+// TestEncodingAhead: while one segment is being written the next one is encoded, once it is full, and both become durable in
+// their order.
+func TestEncodingAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 10_000
+		r := newRig(t).shards(1)
+		r.params.SegmentTarget, r.log.SegmentTarget, r.log.InFlight = 5*size, 5*size, 1
+		r.log.HedgeAfter, r.log.AttemptTimeout, r.log.AttemptTimeoutMax = 0, 0, 0
+		hung := fault.NewGate()
+		f := r.faulty()
+		s := r.open()
+		f.SetHook(fault.Always(fault.Fault{Wait: hung.Wait}, fault.Create))
+		acked := make(chan uint64, 100)
+		puts := func(n int) {
+			for range n {
+				go func() {
+					p := []shardstore.Put{put(r.key(0), strings.Repeat("x", size))}
+					if err := errors.Join(s.Append(t.Context(), p), p[0].Err); err != nil {
+						t.Error(err)
+					}
+					acked <- p[0].Record.Offset
+				}()
+				synctest.Wait()
+			}
+		}
+		puts(1) // on its way
+		puts(3)
+		if s.Ahead() {
+			t.Error("a batch that is not full is encoded")
+		}
+		puts(9)
+		if !s.Ahead() {
+			t.Error("a full batch waits to be encoded")
+		}
+		hung.Open()
+		f.SetHook(nil)
+		seen := make([]bool, 13)
+		for range seen {
+			seen[<-acked] = true
+		}
+		if i := slices.Index(seen, false); i >= 0 {
+			t.Errorf("record %d has no ack", i)
 		}
 		r.put(0, "after")
 	})

@@ -15,7 +15,7 @@ import (
 
 // batch is what will become one segment: pending, then taken by the log's writer, then durable or failed.
 type batch struct {
-	n        uint64 // of its segment, once taken
+	n        uint64 // of its segment, once frozen
 	bytes    int    // of records: what makes it full
 	memory   int    // what it counts for in the bound of memory that is not durable
 	shards   []*shard
@@ -24,21 +24,22 @@ type batch struct {
 	keys     map[leat.StreamID]segment.Key // of the encrypted streams in it; nil when there is none
 	onDone   []func()                      // run in the order of durable segments, before done is closed
 
-	extents []Extent // by encode: where each chunk lies in the segment, in the order of sorted chunks
+	object  chan []byte // gets the encoded segment; nil until that is begun
+	extents []Extent    // by encode: where each chunk lies in the segment, in the order of sorted chunks
 	done    chan struct{}
 	err     error // set before done is closed: nil when durable
 }
 
 func newBatch() *batch { return &batch{done: make(chan struct{})} }
 
-func (b *batch) empty() bool { return len(b.chunks) == 0 && len(b.controls) == 0 }
+func (b *batch) empty() bool { return b.bytes == 0 && len(b.controls) == 0 }
 
 // source is the store as the log's writer sees it.
 type source struct{ *Store }
 
 var _ wal.Source = source{}
 
-// Take freezes the oldest pending batch as segment n. The header is frozen with it: nonce and trim included (rule 1).
+// Take gives the oldest pending batch to the writer as segment n.
 func (s source) Take(n uint64) (encode func() []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,16 +48,43 @@ func (s source) Take(n uint64) (encode func() []byte) {
 	if len(s.queue) == 0 {
 		s.queue = append(s.queue, newBatch())
 	}
-	b.n = n
+	if b.object != nil { // encoded ahead
+		if b.n != n {
+			panic("shardstore: a segment was encoded ahead under another number")
+		}
+		encode = func() []byte { return <-b.object }
+	} else {
+		h := s.freeze(b, n)
+		encode = func() []byte { return s.encode(b, h) }
+	}
 	s.taken = append(s.taken, b)
+	s.encodeAhead()
+	s.notify()
+	return encode
+}
+
+// freeze makes a batch segment n: nothing is put into it any more. The header is frozen with it, nonce and trim included
+// (rule 1). mu is held.
+func (s *Store) freeze(b *batch, n uint64) segment.Header {
+	b.n = n
 	for _, sh := range b.shards {
 		if sh.openIn == b {
 			sh.open, sh.openIn = nil, nil // or an idle shard would keep its whole last batch in memory
 		}
 	}
-	s.notify()
-	h := s.header(segment.KindSegment, n)
-	return func() []byte { return s.encode(b, h) }
+	return s.header(segment.KindSegment, n)
+}
+
+// encodeAhead encodes the batch that the writer takes next while it writes the one before, if that batch is full: another
+// one follows it. mu is held.
+func (s *Store) encodeAhead() {
+	b := s.queue[0]
+	if len(s.queue) < 2 || b.object != nil || s.state == ended {
+		return
+	}
+	h := s.freeze(b, s.nextSegmentLocked())
+	b.object = make(chan []byte, 1)
+	s.tasks.Go(func() { b.object <- s.encode(b, h) })
 }
 
 func (s *Store) encode(b *batch, h segment.Header) []byte {

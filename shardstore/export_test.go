@@ -11,3 +11,10 @@ func DecodeClosing(b []byte) (Closing, error) { return decodeClosing(b) }
 
 // SealClosing puts the right first line before any body.
 func SealClosing(body []byte) []byte { return sealClosing(body) }
+
+// Ahead tells whether the segment after those that are being written is encoded, or will be soon.
+func (s *Store) Ahead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue[0].object != nil
+}
