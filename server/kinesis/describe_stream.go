@@ -12,6 +12,8 @@ import (
 // DescribeStream promises: the stream with its settings, and its shards in order of their ids from the one after
 // ExclusiveStartShardId on. A page has 100 shards at most, as with AWS.
 //
+// As with AWS, a stream that is CREATING or DELETING is described without shards.
+//
 // Differs from AWS: nothing that a client can see.
 
 type describeStreamInput struct {
@@ -62,12 +64,14 @@ func (h *Handler) describeStream(ctx context.Context, c *call, in *describeStrea
 		StreamARN:               s.ARN(h.broker.Region()),
 		StreamStatus:            string(s.Status),
 		StreamModeDetails:       modeDetails(s.Mode),
-		Shards:                  shardsOf(res.Shards),
-		HasMoreShards:           res.NextPageToken != "",
+		Shards:                  []shard{},
 		RetentionPeriodHours:    hours(s.Retention),
 		StreamCreationTimestamp: stamp(s.Created),
 		EnhancedMonitoring:      monitoringOf(s.Monitoring),
 	}
 	d.EncryptionType, d.KeyId = encryptionOf(s)
+	if serves(s) {
+		d.Shards, d.HasMoreShards = shardsOf(res.Shards), res.NextPageToken != ""
+	}
 	return &describeStreamOutput{StreamDescription: d}, nil
 }

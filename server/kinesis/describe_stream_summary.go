@@ -58,11 +58,13 @@ func (h *Handler) describeStreamSummary(ctx context.Context, c *call, in *descri
 		RetentionPeriodHours:    hours(d.Retention),
 		StreamCreationTimestamp: stamp(d.Created),
 		EnhancedMonitoring:      monitoringOf(d.Monitoring),
-		OpenShardCount:          d.OpenShards,
 		ConsumerCount:           consumers,
 		MaxRecordSizeInKiB:      d.MaxRecordBytes >> 10,
 	}
 	out.EncryptionType, out.KeyId = encryptionOf(&d.Stream)
+	if serves(&d.Stream) {
+		out.OpenShardCount = d.OpenShards
+	}
 	if d.Mode == leat.ModeOnDemand {
 		out.RecordDistributionStrategy = given(distributeByKey)
 		out.WarmThroughput = warmThroughputOf(&d)

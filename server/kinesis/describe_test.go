@@ -169,3 +169,32 @@ func TestDeleteStreamWithConsumers(t *testing.T) {
 	})
 	r.call("DescribeStream", object{"StreamName": "s"}).refused(400, "ResourceNotFoundException")
 }
+
+func TestStreamsAreSeenInTheirStates(t *testing.T) {
+	r := newRig(t, options{transition: 300 * time.Millisecond})
+	see := func(status string, shards int) {
+		t.Helper()
+		d := r.call("DescribeStream", object{"StreamName": "s"}).object()
+		s := r.summary("s")
+		if d.at(t, "StreamDescription", "StreamStatus") != status || s["StreamStatus"] != status {
+			t.Errorf("%v, %v: want %s", d, s, status)
+		}
+		if got := d.at(t, "StreamDescription", "Shards").([]any); len(got) != shards || s["OpenShardCount"] != float64(shards) {
+			t.Errorf("%s with %d shards: %v", status, len(got), s)
+		}
+	}
+	r.call("CreateStream", object{"StreamName": "s", "ShardCount": 1}).empty()
+	see("CREATING", 0)
+	r.call("GetShardIterator", object{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "LATEST"}).refused(400, "ResourceNotFoundException")
+	r.call("IncreaseStreamRetentionPeriod", object{"StreamName": "s", "RetentionPeriodHours": 48}).refused(400, "ResourceInUseException")
+	r.active("s")
+	see("ACTIVE", 1)
+	r.call("SplitShard", object{"StreamName": "s", "ShardToSplit": "0", "NewStartingHashKey": "170141183460469231731687303715884105728"}).empty()
+	if got := r.summary("s")["StreamStatus"]; got != "UPDATING" {
+		t.Errorf("a stream that is resharded is %v", got)
+	}
+	r.active("s")
+	r.call("DeleteStream", object{"StreamName": "s"}).empty()
+	see("DELETING", 0)
+	r.poll("the stream to be gone", func() bool { return r.call("DescribeStreamSummary", object{"StreamName": "s"}).code == 400 })
+}

@@ -75,9 +75,11 @@ type options struct {
 	auth   kinesis.Authenticator
 	limits broker.ShardLimits
 	keys   broker.StreamKeys
-	engine func(broker.Engine) broker.Engine // stands before the real one
-	blobs  func(blob.Store) blob.Store       // likewise
-	tail   int64                             // bytes of records kept in memory; 0 for the default
+	// transition is how long streams stay CREATING, UPDATING and DELETING at least; 0 for a moment
+	transition time.Duration
+	engine     func(broker.Engine) broker.Engine // stands before the real one
+	blobs      func(blob.Store) blob.Store       // likewise
+	tail       int64                             // bytes of records kept in memory; 0 for the default
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -110,7 +112,7 @@ func newRig(t testing.TB, o options) *rig {
 	params.PutsPerSecond, params.Linger = 0, 0 // memory costs nothing
 	r.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: wal.NewObjects(blobs), Log: params, Blobs: blobs, Params: engineParams,
-		Node: "test", Address: "127.0.0.1:1", Exclusive: true, Transition: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		Node: "test", Address: "127.0.0.1:1", Exclusive: true, Transition: max(o.transition, time.Millisecond), Logger: slog.New(slog.DiscardHandler),
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return r.broker.Directory().Stream(id) },
 		Changed: func(ctx context.Context) { r.broker.Directory().Changed(ctx) },
 	})

@@ -79,6 +79,11 @@ func parentOf(ordinal *uint64) *string {
 	return &id
 }
 
+// serves tells whether a stream's shards can be read and written: AWS describes none while it is made or removed.
+func serves(s *leat.Stream) bool {
+	return s.Status == leat.StreamActive || s.Status == leat.StreamUpdating
+}
+
 // modeOf reads the mode that a request asks for; empty when it asks for none. AWS's names are the native ones.
 func modeOf(d *streamModeDetails) leat.StreamMode {
 	if d == nil {

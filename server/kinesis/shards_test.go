@@ -154,6 +154,8 @@ func TestListShardsFilters(t *testing.T) {
 	before := time.Now()
 	r.call("SplitShard", object{"StreamName": "s", "ShardToSplit": "0", "NewStartingHashKey": "170141183460469231731687303715884105728"}).empty()
 	r.active("s")
+	closed := time.Now()
+	r.poll("a later millisecond", func() bool { return time.Since(closed) > 2*time.Millisecond })
 	seconds := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 	for _, c := range []struct {
 		filter object
