@@ -5,7 +5,6 @@ package kinesis
 
 import (
 	"bytes"
-	"encoding/base64"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -17,9 +16,9 @@ import (
 // which reads the same body again and has the last word on it. FuzzPutJSON holds the two against each other.
 
 // fastPuts reads a PutRecords; false leaves it to the general decoder.
-func (jsonWire) fastPuts(body []byte, m *putMemory) bool {
+func (w jsonWire) fastPuts(body []byte, m *putMemory) bool {
 	m.room(len(body))
-	c := jsonCursor{b: body, m: m}
+	c := jsonCursor{b: body, m: m, base64: w.base64}
 	return c.object(func(name []byte) bool {
 		switch string(name) {
 		case "Records":
@@ -34,9 +33,9 @@ func (jsonWire) fastPuts(body []byte, m *putMemory) bool {
 }
 
 // fastPut reads a PutRecord likewise.
-func (jsonWire) fastPut(body []byte, m *putMemory) bool {
+func (w jsonWire) fastPut(body []byte, m *putMemory) bool {
 	m.room(len(body))
-	c := jsonCursor{b: body, m: m}
+	c := jsonCursor{b: body, m: m, base64: w.base64}
 	return c.object(func(name []byte) bool {
 		switch string(name) {
 		case "Data":
@@ -62,6 +61,8 @@ type jsonCursor struct {
 	b []byte
 	i int
 	m *putMemory
+
+	base64 *base64Tables
 }
 
 func (c *jsonCursor) space() {
@@ -214,23 +215,9 @@ func (c *jsonCursor) blob(to *[]byte) bool {
 		raw = c.m.scratch
 	}
 	from := len(c.m.data)
-	c.m.data, ok = appendDecoded(c.m.data, raw)
+	c.m.data, ok = c.base64.appendDecoded(c.m.data, raw)
 	*to = c.m.data[from:len(c.m.data):len(c.m.data)]
 	return ok
-}
-
-// appendDecoded appends what padded base64 stands for. b has the capacity.
-func appendDecoded(b, raw []byte) ([]byte, bool) {
-	if len(raw)%4 != 0 {
-		return b, false
-	}
-	size := len(raw) / 4 * 3
-	for n := len(raw); n > 0 && n > len(raw)-2 && raw[n-1] == '='; n-- {
-		size--
-	}
-	to := b[len(b) : len(b)+base64.StdEncoding.DecodedLen(len(raw))]
-	n, err := base64.StdEncoding.Strict().Decode(to, raw)
-	return b[:len(b)+n], err == nil && n == size // it passes over line breaks, which JSON has none of
 }
 
 // unescape appends the text of a JSON string with escapes.

@@ -5,8 +5,10 @@ package kinesis
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -73,7 +75,7 @@ func hold(t *testing.T, w wire, body []byte) (fast bool) {
 
 func TestFastReaderTakesTheUsual(t *testing.T) {
 	for _, body := range usual {
-		if !hold(t, jsonWire{}, []byte(body)) {
+		if !hold(t, jsonWire{newBase64()}, []byte(body)) {
 			t.Errorf("left to the general decoder: %s", body)
 		}
 		if !hold(t, cborWire{}, asCBOR(t, body)) {
@@ -81,7 +83,7 @@ func TestFastReaderTakesTheUsual(t *testing.T) {
 		}
 	}
 	for _, body := range odd {
-		if hold(t, jsonWire{}, []byte(body)) {
+		if hold(t, jsonWire{newBase64()}, []byte(body)) {
 			t.Errorf("taken by the fast reader: %s", body)
 		}
 	}
@@ -115,7 +117,8 @@ func FuzzPutJSON(f *testing.F) {
 		f.Add([]byte(strings.ReplaceAll(body, "StreamName", "SequenceNumberForOrdering")))
 	}
 	f.Add([]byte(`{"StreamName":"s","Data":"AAEC","PartitionKey":"k","ExplicitHashKey":"1","SequenceNumberForOrdering":"49"}`))
-	f.Fuzz(func(t *testing.T, body []byte) { hold(t, jsonWire{}, body) })
+	w := jsonWire{newBase64()}
+	f.Fuzz(func(t *testing.T, body []byte) { hold(t, w, body) })
 }
 
 func FuzzPutCBOR(f *testing.F) {
@@ -173,17 +176,79 @@ func FuzzQuoted(f *testing.F) {
 }
 
 func TestBase64(t *testing.T) {
-	for n := range 20 {
-		data := bytes.Repeat([]byte{0xfb}, n)
-		raw := base64.StdEncoding.EncodeToString(data)
-		got, ok := appendDecoded(make([]byte, 0, 64), []byte(raw))
-		if !ok || !bytes.Equal(got, data) {
-			t.Errorf("%s: %x, %v", raw, got, ok)
+	tables := newBase64()
+	for n := range 100 {
+		data := make([]byte, n)
+		for i := range data {
+			data[i] = byte(i*i*7 + n)
+		}
+		want := "x" + base64.StdEncoding.EncodeToString(data)
+		for _, room := range []int{1, 500} {
+			if got := tables.appendEncoded(append(make([]byte, 0, room), 'x'), data); string(got) != want {
+				t.Errorf("%x became %s", data, got)
+			}
+		}
+		got, ok := tables.appendDecoded(append(make([]byte, 0, 200), 'y'), []byte(want[1:]))
+		if !ok || !bytes.Equal(got[1:], data) || got[0] != 'y' {
+			t.Errorf("%s: %x, %v", want, got, ok)
+		}
+		for i := range want[1:] { // a wrong character anywhere
+			bad := []byte(want[1:])
+			bad[i] = "\n-\xff"[i%3]
+			if _, ok := tables.appendDecoded(make([]byte, 0, 200), bad); ok {
+				t.Errorf("%q was taken", bad)
+			}
 		}
 	}
 	for _, bad := range []string{"A", "AA", "AAA", "A===", "AA=A", "=AAA", "AB==", "AAB=", "AA\n=", "AAAA\n\n\n\n", "AA-_", "A A=", "AAAA====", "\xffAAA"} {
-		if _, ok := appendDecoded(make([]byte, 0, 64), []byte(bad)); ok {
+		if _, ok := tables.appendDecoded(make([]byte, 0, 64), []byte(bad)); ok {
 			t.Errorf("%q was taken", bad)
 		}
+	}
+}
+
+// A batch of 500 random records of 1 KiB, read by hand and by the general decoder.
+func BenchmarkDecodePutRecords(b *testing.B) {
+	var in putRecordsInput
+	for i := range 500 {
+		data := make([]byte, 1024)
+		_, _ = rand.Read(data) // never fails
+		key := fmt.Sprint("key-", i)
+		in.Records = append(in.Records, putEntry{Data: data, PartitionKey: &key})
+	}
+	name := "s"
+	in.StreamName = &name
+	asJSON, err1 := json.Marshal(&in)
+	asCBOR, err2 := cbor.Marshal(&in)
+	if err1 != nil || err2 != nil {
+		b.Fatal(err1, err2)
+	}
+	memories := newPutMemories()
+	for _, c := range []struct {
+		name string
+		wire wire
+		body []byte
+	}{{"JSON", jsonWire{newBase64()}, asJSON}, {"CBOR", cborWire{}, asCBOR}} {
+		b.Run(c.name+"/by-hand", func(b *testing.B) {
+			b.SetBytes(500 * 1024)
+			b.ReportAllocs()
+			for b.Loop() {
+				m := memories.get()
+				if !c.wire.fastPuts(c.body, m) || !m.in.fits() || m.fill() != nil {
+					b.Fatal("left to the general decoder")
+				}
+				memories.put(m)
+			}
+		})
+		b.Run(c.name+"/general", func(b *testing.B) {
+			b.SetBytes(500 * 1024)
+			b.ReportAllocs()
+			for b.Loop() {
+				var in putRecordsInput
+				if err := c.wire.decode(c.body, &in); err != nil || check(&in) != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

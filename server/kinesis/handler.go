@@ -43,6 +43,7 @@ type Handler struct {
 	operations map[string]operation
 	buffers    *buffers
 	puts       *putMemories
+	json       jsonWire
 }
 
 // New makes the handler.
@@ -61,7 +62,7 @@ func New(o Options) (*Handler, error) {
 	}
 	return &Handler{
 		broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, log: o.Logger,
-		operations: operations(), buffers: newBuffers(), puts: newPutMemories(),
+		operations: operations(), buffers: newBuffers(), puts: newPutMemories(), json: jsonWire{newBase64()},
 	}, nil
 }
 
@@ -73,8 +74,8 @@ func Handles(r *http.Request) bool {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		return strings.HasPrefix(target, targetPrefix)
 	}
-	_, ok := wireOf(r)
-	return ok
+	t := contentType(r)
+	return t == contentJSON || t == contentCBOR
 }
 
 // bodyTime is how long a request's body may take to arrive.
@@ -82,7 +83,7 @@ const bodyTime = time.Minute
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, wire: jsonWire{}}
+	c := &call{w: w, r: r, wire: h.json}
 	h.name(c)
 	defer h.release(c)
 	if err := h.guarded(c); err != nil {
@@ -108,7 +109,7 @@ func (h *Handler) name(c *call) {
 
 // serve does what a request asks for, in the order in which AWS checks it.
 func (h *Handler) serve(c *call) error {
-	wire, ok := wireOf(c.r)
+	wire, ok := h.wireOf(c.r)
 	if !ok || c.r.Method != http.MethodPost {
 		return &awsError{Type: "UnknownOperationException", status: http.StatusNotFound}
 	}

@@ -30,18 +30,23 @@ type wire interface {
 }
 
 // wireOf reads the Content-Type.
-func wireOf(r *http.Request) (wire, bool) {
-	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		return nil, false
-	}
-	switch t {
+func (h *Handler) wireOf(r *http.Request) (wire, bool) {
+	switch contentType(r) {
 	case contentJSON:
-		return jsonWire{}, true
+		return h.json, true
 	case contentCBOR:
 		return cborWire{}, true
 	}
 	return nil, false
+}
+
+// contentType reads the Content-Type without its parameters.
+func contentType(r *http.Request) string {
+	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return t
 }
 
 const (

@@ -4,7 +4,6 @@
 package kinesis
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"strconv"
 	"unicode/utf8"
@@ -15,8 +14,9 @@ import (
 // writer appends a hot answer in either encoding. Objects in CBOR have no length in front, so that members may be left
 // out as they are met; lists have one.
 type writer struct {
-	b    []byte
-	cbor bool
+	b      []byte
+	cbor   bool
+	base64 *base64Tables // of JSON
 }
 
 // object and close stand around members.
@@ -84,7 +84,7 @@ func (w *writer) blob(data []byte) {
 		return
 	}
 	w.b = append(w.b, '"')
-	w.b = base64.StdEncoding.AppendEncode(w.b, data)
+	w.b = w.base64.appendEncoded(w.b, data)
 	w.b = append(w.b, '"')
 }
 
