@@ -5,6 +5,7 @@ It ends at the first answer that is not what it should be.
 """
 
 import datetime
+import os
 import sys
 import time
 
@@ -20,8 +21,8 @@ kinesis = boto3.client(
     "kinesis",
     endpoint_url=sys.argv[1],
     region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
+    aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "any"),
+    aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "any"),
     config=Config(retries={"total_max_attempts": 1}),
 )
 

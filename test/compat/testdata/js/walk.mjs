@@ -32,7 +32,7 @@ import {
 const kinesis = new KinesisClient({
   endpoint: process.argv[2],
   region: "us-east-1",
-  credentials: { accessKeyId: "any", secretAccessKey: "any" },
+  credentials: { accessKeyId: process.env.AWS_ACCESS_KEY_ID ?? "any", secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? "any" },
   maxAttempts: 1,
 });
 const call = (command) => kinesis.send(command);
