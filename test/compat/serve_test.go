@@ -28,20 +28,15 @@ type key struct{ id, secret string }
 // newKey makes a key as an operator does.
 func newKey(tb testing.TB, n *rig.Node, name string) key {
 	tb.Helper()
-	var made struct {
-		Key struct {
-			ID string `json:"id"`
-		} `json:"key"`
-		Secret string `json:"secret"`
-	}
+	var made struct{ ID, Secret string }
 	must(tb, json.Unmarshal([]byte(rig.Must(tb, n.Env(), "key", "create", name, "-o", "json")), &made))
-	return key{made.Key.ID, made.Secret}
+	return key{made.ID, made.Secret}
 }
 
 // removeKey deletes it.
 func removeKey(tb testing.TB, n *rig.Node, k key) {
 	tb.Helper()
-	rig.Must(tb, n.Env(), "key", "delete", k.id)
+	rig.Must(tb, n.Env(), "key", "delete", "--yes", k.id)
 }
 
 // env gives the key to a program.
