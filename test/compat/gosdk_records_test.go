@@ -19,21 +19,22 @@ import (
 
 func walkPutRecord(t *testing.T, k *kinesis.Client) {
 	create(t, k, "put", 2)
-	var last string
-	for i, in := range []*kinesis.PutRecordInput{
+	last := map[string]string{} // by hash key
+	for _, in := range []*kinesis.PutRecordInput{
 		{Data: []byte("plain"), PartitionKey: aws.String("k")},
 		{Data: []byte{0, 255, 128, 10}, PartitionKey: aws.String("ключ-🔑")},
 		{Data: []byte{}, PartitionKey: aws.String(strings.Repeat("ю", 256))},
 		{Data: []byte("placed"), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String(highest)},
-		{Data: []byte("after"), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("0")},
+		{Data: []byte("low"), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("0")},
+		{Data: []byte("after"), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String(highest)},
 	} {
 		in.StreamName = aws.String("put")
-		if i > 2 {
-			in.SequenceNumberForOrdering = &last
+		if before, ok := last[aws.ToString(in.ExplicitHashKey)]; ok && in.ExplicitHashKey != nil {
+			in.SequenceNumberForOrdering = &before
 		}
 		out, err := k.PutRecord(t.Context(), in)
 		must(t, err)
-		last = *out.SequenceNumber
+		last[aws.ToString(in.ExplicitHashKey)] = *out.SequenceNumber
 		got := at(t, k, "put", *out.ShardId, *out.SequenceNumber)
 		if !bytes.Equal(got.Data, in.Data) || *got.PartitionKey != *in.PartitionKey || *got.SequenceNumber != *out.SequenceNumber {
 			t.Errorf("put %q with key %q, read %q with %q at %s", in.Data, *in.PartitionKey, got.Data, *got.PartitionKey, *got.SequenceNumber)

@@ -22,7 +22,10 @@ func refusals() map[string]func(context.Context, *kinesis.Client) error {
 				ServiceExecutionRoleARN: aws.String("arn:aws:iam::" + account + ":role/r"),
 				StreamConfigurationList: []types.ChannelStreamConfiguration{{StreamARN: arnOf("s"), RecordConfiguration: &types.RecordConfiguration{RecordFormatType: types.RecordFormatTypeJson}}},
 				S3DestinationConfiguration: &types.S3DestinationConfiguration{
-					DataFreshnessInSeconds: aws.Int32(300), StorageConfiguration: &types.S3StorageConfiguration{BucketARN: aws.String("arn:aws:s3:::b")},
+					DataFreshnessInSeconds: aws.Int32(300),
+					StorageConfiguration: &types.S3StorageConfiguration{
+						BucketARN: aws.String("arn:aws:s3:::b"), ExpectedBucketOwner: aws.String(account), CompressionType: types.S3CompressionTypeGzip,
+					},
 				},
 			})
 			return err

@@ -83,7 +83,7 @@ func walkStreamTags(t *testing.T, k *kinesis.Client) {
 	if !maps.Equal(got, want) {
 		t.Errorf("tags are %v, want %v", got, want)
 	}
-	fails[*types.InvalidArgumentException](t, add(map[string]string{strings.Repeat("k", 129): "v"}), "")
+	fails[*types.ValidationException](t, add(map[string]string{strings.Repeat("k", 129): "v"}), "Map keys must satisfy constraint")
 }
 
 func walkResourceTags(t *testing.T, k *kinesis.Client) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -87,14 +88,19 @@ func (p *poller) read(ctx context.Context, shard string) error {
 	}
 }
 
-// fanOut reads a shard by SubscribeToShard. After some events it hangs up and subscribes again after the continuation.
+// fanOut reads a shard by SubscribeToShard. Some subscriptions hang up after some events and subscribe again after the
+// continuation; not all, as a shard takes a new subscription 5 seconds after the last one at the soonest.
 type fanOut struct {
 	*leases
 	k        *kinesis.Client
 	consumer string // its ARN
+	hangUps  atomic.Int32
 }
 
-const eventsASubscription = 20
+const (
+	eventsBeforeHangUp = 10
+	maxHangUps         = 3
+)
 
 func (f *fanOut) read(ctx context.Context, shard string) error {
 	from := types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon}
@@ -131,7 +137,7 @@ func (f *fanOut) subscribe(ctx context.Context, shard string, from types.Startin
 // events takes some events, and returns where to go on: nil at the end of the shard.
 func (f *fanOut) events(ctx context.Context, shard string, stream *kinesis.SubscribeToShardEventStream) (next *string, err error) {
 	defer stream.Close()
-	for range eventsASubscription {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -145,7 +151,9 @@ func (f *fanOut) events(ctx context.Context, shard string, stream *kinesis.Subsc
 			if ended, err := f.turn(shard, next, event.ChildShards); ended || err != nil {
 				return nil, err
 			}
+			if n == eventsBeforeHangUp && f.hangUps.Add(1) <= maxHangUps {
+				return next, nil
+			}
 		}
 	}
-	return next, nil
 }

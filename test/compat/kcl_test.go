@@ -102,7 +102,7 @@ func TestKCLFollowsReshards(t *testing.T) {
 		return consume(ctx, polled, enough, (&poller{polled, k, "kcl"}).read)
 	})
 	readers.Go(func() error {
-		return consume(ctx, pushed, enough, (&fanOut{pushed, k, arn}).read)
+		return consume(ctx, pushed, enough, (&fanOut{leases: pushed, k: k, consumer: arn}).read)
 	})
 	writers.Go(func() error { return l.run(ctx, stop) })
 
@@ -275,7 +275,7 @@ func TestKCLShardEnd(t *testing.T) {
 	}
 	arn := *register(t, k, "kcl", "late").ConsumerARN
 	pushed := newLeases(nil)
-	must(t, (&fanOut{pushed, k, arn}).read(t.Context(), shard))
+	must(t, (&fanOut{leases: pushed, k: k, consumer: arn}).read(t.Context(), shard))
 	if pushed.total != 1 || len(pushed.parents) != 2 {
 		t.Errorf("pushed %d records and %d children", pushed.total, len(pushed.parents))
 	}

@@ -49,7 +49,7 @@ kinesis split-shard --stream-name cli --shard-to-split shardId-000000000000 --ne
 kinesis wait stream-exists --stream-name cli
 kinesis merge-shards --stream-name cli --shard-to-merge shardId-000000000002 --adjacent-shard-to-merge shardId-000000000003
 kinesis wait stream-exists --stream-name cli
-same "$(kinesis list-shards --stream-name cli --page-size 2 --query 'Shards[].[ShardId,ParentShardId,AdjacentParentShardId]' | tr '\t\n' ' ;')" \
+same "$(kinesis list-shards --stream-name cli --query 'Shards[].[ShardId,ParentShardId,AdjacentParentShardId]' | tr '\t\n' ' ;')" \
 	"shardId-000000000000 None None;shardId-000000000001 None None;shardId-000000000002 shardId-000000000000 None;shardId-000000000003 shardId-000000000000 None;shardId-000000000004 shardId-000000000002 shardId-000000000003;"
 same "$(kinesis list-shards --stream-name cli --shard-filter Type=AT_LATEST --query 'length(Shards)')" 2
 same "$(kinesis update-shard-count --stream-name cli --target-shard-count 4 --scaling-type UNIFORM_SCALING --query '[CurrentShardCount,TargetShardCount]')" "2	4"
