@@ -97,19 +97,24 @@ func TestKCLFollowsReshards(t *testing.T) {
 	polled, pushed := newLeases(initial), newLeases(initial)
 	enough, stop := make(chan struct{}), make(chan struct{})
 	l := &load{k: k, stream: "kcl"}
-	var readers, writers errgroup.Group
-	readers.Go(func() error {
-		return consume(ctx, polled, enough, (&poller{polled, k, "kcl"}).read)
-	})
-	readers.Go(func() error {
-		return consume(ctx, pushed, enough, (&fanOut{leases: pushed, k: k, consumer: arn}).read)
-	})
-	writers.Go(func() error { return l.run(ctx, stop) })
+	ended := make(chan error, 3) // by two readers and the producers
+	go func() { ended <- consume(ctx, polled, enough, (&poller{polled, k, "kcl"}).read) }()
+	go func() { ended <- consume(ctx, pushed, enough, (&fanOut{leases: pushed, k: k, consumer: arn}).read) }()
+	go func() { ended <- l.run(ctx, stop) }()
+	early := func() {
+		t.Helper()
+		select {
+		case err := <-ended:
+			t.Fatalf("a producer or a reader ended early: %v", err)
+		default:
+		}
+	}
 
 	more := func() {
 		t.Helper()
 		at := l.total.Load()
 		rig.Eventually(t, rig.Patience, "more records", func() error {
+			early()
 			if now := l.total.Load(); now < at+300 {
 				return fmt.Errorf("%d records were put", now)
 			}
@@ -128,17 +133,19 @@ func TestKCLFollowsReshards(t *testing.T) {
 	active(t, k, "kcl")
 	more()
 	close(stop)
-	must(t, writers.Wait())
+	must(t, <-ended)
 
 	want := int(l.total.Load())
 	rig.Eventually(t, rig.Patience, "all records", func() error {
+		early()
 		if polled.count() < want || pushed.count() < want {
 			return fmt.Errorf("polled %d and pushed %d of %d", polled.count(), pushed.count(), want)
 		}
 		return nil
 	})
 	close(enough)
-	must(t, readers.Wait())
+	must(t, <-ended)
+	must(t, <-ended)
 	all := shards(t, k, "kcl", nil)
 	t.Logf("%d records through %d shards, %d of which are open", want, len(all), len(open(all)))
 	for about, got := range map[string]*leases{"polled": polled, "pushed": pushed} {

@@ -54,7 +54,7 @@ same "$(kinesis list-shards --stream-name cli --query 'Shards[].[ShardId,ParentS
 same "$(kinesis list-shards --stream-name cli --shard-filter Type=AT_LATEST --query 'length(Shards)')" 2
 same "$(kinesis update-shard-count --stream-name cli --target-shard-count 4 --scaling-type UNIFORM_SCALING --query '[CurrentShardCount,TargetShardCount]')" "2	4"
 kinesis wait stream-exists --stream-name cli
-same "$(kinesis describe-stream --stream-name cli --page-size 3 --query 'length(StreamDescription.Shards)')" 9
+same "$(kinesis describe-stream --stream-name cli --query 'length(StreamDescription.Shards)')" 9
 refused ResourceNotFoundException split-shard --stream-name cli --shard-to-split shardId-000000000099 --new-starting-hash-key 100
 # At its end a shard has children and no next iterator.
 same "$(kinesis get-records --shard-iterator "$(kinesis get-shard-iterator --stream-name cli --shard-id 0 --shard-iterator-type LATEST)" \

@@ -92,8 +92,8 @@ def records():
     same([r["SequenceNumber"] for r in got[1:]], [r["SequenceNumber"] for r in batch["Records"]])
     same(page["MillisBehindLatest"], 0)
 
-    # A time travels as seconds with a fraction, and means that millisecond.
-    when = got[250]["ApproximateArrivalTimestamp"]
+    # This boto3 sends whole seconds.
+    when = got[250]["ApproximateArrivalTimestamp"].replace(microsecond=0)
     iterator = kinesis.get_shard_iterator(StreamName="boto", ShardId=FIRST, ShardIteratorType="AT_TIMESTAMP", Timestamp=when)["ShardIterator"]
     first = kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"][0]
     assert first["ApproximateArrivalTimestamp"] >= when, (first["ApproximateArrivalTimestamp"], when)
