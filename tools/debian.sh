@@ -18,6 +18,8 @@ test) parts=(
 	"python3-protobuf /usr/lib/python3/dist-packages/google/protobuf/__init__.py"
 	"nodejs node"
 	"npm npm"
+	"awscli /usr/bin/aws"
+	"python3-boto3 /usr/lib/python3/dist-packages/boto3/__init__.py"
 ) ;;
 clients) parts=(
 	"protobuf-compiler protoc"

@@ -42,11 +42,13 @@ func suites() map[string]struct {
 		files []string
 		spell func(string) string
 	}{
-		"Go":    {[]string{"gosdk_*_test.go", "rig_test.go", "kcl*_test.go", "terraform_test.go"}, func(op string) string { return `\.(` + op + `|New` + op + `Paginator)\(` }},
-		"CLI":   {[]string{"testdata/awscli.sh"}, func(op string) string { return `\b(kinesis|\w+Exception) ` + words(op, "-") + ` ` }},
-		"boto3": {[]string{"testdata/boto3_walk.py"}, func(op string) string { return `\bkinesis\.(` + words(op, "_") + `\b|get_paginator\("` + words(op, "_") + `"\))` }},
-		"JS":    {[]string{"testdata/js/walk.mjs"}, func(op string) string { return `\b(new ` + op + `Command|paginate` + op + `)\(` }},
-		"CBOR":  {[]string{"cbor_test.go"}, func(op string) string { return `"` + op + `"` }},
+		"Go":  {[]string{"gosdk_*_test.go", "rig_test.go", "kcl*_test.go", "terraform_test.go"}, func(op string) string { return `\.(` + op + `|New` + op + `Paginator)\(` }},
+		"CLI": {[]string{"testdata/awscli.sh"}, func(op string) string { return `\b(kinesis|\w+Exception) ` + words(op, "-") + ` ` }},
+		"boto3": {[]string{"testdata/boto3_walk.py"}, func(op string) string {
+			return `\bkinesis\.(` + words(op, "_") + `\b|get_paginator\("` + words(op, "_") + `"\))`
+		}},
+		"JS":   {[]string{"testdata/js/walk.mjs"}, func(op string) string { return `\b(new ` + op + `Command|paginate` + op + `)\(` }},
+		"CBOR": {[]string{"cbor_test.go"}, func(op string) string { return `"` + op + `"` }},
 	}
 }
 
