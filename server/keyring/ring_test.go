@@ -127,7 +127,8 @@ func TestKeysStayKnownWhileTheCatalogIsAway(t *testing.T) {
 	}
 	for range 3 {
 		_, err = r.Key(late)
-		if leat.KindOf(err) != leat.KindUnavailable || !errors.Is(err, errAway) || strings.Contains(err.(*leat.Error).Message, errAway.Error()) {
+		var e *leat.Error
+		if !errors.As(err, &e) || e.Kind != leat.KindUnavailable || !errors.Is(err, errAway) || strings.Contains(e.Message, errAway.Error()) {
 			t.Errorf("a key that is not known yet: %v", err)
 		}
 	}
