@@ -192,7 +192,7 @@ func (e *refuser) Append(ctx context.Context, puts []broker.Put) error {
 
 func TestOutcomesOfRecords(t *testing.T) {
 	e := &refuser{}
-	r := newRig(t, options{engine: func(real broker.Engine) broker.Engine { e.Engine = real; return e }})
+	r := newRig(t, options{engine: func(behind broker.Engine) broker.Engine { e.Engine = behind; return e }})
 	r.stream("s", 1)
 	for _, c := range []struct {
 		outcome       error

@@ -12,7 +12,8 @@ import (
 // GetRecords: see broker.GetRecords for what it promises. The iterator alone is enough; a stream that is named too must
 // be its stream.
 //
-// Differs from AWS: DryRun is refused.
+// Differs from AWS: EncryptionType is the stream's as it is now, also for records that were put before that was changed.
+// DryRun is refused.
 
 type getRecordsInput struct {
 	DryRun        *bool   `json:"DryRun,omitempty" check:"reserved"`

@@ -270,7 +270,7 @@ func badBlob(s string) error {
 	}
 	for i, c := range s {
 		late := c == '=' && i < len(s)-2
-		if late || !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '=') {
+		if late || !isAlnum(c) && c != '+' && c != '/' && c != '=' {
 			return serialization("'" + cut(s, 64) + "' can not be converted to a Blob: Invalid Base64 character: '" + string(c) + "'")
 		}
 	}

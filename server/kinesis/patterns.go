@@ -49,12 +49,15 @@ const maxHashDigits = 39
 
 func isName(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-') {
+		if c := s[i]; !isAlnum(rune(c)) && c != '_' && c != '.' && c != '-' {
 			return false
 		}
 	}
 	return s != ""
+}
+
+func isAlnum(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
 // isDecimal tells whether s is 0, or up to n digits that do not begin with 0.

@@ -91,7 +91,7 @@ func (s *subscription) send(e broker.Event) error {
 // begin sends the answer's head.
 func (s *subscription) begin() {
 	s.c.streamed = true
-	if err := s.control.SetWriteDeadline(time.Now().Add(leat.SubscriptionTime + slack)); err != nil {
+	if err := s.control.SetWriteDeadline(s.h.clock.Now().Add(leat.SubscriptionTime + slack)); err != nil {
 		s.h.log.Debug("no write deadline", "request_id", s.c.id, "error", err)
 	}
 	s.c.w.Header()["Content-Type"] = []string{contentEvents}

@@ -124,7 +124,8 @@ func (t *timestamp) UnmarshalCBOR(raw []byte) error {
 	if err := cbor.Unmarshal(raw, &v); err != nil {
 		return err
 	}
-	ms, ok := 0.0, true
+	clash := &cbor.UnmarshalTypeError{CBORType: "value", GoType: "milliseconds since epoch"}
+	var ms float64
 	switch n := v.(type) {
 	case uint64:
 		ms = float64(n)
@@ -133,11 +134,13 @@ func (t *timestamp) UnmarshalCBOR(raw []byte) error {
 	case float64:
 		ms = n
 	default:
-		ok = false
+		return clash
 	}
-	if *t, ok = fromMillis(ms); !ok {
-		return &cbor.UnmarshalTypeError{CBORType: "value", GoType: "milliseconds since epoch"}
+	at, ok := fromMillis(ms)
+	if !ok {
+		return clash
 	}
+	*t = at
 	return nil
 }
 
