@@ -5,6 +5,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -19,38 +20,70 @@ import (
 // ScaleEvent is one decision of on-demand scaling.
 type ScaleEvent struct {
 	At     time.Time
-	Action string   // split, merge, or hold: a hot shard was not split
+	Action string   // one of the constants
 	Shards []string // ids of the parents; of a hold the shard's own
 	Reason string
 }
 
-// defaultScaleEvents and maxScaleEvents bound one answer.
+// What on-demand scaling does.
 const (
-	defaultScaleEvents = 100
-	maxScaleEvents     = 1000
+	ScaleSplit = string(catalog.ScaleSplit)
+	ScaleMerge = string(catalog.ScaleMerge)
+	ScaleHold  = string(catalog.ScaleHold) // a hot shard was not split; the reason says what to do
 )
 
-// ListScaleEvents returns up to limit events of a stream, 1 to 1,000; 0 means 100.
-func (b *Broker) ListScaleEvents(ctx context.Context, who leat.Principal, stream string, limit int) ([]ScaleEvent, error) {
-	if limit < 0 || limit > maxScaleEvents {
-		return nil, leat.Invalid("limit", "limit %d must be from 1 to %d", limit, maxScaleEvents)
-	}
-	if limit == 0 {
-		limit = defaultScaleEvents
-	}
-	v, err := b.described(ctx, who, ActionDescribeStream, stream)
+// ListScaleEventsRequest names a page of a stream's scaling log.
+type ListScaleEventsRequest struct {
+	Stream    string // name or ARN
+	PageSize  int    // 1 to 10,000; 0 means 100
+	PageToken string
+}
+
+// ListScaleEventsResult is one page.
+type ListScaleEventsResult struct {
+	Events        []ScaleEvent
+	NextPageToken string // empty on the last page
+}
+
+const defaultListScaleEvents = 100
+
+// ListScaleEvents lists what on-demand scaling did to a stream.
+func (b *Broker) ListScaleEvents(ctx context.Context, who leat.Principal, req ListScaleEventsRequest) (res ListScaleEventsResult, err error) {
+	size, err := pageSize(req.PageSize, defaultListScaleEvents)
 	if err != nil {
-		return nil, err
+		return res, err
 	}
-	kept, err := b.catalog.ScaleEvents(ctx, v.ID, limit)
+	v, err := b.described(ctx, who, ActionDescribeStream, req.Stream)
 	if err != nil {
-		return nil, away(err)
+		return res, err
 	}
-	all := make([]ScaleEvent, len(kept))
+	p := page{List: "ListScaleEvents", Scope: v.ID.String()}
+	var before catalog.ScaleEventPlace
+	if req.PageToken != "" {
+		sent, err := b.openPage(req.PageToken, p.List)
+		if err != nil {
+			return res, err
+		}
+		if _, err := fmt.Sscanf(sent.After, "%d-%d", &before.At, &before.Number); err != nil || sent.Scope != p.Scope {
+			return res, errToken(Action(p.List))
+		}
+	}
+	kept, err := b.catalog.ScaleEvents(ctx, v.ID, before, size+1)
+	if err != nil {
+		return res, away(err)
+	}
+	if len(kept) > size {
+		kept = kept[:size]
+		last := kept[size-1].Place
+		p.After = fmt.Sprintf("%d-%d", last.At, last.Number)
+		if res.NextPageToken, err = b.sealPage(p); err != nil {
+			return res, err
+		}
+	}
 	for i := range kept {
-		all[i] = eventOf(&kept[i])
+		res.Events = append(res.Events, eventOf(&kept[i]))
 	}
-	return all, nil
+	return res, nil
 }
 
 func eventOf(kept *catalog.ScaleEvent) ScaleEvent {

@@ -27,7 +27,7 @@ func (b *bundle) onDemand(name string, shards int) leat.Stream {
 
 func (b *bundle) events(s leat.Stream) (all []string) {
 	b.t.Helper()
-	events, err := b.ScaleEvents(b.t.Context(), s.ID, 10)
+	events, err := b.ScaleEvents(b.t.Context(), s.ID, catalog.ScaleEventPlace{}, 10)
 	b.must(err)
 	for _, e := range events {
 		all = append(all, fmt.Sprintf("%s %v %s", e.Action, e.Shards, e.Reason))
@@ -143,10 +143,15 @@ func TestScaleEvents(t *testing.T) {
 		if newest := strings.Join(b.events(st)[:3], ", "); newest != "hold [2] 1009, hold [2] 1008, hold [2] 1007" {
 			t.Errorf("the newest are %s", newest)
 		}
-		all, err := b.ScaleEvents(ctx, st.ID, 2000)
+		all, err := b.ScaleEvents(ctx, st.ID, catalog.ScaleEventPlace{}, 2000)
 		b.must(err)
 		if len(all) != 1000 || all[999].Reason != "10" {
 			t.Errorf("%d events are kept, the oldest is %s: want the last 1000 of %d", len(all), all[len(all)-1].Reason, written)
+		}
+		older, err := b.ScaleEvents(ctx, st.ID, all[2].Place, 1)
+		b.must(err)
+		if len(older) != 1 || older[0].Reason != "1006" {
+			t.Errorf("before the third newest: %+v", older)
 		}
 		b.same("of another stream", b.events(other), "hold [2] 0")
 

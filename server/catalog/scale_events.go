@@ -5,6 +5,7 @@ package catalog
 
 import (
 	"context"
+	"math"
 	"strings"
 	"time"
 
@@ -31,18 +32,32 @@ type ScaleEvent struct {
 	Action ScaleAction
 	Shards []uint64 // the ordinals of the parents; of a hold the shard
 	Reason string
+	Place  ScaleEventPlace // in the log; set by ScaleEvents
 }
 
-// ScaleEvents returns up to limit events of a stream, newest first. A stream that does not exist has none.
-func (c *Catalog) ScaleEvents(ctx context.Context, stream leat.StreamID, limit int) (all []ScaleEvent, err error) {
+// ScaleEventPlace is where in a stream's log an event stands: later ones have greater places.
+type ScaleEventPlace struct {
+	At     int64 // microseconds since 1970
+	Number int64 // among those of one moment
+}
+
+// ScaleEvents returns up to limit events of a stream that stand before a place, or the newest where that is zero; newest
+// first. A stream that does not exist has none.
+func (c *Catalog) ScaleEvents(ctx context.Context, stream leat.StreamID, before ScaleEventPlace, limit int) (all []ScaleEvent, err error) {
+	if before == (ScaleEventPlace{}) {
+		before.At = math.MaxInt64
+	}
 	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
 		all = nil
-		return tx.Each("SELECT at, action, shards, reason FROM scale_events WHERE stream = $1 ORDER BY at DESC, number DESC LIMIT $2", func(scan sqldb.Scan) error {
+		return tx.Each(`
+SELECT at, number, action, shards, reason FROM scale_events
+WHERE stream = $1 AND (at, number) < ($2, $3) ORDER BY at DESC, number DESC LIMIT $4`, func(scan sqldb.Scan) error {
 			var e ScaleEvent
 			var shards string
-			if err := scan(sqldb.Time(&e.At), &e.Action, &shards, &e.Reason); err != nil {
+			if err := scan(&e.Place.At, &e.Place.Number, &e.Action, &shards, &e.Reason); err != nil {
 				return err
 			}
+			e.At = time.UnixMicro(e.Place.At).UTC()
 			for _, id := range strings.Split(shards, ",") {
 				ordinal, err := leat.ParseShardID(id)
 				if err != nil {
@@ -52,7 +67,7 @@ func (c *Catalog) ScaleEvents(ctx context.Context, stream leat.StreamID, limit i
 			}
 			all = append(all, e)
 			return nil
-		}, stream, limit)
+		}, stream, before.At, before.Number, limit)
 	})
 	return all, err
 }

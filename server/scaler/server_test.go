@@ -134,6 +134,33 @@ func TestStreamScalesUnderLoad(t *testing.T) {
 		t.Errorf("%d shards have parents, of %d: want those of 7 splits and 7 merges", parents, len(shards))
 	}
 	readBack(ctx, t, c, shards, sent)
+	checkEvents(ctx, t, c)
+}
+
+// checkEvents reads the log of why, page by page.
+func checkEvents(ctx context.Context, t *testing.T, c *client.Client) {
+	t.Helper()
+	count := map[leatv1.ScaleAction]int{}
+	var last time.Time
+	req := &leatv1.ListScaleEventsRequest{Stream: "s", PageSize: 4}
+	for more := true; more; more = req.PageToken != "" {
+		res, err := c.Streams.ListScaleEvents(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range res.Events {
+			count[e.Action]++
+			if !last.IsZero() && e.Time.AsTime().After(last) || len(e.ShardIds) == 0 || e.Reason == "" {
+				t.Errorf("event %v after %v", e, last)
+			}
+			last = e.Time.AsTime()
+		}
+		req.PageToken = res.NextPageToken
+	}
+	splits, merges := count[leatv1.ScaleAction_SCALE_ACTION_SPLIT], count[leatv1.ScaleAction_SCALE_ACTION_MERGE]
+	if splits < 7 || merges < 7 || splits != merges {
+		t.Errorf("the log has %d splits and %d merges, of a stream that went from 4 shards to 11 and back", splits, merges)
+	}
 }
 
 // readBack reads the whole stream through parents and children.

@@ -38,6 +38,8 @@ const (
 	ScaleAction_SCALE_ACTION_SPLIT ScaleAction = 1
 	// Two neighbours that stayed cold were merged.
 	ScaleAction_SCALE_ACTION_MERGE ScaleAction = 2
+	// A shard that stayed hot was not split: the reason says what to do instead.
+	ScaleAction_SCALE_ACTION_HOLD ScaleAction = 3
 )
 
 // Enum value maps for ScaleAction.
@@ -46,11 +48,13 @@ var (
 		0: "SCALE_ACTION_UNSPECIFIED",
 		1: "SCALE_ACTION_SPLIT",
 		2: "SCALE_ACTION_MERGE",
+		3: "SCALE_ACTION_HOLD",
 	}
 	ScaleAction_value = map[string]int32{
 		"SCALE_ACTION_UNSPECIFIED": 0,
 		"SCALE_ACTION_SPLIT":       1,
 		"SCALE_ACTION_MERGE":       2,
+		"SCALE_ACTION_HOLD":        3,
 	}
 )
 
@@ -1272,7 +1276,7 @@ type ScaleEvent struct {
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// What was done.
 	Action ScaleAction `protobuf:"varint,2,opt,name=action,proto3,enum=leat.v1.ScaleAction" json:"action,omitempty"`
-	// The shards to which it was done: one for a split, two for a merge.
+	// The shards to which it was done: one for a split or a hold, two for a merge.
 	ShardIds []string `protobuf:"bytes,3,rep,name=shard_ids,json=shardIds,proto3" json:"shard_ids,omitempty"`
 	// Why, for people.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1430,11 +1434,12 @@ const file_leat_v1_stream_service_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12,\n" +
 	"\x06action\x18\x02 \x01(\x0e2\x14.leat.v1.ScaleActionR\x06action\x12\x1b\n" +
 	"\tshard_ids\x18\x03 \x03(\tR\bshardIds\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason*[\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason*r\n" +
 	"\vScaleAction\x12\x1c\n" +
 	"\x18SCALE_ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12SCALE_ACTION_SPLIT\x10\x01\x12\x16\n" +
-	"\x12SCALE_ACTION_MERGE\x10\x022\xf0\t\n" +
+	"\x12SCALE_ACTION_MERGE\x10\x02\x12\x15\n" +
+	"\x11SCALE_ACTION_HOLD\x10\x032\xf0\t\n" +
 	"\rStreamService\x12c\n" +
 	"\fCreateStream\x12\x1c.leat.v1.CreateStreamRequest\x1a\x1d.leat.v1.CreateStreamResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/streams\x12r\n" +
 	"\x0eDescribeStream\x12\x1e.leat.v1.DescribeStreamRequest\x1a\x1f.leat.v1.DescribeStreamResponse\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/streams/{stream}\x90\x02\x01\x12\x8f\x01\n" +
