@@ -93,7 +93,7 @@ func TestLimitsFollowTheMode(t *testing.T) {
 	if n := refused(); n != 0 {
 		t.Errorf("on demand: %d records were refused", n)
 	}
-	if on := r.OnDemandStreams(); len(on) != 1 || on[0].ID != d.Stream.ID {
+	if on := r.OnDemandStreams(); len(on) != 1 || on[0].ID != d.ID {
 		t.Errorf("streams in on-demand mode: %+v", on)
 	}
 	set(leat.ModeProvisioned)

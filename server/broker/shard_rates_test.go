@@ -31,7 +31,7 @@ func TestShardRatesOverTime(t *testing.T) {
 		r.must(err)
 		r.clock.Advance(time.Second)
 	}
-	got := r.ShardRates(d.Stream.ID)[0]
+	got := r.ShardRates(d.ID)[0]
 	for what, rate := range map[string]broker.Rate{"15 s": got.Last15s, "60 s": got.Last60s, "5 min": got.Last5m} {
 		near(t, what+" records", rate.RecordsIn, 10, 0.01)
 		near(t, what+" bytes", rate.BytesIn, 10*size, 0.01)
@@ -41,7 +41,7 @@ func TestShardRatesOverTime(t *testing.T) {
 	}
 
 	r.clock.Advance(30 * time.Second)
-	got = r.ShardRates(d.Stream.ID)[0]
+	got = r.ShardRates(d.ID)[0]
 	if got.Last15s.RecordsIn != 0 {
 		t.Errorf("after 30 s of rest the last 15 s have %g records a second", got.Last15s.RecordsIn)
 	}
@@ -49,7 +49,7 @@ func TestShardRatesOverTime(t *testing.T) {
 	near(t, "5 min records after 30 s of rest", got.Last5m.RecordsIn, 9, 0.02)
 
 	r.clock.Advance(6 * time.Minute)
-	if got := r.ShardRates(d.Stream.ID)[0]; got.Last5m.RecordsIn != 0 || got.Total.RecordsIn != 3000 {
+	if got := r.ShardRates(d.ID)[0]; got.Last5m.RecordsIn != 0 || got.Total.RecordsIn != 3000 {
 		t.Errorf("after 6 minutes of rest: %+v", got)
 	}
 }
@@ -63,7 +63,7 @@ func TestShardRatesOfAYoungShard(t *testing.T) {
 		r.clock.Advance(time.Second)
 	}
 	// It has taken records for 20 s: its rate over five minutes is not a fifteenth of what it takes.
-	near(t, "5 min records", r.ShardRates(d.Stream.ID)[0].Last5m.RecordsIn, 100, 0.01)
+	near(t, "5 min records", r.ShardRates(d.ID)[0].Last5m.RecordsIn, 100, 0.01)
 }
 
 func TestShardRatesCountReadsAndThrottling(t *testing.T) {
@@ -78,7 +78,7 @@ func TestShardRatesCountReadsAndThrottling(t *testing.T) {
 	if failed != 0 || more != 0 || last != 7 {
 		t.Fatalf("%d, %d and %d records were refused: want 0, 0 and 7", failed, more, last)
 	}
-	shard := leat.ShardID(hot(r.ShardRates(d.Stream.ID)).Shard.Key.Ordinal)
+	shard := leat.ShardID(hot(r.ShardRates(d.ID)).Shard.Key.Ordinal)
 	it := r.iterator("s", shard, broker.StartingPosition{Type: broker.TrimHorizon})
 	r.clock.Advance(10 * time.Second)
 	page, err := r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: it, Limit: 300})
@@ -87,7 +87,7 @@ func TestShardRatesCountReadsAndThrottling(t *testing.T) {
 		_, err = r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: it, Limit: 1})
 	}
 	r.wantKind(err, leat.KindThroughputExceeded, "")
-	got := hot(r.ShardRates(d.Stream.ID))
+	got := hot(r.ShardRates(d.ID))
 	if got.Total.ThrottledWrites != 7 || got.Total.RecordsIn != 1000 {
 		t.Errorf("%+v: want 1000 records in and 7 refused", got.Total)
 	}
@@ -132,7 +132,7 @@ func TestShardRatesBalance(t *testing.T) {
 			}
 			_, err := r.PutRecords(t.Context(), who, broker.PutRecordsRequest{Stream: "s", Puts: all})
 			r.must(err)
-			b := r.ShardRates(d.Stream.ID)[0].Balance
+			b := r.ShardRates(d.ID)[0].Balance
 			below := 0
 			for i := range all {
 				if all[i].Record.HashKey().Compare(b.At) < 0 {
@@ -166,7 +166,7 @@ func TestShardRatesBalanceForgets(t *testing.T) {
 	}
 	put(0)
 	put(1 << 63)
-	if b := r.ShardRates(d.Stream.ID)[0].Balance; b.At.Hi <= 1<<63 || b.At.Hi > 1<<63+1<<60 {
+	if b := r.ShardRates(d.ID)[0].Balance; b.At.Hi <= 1<<63 || b.At.Hi > 1<<63+1<<60 {
 		t.Errorf("split at %s, which does not divide what was put lately", b.At)
 	}
 }
@@ -177,7 +177,7 @@ func TestShardRatesOfNarrowShards(t *testing.T) {
 	d := r.stream("s", 1)
 	for _, cut := range []string{"1000", "1010"} {
 		open := 0
-		for _, s := range r.ShardRates(d.Stream.ID) {
+		for _, s := range r.ShardRates(d.ID) {
 			if s.Shard.Open() && s.Shard.Range.End == leat.MaxHashKey {
 				open = int(s.Shard.Key.Ordinal)
 			}
@@ -190,7 +190,7 @@ func TestShardRatesOfNarrowShards(t *testing.T) {
 		_, err := r.PutRecord(t.Context(), who, broker.PutRecordRequest{Stream: "s", Record: leat.Record{PartitionKey: "k", ExplicitHash: &h}})
 		r.must(err)
 	}
-	for _, s := range r.ShardRates(d.Stream.ID) {
+	for _, s := range r.ShardRates(d.ID) {
 		if s.Shard.Open() && s.Shard.Range.Start.Lo == 1000 {
 			near(t, "share below", s.Balance.Below, 0.5, 0.01)
 			if s.Balance.At != (leat.HashKey{Lo: 1005}) {
@@ -219,28 +219,28 @@ func TestShardRatesAfterAReshard(t *testing.T) {
 	r.put("s", "a", "2")
 	r.put("s", "b", "3")
 	var sum uint64
-	for _, s := range r.ShardRates(d.Stream.ID) {
+	for _, s := range r.ShardRates(d.ID) {
 		sum += s.Total.RecordsIn
 		if s.Shard.Key.Ordinal == 0 && s.Total.RecordsIn != 1 {
 			t.Errorf("the parent counts %d records: want 1", s.Total.RecordsIn)
 		}
 	}
-	if total := r.StreamTotals(d.Stream.ID); sum != 3 || total.RecordsIn != 3 {
+	if total := r.StreamTotals(d.ID); sum != 3 || total.RecordsIn != 3 {
 		t.Errorf("shards count %d records, the stream %d: want 3", sum, total.RecordsIn)
 	}
 	// The parent is used no more: it is forgotten, and the stream's sum is not smaller for it.
 	limit := within(t)
-	for len(r.ShardRates(d.Stream.ID)) > 2 {
+	for len(r.ShardRates(d.ID)) > 2 {
 		if !r.clock.untilArmed(limit, time.Minute) {
 			t.Fatal("the broker does not tidy up")
 		}
 		r.clock.Advance(time.Minute)
 	}
-	if total := r.StreamTotals(d.Stream.ID); total.RecordsIn != 3 {
+	if total := r.StreamTotals(d.ID); total.RecordsIn != 3 {
 		t.Errorf("the stream counts %d records once its parent shard is forgotten: want 3", total.RecordsIn)
 	}
 	r.put("s", "a", "4")
-	if total := r.StreamTotals(d.Stream.ID); total.RecordsIn != 4 {
+	if total := r.StreamTotals(d.ID); total.RecordsIn != 4 {
 		t.Errorf("the stream counts %d records after a rest: want 4", total.RecordsIn)
 	}
 }
@@ -260,7 +260,7 @@ func TestShardRatesCountPushes(t *testing.T) {
 			return nil
 		})
 	r.wantKind(err, leat.KindCanceled, "")
-	if got := r.ShardRates(d.Stream.ID)[0].Total; got.RecordsOut != 1 || got.BytesOut != 6 {
+	if got := r.ShardRates(d.ID)[0].Total; got.RecordsOut != 1 || got.BytesOut != 6 {
 		t.Errorf("%+v: want one record of 6 bytes out", got)
 	}
 }

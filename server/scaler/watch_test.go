@@ -30,7 +30,7 @@ func seeded(t *testing.T, times int, test func(t *testing.T, seed uint64)) {
 
 // TestConstantLoadComesToRest: a stream takes its load in time, and is then left alone.
 func TestConstantLoadComesToRest(t *testing.T) {
-	seeded(t, 12, func(t *testing.T, seed uint64) {
+	seeded(t, 8, func(t *testing.T, seed uint64) {
 		w := newWorld(t, seed, 4)
 		w.load(50+w.rng.IntN(2000), 60*w.rng.Float64(), 0.3)
 		w.run(15 * time.Minute)
@@ -49,7 +49,7 @@ func TestConstantLoadComesToRest(t *testing.T) {
 
 // TestNoisyLoadDoesNotOscillate: what was merged is not split again, and what scaling does comes to an end.
 func TestNoisyLoadDoesNotOscillate(t *testing.T) {
-	seeded(t, 12, func(t *testing.T, seed uint64) {
+	seeded(t, 8, func(t *testing.T, seed uint64) {
 		w := newWorld(t, seed, 4)
 		w.noise = 0.2
 		w.load(20+w.rng.IntN(500), 30*w.rng.Float64(), 0.5)
@@ -80,7 +80,7 @@ func TestCapacityFollowsInSteps(t *testing.T) {
 
 // TestOneHotKey: its shard is made narrow, the other keys get room, and then it is said why there is no more to do.
 func TestOneHotKey(t *testing.T) {
-	seeded(t, 12, func(t *testing.T, seed uint64) {
+	seeded(t, 8, func(t *testing.T, seed uint64) {
 		w := newWorld(t, seed, 4)
 		w.load(500, 2, 0.05)
 		w.keys = append(w.keys, loadKey{w.rng.Uint64(), 3})
@@ -121,7 +121,7 @@ func TestIdleStreamShrinks(t *testing.T) {
 		if grown < 25 {
 			t.Fatalf("did not grow: %v", w)
 		}
-		w.keys = nil
+		w.rest()
 		if w.run(w.params.ColdFor) != 0 {
 			t.Errorf("merged before it was cold for %v: %v", w.params.ColdFor, w)
 		}
@@ -158,7 +158,7 @@ func TestShortPeaksDoNotSplit(t *testing.T) {
 			t.Fatalf("no peak: %v", w)
 		}
 		w.run(20 * time.Second)
-		w.keys = nil
+		w.rest()
 		w.run(time.Minute)
 	}
 	if w.splits != 0 {

@@ -30,6 +30,7 @@ type world struct {
 	noise  float64 // of each key's load, as a share of it
 
 	keys   []loadKey // sorted by hash
+	loads  int       // how often they were changed
 	shards []*simShard
 	next   uint64
 
@@ -49,13 +50,17 @@ type simShard struct {
 	ordinal uint64
 	hashes  leat.HashKeyRange
 	history []float64 // shares, one a look
+
+	known   int // the load that these are of, when there is no noise
+	share   float64
+	balance broker.Balance
 }
 
 func newWorld(t *testing.T, seed uint64, shards int) *world {
 	t.Helper()
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), bounds: scaler.Bounds{Least: min(4, shards)},
-		bounded: map[leat.HashKey]string{},
+		bounded: map[leat.HashKey]string{}, loads: 1,
 	}
 	w.params.Defaults()
 	for _, r := range leat.SplitEvenly(shards) {
@@ -85,7 +90,15 @@ func (w *world) load(keys int, total, most float64) {
 	w.sortKeys()
 }
 
+// rest takes the load away.
+func (w *world) rest() {
+	w.keys = nil
+	w.sortKeys()
+}
+
+// sortKeys MUST follow every change of the keys.
 func (w *world) sortKeys() {
+	w.loads++
 	slices.SortFunc(w.keys, func(a, b loadKey) int {
 		if a.at < b.at {
 			return -1
@@ -140,19 +153,24 @@ func (w *world) run(d time.Duration) int {
 
 func (w *world) look() (all []scaler.Shard) {
 	for _, s := range w.shards {
-		var sum float64
-		keys := w.within(s.hashes)
-		for _, k := range keys {
-			sum += k.share * (1 + w.noise*(2*w.rng.Float64()-1))
+		if s.known != w.loads || w.noise > 0 {
+			w.measure(s)
 		}
-		s.history = append(s.history, sum)
-		look := scaler.Shard{Ordinal: s.ordinal, Range: s.hashes, Short: flow(s.history, 3), Long: flow(s.history, 60), Balance: broker.Balance{At: s.hashes.Middle(), Below: 0.5}}
-		if sum > w.params.Hot/2 { // of others nobody asks
-			look.Balance = balance(s.hashes, keys)
-		}
-		all = append(all, look)
+		s.history = append(s.history, s.share)
+		all = append(all, scaler.Shard{Ordinal: s.ordinal, Range: s.hashes, Short: flow(s.history, 3), Long: flow(s.history, 60), Balance: s.balance})
 	}
 	return all
+}
+
+func (w *world) measure(s *simShard) {
+	s.known, s.share, s.balance = w.loads, 0, broker.Balance{At: s.hashes.Middle(), Below: 0.5}
+	keys := w.within(s.hashes)
+	for _, k := range keys {
+		s.share += k.share * (1 + w.noise*(2*w.rng.Float64()-1))
+	}
+	if s.share > w.params.Hot/2 { // of others nobody asks
+		s.balance = balance(s.hashes, keys)
+	}
 }
 
 func flow(history []float64, n int) scaler.Flow {
