@@ -102,6 +102,7 @@ var rules = map[string]rule{
 	},
 	"server/scaler": {
 		local:  []string{".", "server/broker", "server/catalog"},
+		tests:  []string{"api/leat/v1", "api/client", "api/leattest", "server"},
 		reason: "on-demand scaling decides by the broker's counts and acts through it",
 	},
 	"server/delivery": {
