@@ -55,21 +55,21 @@ func TestDevPrintsCommandsThatWork(t *testing.T) {
 		}
 	}
 	_, commands, _ := strings.Cut(banner, "Try it:\n")
-	var last string
-	ran := 0
+	var printed []string
 	for line := range strings.SplitSeq(commands, "\n") {
 		if !strings.HasPrefix(line, "  ") {
 			continue
 		}
-		out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", line).CombinedOutput()
+		shell := exec.CommandContext(t.Context(), "/bin/sh", "-c", line)
+		shell.Env = append(os.Environ(), "PATH=/usr/bin:"+os.Getenv("PATH")) // Debian's aws before others
+		out, err := shell.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
-		last = string(out)
-		ran++
+		printed = append(printed, string(out))
 	}
-	if ran != 3 || last != "my first record\n" {
-		t.Fatalf("%d commands, the last of which printed %q", ran, last)
+	if len(printed) != 4 || printed[2] != "my first record\n" || !strings.Contains(printed[3], `"hello"`) {
+		t.Fatalf("the commands printed %q", printed)
 	}
 	n.Stop(t)
 	rig.CheckDev(t, dir)
