@@ -632,7 +632,7 @@ export declare type ScaleEvent = Message<"leat.v1.ScaleEvent"> & {
   action: ScaleAction;
 
   /**
-   * The shards to which it was done: one for a split, two for a merge.
+   * The shards to which it was done: one for a split or a hold, two for a merge.
    *
    * @generated from field: repeated string shard_ids = 3;
    */
@@ -678,6 +678,13 @@ export enum ScaleAction {
    * @generated from enum value: SCALE_ACTION_MERGE = 2;
    */
   MERGE = 2,
+
+  /**
+   * A shard that stayed hot was not split: the reason says what to do instead.
+   *
+   * @generated from enum value: SCALE_ACTION_HOLD = 3;
+   */
+  HOLD = 3,
 }
 
 /**
