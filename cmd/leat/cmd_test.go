@@ -167,7 +167,7 @@ func TestTagsPoliciesAndMetrics(t *testing.T) {
 	if got := leatCmd("", "stream", "events", "s"); got.code != 0 || got.out != "" || !strings.Contains(got.err, "was not scaled by its load") {
 		t.Errorf("got %+v", got)
 	}
-	leatCmd("", "stream", "events", "s", "-n", "-1").refused(t, 1, "page_size")
+	leatCmd("", "stream", "events", "s", "--limit=-1").refused(t, 1, "page_size")
 	leatCmd("", "stream", "encrypt", "s", "--key", "alias/mine").ok(t)
 	if got := leatCmd("", "stream", "describe", "s").ok(t); !strings.Contains(got, "Encrypted under  alias/mine") {
 		t.Errorf("got %s", got)
