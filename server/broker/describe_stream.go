@@ -120,10 +120,11 @@ func (v *streamView) describe() StreamDescription {
 	return StreamDescription{Stream: v.Stream, OpenShards: len(v.open)}
 }
 
-// SequenceRange returns the lowest number that a shard's records can have, and one that is not below any of them; the
-// latter is empty while the shard is open.
+// SequenceRange returns a number below those of all of a shard's records, and one that is not below any of them; the
+// latter is empty while the shard is open. No record has the first one, as with AWS: tools begin AFTER it as well as AT it,
+// and both begin with the first record.
 func SequenceRange(s *leat.Shard) (first, last string) {
-	first = leat.SequenceNumber(s.Key, 0)
+	first = continuation(s.Key, 0)
 	if !s.Open() {
 		last = leat.SequenceNumber(s.Key, s.Final)
 	}

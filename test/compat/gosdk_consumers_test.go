@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -120,6 +121,31 @@ func TestGoSDKOverH2C(t *testing.T) {
 	create(t, k, "h2c", 1)
 	c := register(t, k, "h2c", "c")
 	follow(t, k, "h2c", *c.ConsumerARN)
+}
+
+// On an idle shard an event comes every 5 seconds, with a number to go on from: one that hangs up and comes back with it
+// misses nothing.
+func TestGoSDKHeartbeat(t *testing.T) {
+	t.Parallel()
+	k := client(t, dev(t))
+	create(t, k, "idle", 1)
+	arn := *register(t, k, "idle", "c").ConsumerARN
+	s := subscribe(t, k, arn, types.StartingPosition{Type: types.ShardIteratorTypeLatest})
+	for range 2 {
+		began := time.Now()
+		if e := s.event(t); len(e.Records) > 0 || aws.ToString(e.ContinuationSequenceNumber) == "" || e.MillisBehindLatest == nil {
+			t.Errorf("the event of an idle shard is %+v", e)
+		}
+		if gap := time.Since(began); gap > 10*time.Second {
+			t.Errorf("no event for %v", gap)
+		}
+	}
+	s.close(t)
+	_, err := k.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("idle"), PartitionKey: aws.String("k"), Data: []byte("at last")})
+	must(t, err)
+	s = subscribe(t, k, arn, types.StartingPosition{Type: types.ShardIteratorTypeAfterSequenceNumber, SequenceNumber: &s.next})
+	s.expect(t, "at last")
+	s.close(t)
 }
 
 // follow subscribes to a fresh shard, and expects what is put before and after; that a second subscriber is refused;

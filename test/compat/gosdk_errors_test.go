@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
@@ -38,6 +39,37 @@ func TestGoSDKErrors(t *testing.T) {
 	fails[*types.ValidationException](t, err, "2 validation errors detected: ")
 	_, err = k.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("поток"), ShardCount: aws.Int32(1)})
 	fails[*types.ValidationException](t, err, "at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
+}
+
+// What Leat does not do is refused, never done half: a dry run writes nothing.
+func TestGoSDKDryRun(t *testing.T) {
+	t.Parallel()
+	k := client(t, dev(t))
+	create(t, k, "s", 1)
+	_, err := k.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: []byte("dry"), DryRun: aws.Bool(true)})
+	fails[*types.InvalidArgumentException](t, err, "dryRun is not supported")
+	_, err = k.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("s"), DryRun: aws.Bool(true), Records: []types.PutRecordsRequestEntry{{Data: []byte("dry"), PartitionKey: aws.String("k")}}})
+	fails[*types.InvalidArgumentException](t, err, "dryRun is not supported")
+	_, err = k.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: []byte("wet"), DryRun: aws.Bool(false)})
+	must(t, err)
+	if got := read(t, k, iterator(t, k, "s", "shardId-000000000000"), 1); len(got) != 1 || string(got[0].Data) != "wet" {
+		t.Errorf("%d records, the first is %q", len(got), got[0].Data)
+	}
+}
+
+// `leat dev` takes calls with any credentials, and with none.
+func TestDevTakesAnyCredentials(t *testing.T) {
+	t.Parallel()
+	n := dev(t)
+	for about, keys := range map[string]aws.CredentialsProvider{
+		"none": aws.AnonymousCredentials{},
+		"some": credentials.NewStaticCredentialsProvider("AKIA0000000000000000", "secret", "session"),
+	} {
+		_, err := client(t, n, func(o *kinesis.Options) { o.Credentials = keys }).ListStreams(t.Context(), &kinesis.ListStreamsInput{})
+		if err != nil {
+			t.Errorf("%s: %v", about, err)
+		}
+	}
 }
 
 // A put that is throttled says so with the type that SDKs repeat, and the SDK's own retries get it through.

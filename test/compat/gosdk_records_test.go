@@ -189,6 +189,10 @@ func walkGetShardIterator(t *testing.T, k *kinesis.Client) {
 	if got := read(t, k, latest, 1); string(got[0].Data) != "later" {
 		t.Errorf("LATEST begins with %q", got[0].Data)
 	}
+	// Tools begin at the number of the shard itself, which no record has.
+	start := shards(t, k, "iterated", nil)[0].SequenceNumberRange.StartingSequenceNumber
+	first(kinesis.GetShardIteratorInput{ShardIteratorType: types.ShardIteratorTypeAtSequenceNumber, StartingSequenceNumber: start}, "record 0")
+	first(kinesis.GetShardIteratorInput{ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: start}, "record 0")
 	arrived := at(t, k, "iterated", shard, seqs[1]).ApproximateArrivalTimestamp
 	first(kinesis.GetShardIteratorInput{ShardIteratorType: types.ShardIteratorTypeTrimHorizon}, "record 0")
 	first(kinesis.GetShardIteratorInput{ShardIteratorType: types.ShardIteratorTypeTrimHorizon, ShardId: aws.String("0")}, "record 0")

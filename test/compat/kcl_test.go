@@ -256,6 +256,7 @@ func TestKCLShardEnd(t *testing.T) {
 	}
 	waited := get(types.ShardIteratorTypeLatest, nil)
 	split(t, k, "kcl", shards(t, k, "kcl", nil)[0])
+	end := shards(t, k, "kcl", nil)[0].SequenceNumberRange.EndingSequenceNumber
 	for about, e := range map[string]struct {
 		iterator *string
 		records  int
@@ -265,6 +266,7 @@ func TestKCLShardEnd(t *testing.T) {
 		"TRIM_HORIZON":          {get(types.ShardIteratorTypeTrimHorizon, nil), 1},
 		"AT_SEQUENCE_NUMBER":    {get(types.ShardIteratorTypeAtSequenceNumber, put.SequenceNumber), 1},
 		"AFTER_SEQUENCE_NUMBER": {get(types.ShardIteratorTypeAfterSequenceNumber, put.SequenceNumber), 0},
+		"after the shard's end": {get(types.ShardIteratorTypeAfterSequenceNumber, end), 0},
 	} {
 		l, n := newLeases(nil), 0
 		for next, pages := e.iterator, 0; next != nil; pages++ {
