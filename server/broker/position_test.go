@@ -74,3 +74,17 @@ func TestChangedDigitsAreRefused(t *testing.T) {
 		}
 	})
 }
+
+// A shard's starting number is below those of its records: AT it and AFTER it a reader begins with the first one.
+func TestSequenceRangeStartsBeforeTheFirstRecord(t *testing.T) {
+	s := leat.Shard{Key: leat.ShardKey{Stream: leat.StreamID{1, 2, 3}, Ordinal: 7}}
+	first, _ := SequenceRange(&s)
+	if record := leat.SequenceNumber(s.Key, 0); first >= record {
+		t.Errorf("%s is not below %s", first, record)
+	}
+	for about, start := range map[string]func(leat.ShardKey, string) (uint64, error){"at": startAt, "after": startAfter} {
+		if offset, err := start(s.Key, first); offset != 0 || err != nil {
+			t.Errorf("%s the starting number: offset %d, %v", about, offset, err)
+		}
+	}
+}

@@ -81,10 +81,10 @@ func TestGoSDKRetriesThrottles(t *testing.T) {
 	in := &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: make([]byte, 1<<20-1)}
 	var err error
 	rig.Eventually(t, rig.Patience, "a throttle", func() error {
-		if _, err = k.PutRecord(t.Context(), in); err != nil {
-			return nil
+		if _, err = k.PutRecord(t.Context(), in); err == nil {
+			return errNotYet
 		}
-		return errNotYet
+		return nil
 	})
 	fails[*types.ProvisionedThroughputExceededException](t, err, "Rate exceeded for shard shardId-000000000000 in stream s under account "+account)
 	out, err := k.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("s"), Records: []types.PutRecordsRequestEntry{{Data: in.Data, PartitionKey: in.PartitionKey}}})

@@ -29,7 +29,7 @@ kinesis create-stream --stream-name cli --shard-count 2
 kinesis wait stream-exists --stream-name cli
 refused ResourceInUseException create-stream --stream-name cli --shard-count 2
 same "$(kinesis describe-stream-summary --stream-name cli --query 'StreamDescriptionSummary.[StreamARN,StreamStatus,OpenShardCount,RetentionPeriodHours]')" "$arn	ACTIVE	2	24"
-same "$(kinesis list-streams --query 'contains(StreamNames, `cli`)')" True
+same "$(kinesis list-streams --query 'StreamNames')" cli
 kinesis describe-limits --query '[ShardLimit,OpenShardCount]' >/dev/null
 
 # Records: base64 as version 2 wants it, and raw.
