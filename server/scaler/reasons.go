@@ -15,7 +15,11 @@ func (f Flow) String() string {
 }
 
 func reasonHot(s *Shard, since time.Duration) string {
-	return fmt.Sprintf("writes were hot for %v, now %v; cut so that %.0f%% of them lie below", since.Round(time.Second), s.Short, 100*s.Balance.Below)
+	cut := fmt.Sprintf("cut so that %.0f%% of them lie below", 100*s.Balance.Below)
+	if most := max(s.Balance.Below, 1-s.Balance.Below); most > 0.95 {
+		cut = "nearly all of them lie close together, so it is cut to close in on them"
+	}
+	return fmt.Sprintf("writes were hot for %v, now %v; %s", since.Round(time.Second), s.Short, cut)
 }
 
 func reasonCold(lower, upper *Shard, since time.Duration) string {

@@ -226,6 +226,25 @@ func TestDecideWaitsAfterActing(t *testing.T) {
 	}
 }
 
+// TestReasonOfClosingIn: a cut that leaves all load on one side says what it is good for.
+func TestReasonOfClosingIn(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.keys = []loadKey{{at: 1 << 62, share: 2}}
+	w.sortKeys()
+	var reason string
+	shards := w.look()
+	for range 10 {
+		w.now = w.now.Add(w.params.Every)
+		w.watch.Look(w.now, w.params, shards)
+		for _, d := range w.watch.Decide(w.now, w.params, w.bounds, shards).Decisions {
+			reason = d.Reason
+		}
+	}
+	if !strings.HasSuffix(reason, "nearly all of them lie close together, so it is cut to close in on them") {
+		t.Errorf("reason: %s", reason)
+	}
+}
+
 func TestParamsAreChecked(t *testing.T) {
 	var p scaler.Params
 	p.Defaults()
