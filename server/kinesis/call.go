@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/leatstream/leat"
 )
@@ -40,7 +41,7 @@ func (h *Handler) buf(c *call) []byte {
 // end sets the answer.
 func (c *call) end(b []byte) { *c.out = b }
 
-// release gives the buffers back.
+// release gives the buffers back. It may be called early and more than once.
 func (h *Handler) release(c *call) {
 	for _, b := range []*[]byte{c.in, c.out} {
 		if b != nil {
@@ -51,7 +52,7 @@ func (h *Handler) release(c *call) {
 }
 
 // answer sends what was appended; an operation without output has an empty body. A caller that is gone is told nothing.
-func (c *call) answer(status int) {
+func (h *Handler) answer(c *call, status int) {
 	var body []byte
 	if c.out != nil {
 		body = *c.out
@@ -60,10 +61,22 @@ func (c *call) answer(status int) {
 	header["Content-Type"] = []string{c.wire.contentType()}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.w.WriteHeader(status)
-	if len(body) > 0 {
-		_, _ = c.w.Write(body) // fails only when the caller is gone
+	if len(body) == 0 {
+		return
 	}
+	if len(body) > largeAnswer { // it may wait for a caller that takes nothing in, and would keep its memory
+		rc := http.NewResponseController(c.w)
+		if rc.SetWriteDeadline(h.clock.Now().Add(answerTime)) == nil {
+			defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
+		}
+	}
+	_, _ = c.w.Write(body) // fails only when the caller is gone
 }
+
+const (
+	largeAnswer = 64 << 10        // bytes: less fits into the connection's buffers
+	answerTime  = 2 * time.Minute // for a caller to take in a large answer
+)
 
 // guarded turns a panic of a handler into an internal error.
 func (h *Handler) guarded(c *call) (err error) {
@@ -84,7 +97,7 @@ func (h *Handler) fail(c *call, err error) {
 	header := c.w.Header()
 	header["X-Amzn-Errortype"] = []string{told.Type}
 	c.end(c.wire.appendError(h.buf(c), told))
-	c.answer(told.code())
+	h.answer(c, told.code())
 }
 
 // tell logs an error and returns what the caller is told. Faults of the server's own are logged whole, as errors; what a

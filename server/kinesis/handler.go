@@ -91,7 +91,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !c.streamed {
-		c.answer(http.StatusOK)
+		h.answer(c, http.StatusOK)
 	}
 }
 

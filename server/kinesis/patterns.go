@@ -3,7 +3,12 @@
 
 package kinesis
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+
+	"github.com/leatstream/leat"
+)
 
 // pattern is a form of text that AWS's model names. A value matches as a whole.
 type pattern struct {
@@ -27,7 +32,10 @@ func patternOf(name string) pattern {
 	case "sequenceNumber":
 		return pattern{textSequence, func(s string) bool { return isDecimal(s, 129) }}
 	case "streamARN":
-		return regular(`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`)
+		p := regular(`arn:aws.*:kinesis:.*:\d{12}:stream/\S+`)
+		whole := p.match
+		p.match = func(s string) bool { return isStreamARN(s) || whole(s) }
+		return p
 	case "consumerARN":
 		return regular(`^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`)
 	case "resourceARN":
@@ -54,6 +62,12 @@ func isName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isStreamARN knows the usual ARNs without a regular expression: puts may name their stream so.
+func isStreamARN(s string) bool {
+	_, _, name, err := leat.ParseStreamARN(s)
+	return err == nil && strings.HasPrefix(s, "arn:aws") && name != ""
 }
 
 func isAlnum(c rune) bool {

@@ -4,6 +4,7 @@
 package kinesis
 
 import (
+	"slices"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -22,6 +23,7 @@ type page struct {
 
 // page writes all of it. Children are there exactly when there is nowhere else to go on.
 func (w *writer) page(p *page) {
+	w.b = slices.Grow(w.b, p.size())
 	w.object()
 	if len(p.children) > 0 {
 		w.member("ChildShards")
@@ -45,6 +47,17 @@ func (w *writer) page(p *page) {
 	}
 	w.unlist()
 	w.close()
+}
+
+// size is about what a page takes, a little too much rather than too little.
+func (p *page) size() int {
+	const page, record = 1 << 10, 256
+	n := page
+	for i := range p.records {
+		r := &p.records[i]
+		n += record + len(r.PartitionKey) + len(r.Data)*4/3
+	}
+	return n
 }
 
 func (w *writer) record(k leat.ShardKey, r *leat.Record, encrypted bool) {

@@ -45,6 +45,7 @@ func (h *Handler) subscribeToShard(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	h.release(c) // of the request, whose strings were copied: a subscription lasts for minutes
 	s := &subscription{h: h, c: c, control: http.NewResponseController(c.w)}
 	err = h.broker.Subscribe(ctx, c.who, broker.SubscribeRequest{Stream: stream, Consumer: consumer, Created: created, Shard: *in.ShardId, Start: broker.StartingPosition{
 		Type: broker.IteratorType(*in.StartingPosition.Type), SequenceNumber: value(in.StartingPosition.SequenceNumber), Timestamp: in.StartingPosition.Timestamp.time(),
@@ -134,8 +135,10 @@ func (s *subscription) fail(err error) {
 	}
 }
 
+// write sends what was appended. Between events a subscription keeps no memory.
 func (s *subscription) write(b []byte) error {
 	s.c.end(b)
+	defer s.h.release(s.c)
 	if _, err := s.c.w.Write(b); err != nil {
 		return gone(err)
 	}
