@@ -90,9 +90,12 @@ func (p *poller) read(ctx context.Context, shard string) error {
 
 // fanOut reads a shard by SubscribeToShard. Some subscriptions hang up after some events and subscribe again after the
 // continuation; not all, as a shard takes a new subscription 5 seconds after the last one at the soonest.
+//
+// Each shard gets a client of its own: all subscriptions of one SDK client write to the same fields of its decoder,
+// which does no harm (smithy-go 1.28) but is a race.
 type fanOut struct {
 	*leases
-	k        *kinesis.Client
+	client   func() *kinesis.Client
 	consumer string // its ARN
 	hangUps  atomic.Int32
 }
@@ -103,9 +106,10 @@ const (
 )
 
 func (f *fanOut) read(ctx context.Context, shard string) error {
+	k := f.client()
 	from := types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon}
 	for {
-		out, err := f.subscribe(ctx, shard, from)
+		out, err := f.subscribe(ctx, k, shard, from)
 		if err != nil {
 			return err
 		}
@@ -118,11 +122,11 @@ func (f *fanOut) read(ctx context.Context, shard string) error {
 }
 
 // subscribe asks again while the last subscription of the shard is in the way, as the KCL does.
-func (f *fanOut) subscribe(ctx context.Context, shard string, from types.StartingPosition) (*kinesis.SubscribeToShardOutput, error) {
+func (f *fanOut) subscribe(ctx context.Context, k *kinesis.Client, shard string, from types.StartingPosition) (*kinesis.SubscribeToShardOutput, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		out, err := f.k.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &f.consumer, ShardId: &shard, StartingPosition: &from})
+		out, err := k.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &f.consumer, ShardId: &shard, StartingPosition: &from})
 		if _, busy := errors.AsType[*types.ResourceInUseException](err); !busy {
 			return out, err
 		}

@@ -86,7 +86,8 @@ func (l *load) put(ctx context.Context, p, i int) error {
 // to their end and then their children, and each gets every record once, in order of its key.
 func TestKCLFollowsReshards(t *testing.T) {
 	t.Parallel()
-	k := client(t, dev(t))
+	n := dev(t)
+	k := client(t, n)
 	create(t, k, "kcl", 4)
 	arn := *register(t, k, "kcl", "application").ConsumerARN
 	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
@@ -99,7 +100,9 @@ func TestKCLFollowsReshards(t *testing.T) {
 	l := &load{k: k, stream: "kcl"}
 	ended := make(chan error, 3) // by two readers and the producers
 	go func() { ended <- consume(ctx, polled, enough, (&poller{polled, k, "kcl"}).read) }()
-	go func() { ended <- consume(ctx, pushed, enough, (&fanOut{leases: pushed, k: k, consumer: arn}).read) }()
+	go func() {
+		ended <- consume(ctx, pushed, enough, (&fanOut{leases: pushed, client: func() *kinesis.Client { return client(t, n) }, consumer: arn}).read)
+	}()
 	go func() { ended <- l.run(ctx, stop) }()
 	early := func() {
 		t.Helper()
@@ -243,7 +246,8 @@ func TestKCLListsShards(t *testing.T) {
 // waited at its tip.
 func TestKCLShardEnd(t *testing.T) {
 	t.Parallel()
-	k := client(t, dev(t))
+	n := dev(t)
+	k := client(t, n)
 	create(t, k, "kcl", 1)
 	const shard = "shardId-000000000000"
 	put, err := k.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("kcl"), PartitionKey: aws.String("k"), Data: []byte("0")})
@@ -284,7 +288,7 @@ func TestKCLShardEnd(t *testing.T) {
 	}
 	arn := *register(t, k, "kcl", "late").ConsumerARN
 	pushed := newLeases(nil)
-	must(t, (&fanOut{leases: pushed, k: k, consumer: arn}).read(t.Context(), shard))
+	must(t, (&fanOut{leases: pushed, client: func() *kinesis.Client { return client(t, n) }, consumer: arn}).read(t.Context(), shard))
 	if pushed.total != 1 || len(pushed.parents) != 2 {
 		t.Errorf("pushed %d records and %d children", pushed.total, len(pushed.parents))
 	}
