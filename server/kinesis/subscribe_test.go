@@ -127,11 +127,11 @@ func TestTwentySubscribersReadOnce(t *testing.T) {
 				_, err := r.broker.PutRecords(t.Context(), who, broker.PutRecordsRequest{Stream: "s", Puts: puts})
 				r.must(err)
 			}
-			client := r.client(true)
 			before, reads := store.bytes.Load(), store.reads.Load()
 			var readers sync.WaitGroup
 			for i := range leat.MaxConsumersPerStream {
 				arn := r.consumer("s", fmt.Sprint("c", i))
+				client := r.client(i%2 == 0) // not one for all: -race reports what its event streams share (aws/smithy-go#714)
 				readers.Go(func() { r.readAll(client, arn, batches*each) })
 			}
 			readers.Wait()
