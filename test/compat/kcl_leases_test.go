@@ -13,9 +13,9 @@ import (
 
 // leases is what a KCL application keeps in its lease table, with the records that its processors were given.
 //
-// The rules are the KCL's own: a shard is read when all of its parents that have a lease are at SHARD_END; the leases
-// of children come from ChildShards, never from a listing; the end of a shard and its children come together or not at
-// all, otherwise the KCL stops with an error.
+// The rules are the KCL's own: a shard is read when all of its parents are at SHARD_END, and one parent of a merge waits
+// for the other, even where that has no lease yet; the leases of children come from ChildShards, never from a listing;
+// the end of a shard and its children come together or not at all, otherwise the KCL stops with an error.
 type leases struct {
 	mu      sync.Mutex
 	parents map[string][]string // each lease, with the parents of its shard
@@ -40,8 +40,7 @@ func (l *leases) ready() (ready []string) {
 	for shard, parents := range l.parents {
 		waits := l.begun[shard]
 		for _, p := range parents {
-			_, leased := l.parents[p]
-			waits = waits || leased && !l.ended[p]
+			waits = waits || !l.ended[p]
 		}
 		if !waits {
 			l.begun[shard] = true
