@@ -77,6 +77,7 @@ const slack = 30 * time.Second
 func (s *subscription) send(e broker.Event) error {
 	b := s.h.buf(s.c)
 	if !s.c.streamed {
+		s.breathe()
 		s.begin()
 		b = endMessage(append(beginMessage(b, eventHeaders("initial-response", s.content())...), s.empty()...), 0)
 	}
@@ -87,6 +88,24 @@ func (s *subscription) send(e broker.Event) error {
 		behind: e.Behind, children: e.Children, continuation: e.Continuation,
 	})
 	return s.write(endMessage(w.b, start))
+}
+
+// headStart is how long the head of an answer over HTTP/1.1 waits. The AWS SDK for Go (smithy-go) closes a request's body
+// when the answer's head comes; net/http, which may not have looked at that body's end yet, takes this for a failed write
+// and closes the connection, and with it the subscription. A server far away is never so quick.
+const headStart = 10 * time.Millisecond
+
+// breathe lets a client of HTTP/1.1 finish its request.
+func (s *subscription) breathe() {
+	if s.c.r.ProtoMajor > 1 {
+		return
+	}
+	timer, stop := s.h.clock.NewTimer(headStart)
+	defer stop()
+	select {
+	case <-timer:
+	case <-s.c.r.Context().Done():
+	}
 }
 
 // begin sends the answer's head.
