@@ -70,13 +70,23 @@ func (h *Handler) answer(c *call, status int) {
 			defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
 		}
 	}
-	_, _ = c.w.Write(body) // fails only when the caller is gone
+	_ = c.write(body) // fails only when the caller is gone
 }
 
 const (
 	largeAnswer = 64 << 10        // bytes: less fits into the connection's buffers
 	answerTime  = 2 * time.Minute // for a caller to take in a large answer
 )
+
+// write sends bytes of the answer's buffer. Where it fails the buffer is not used again: over HTTP/2 the connection may
+// still be copying it into a frame of the stream that was reset, and what is in it next may be another caller's.
+func (c *call) write(b []byte) error {
+	_, err := c.w.Write(b)
+	if err != nil {
+		c.out = nil
+	}
+	return err
+}
 
 // guarded turns a panic of a handler into an internal error.
 func (h *Handler) guarded(c *call) (err error) {

@@ -158,7 +158,7 @@ func (s *subscription) fail(err error) {
 func (s *subscription) write(b []byte) error {
 	s.c.end(b)
 	defer s.h.release(s.c)
-	if _, err := s.c.w.Write(b); err != nil {
+	if err := s.c.write(b); err != nil {
 		return gone(err)
 	}
 	if err := s.control.Flush(); err != nil {
