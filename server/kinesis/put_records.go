@@ -51,7 +51,7 @@ func (h *Handler) putRecords(ctx context.Context, c *call) error {
 	w.list(len(m.puts))
 	for i := range m.puts {
 		w.item()
-		h.outcome(c, &w, &m.puts[i])
+		outcome(&w, &m.puts[i])
 	}
 	w.unlist()
 	w.close()
@@ -101,7 +101,7 @@ func (m *putMemory) fill() error {
 
 // outcome writes what became of one record. AWS has two codes: one says that the record was certainly not written and
 // may be put again, the other says nothing.
-func (h *Handler) outcome(c *call, w *writer, p *broker.Put) {
+func outcome(w *writer, p *broker.Put) {
 	w.object()
 	defer w.close()
 	if p.Err == nil {
@@ -112,16 +112,35 @@ func (h *Handler) outcome(c *call, w *writer, p *broker.Put) {
 		return
 	}
 	code, message := "InternalFailure", "Internal Service Failure"
-	switch e := kindOf(p.Err); e.Kind {
-	case leat.KindThroughputExceeded, leat.KindUnavailable:
-		code, message = "ProvisionedThroughputExceededException", e.Message
-	default:
-		h.log.Error("record failed", "request_id", c.id, "kind", e.Kind.String(), "error", p.Err)
+	if again(p.Err) {
+		code, message = "ProvisionedThroughputExceededException", kindOf(p.Err).Message
 	}
 	w.member("ErrorCode")
 	w.text(code)
 	w.member("ErrorMessage")
 	w.text(message)
+}
+
+// again tells whether a record was certainly not written and may be put again.
+func again(err error) bool {
+	k := kindOf(err).Kind
+	return k == leat.KindThroughputExceeded || k == leat.KindUnavailable
+}
+
+// logFailures says in one line what is told to nobody else. That the caller went away is no failure of ours.
+func (h *Handler) logFailures(c *call, puts []broker.Put) {
+	var first error
+	n := 0
+	for i := range puts {
+		if err := puts[i].Err; err != nil && !again(err) && c.r.Context().Err() == nil {
+			if n++; first == nil {
+				first = err
+			}
+		}
+	}
+	if n > 0 {
+		h.log.Error("records failed", "request_id", c.id, "records", n, "kind", kindOf(first).Kind.String(), "error", first)
+	}
 }
 
 // encrypted tells whether a stream's records are encrypted at rest.

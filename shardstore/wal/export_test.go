@@ -21,7 +21,7 @@ const (
 
 // FileOp is one call of Files to the disk.
 type FileOp struct {
-	Name string // write, allocate, datasync, sync, syncdir
+	Name string // write, allocate, datasync, sync, syncdir, opendirect
 	Path string
 	Off  int64
 	Size int64
@@ -50,6 +50,12 @@ func (d *Files) Spy(ask func(FileOp) (short int, err error)) {
 		},
 		sync:    func(f *os.File) error { return asked(ask, "sync", f.Name(), func() error { return under.sync(f) }) },
 		syncDir: func(dir string) error { return asked(ask, "syncdir", dir, func() error { return under.syncDir(dir) }) },
+		openDirect: func(name string) (*os.File, error) {
+			if _, err := ask(FileOp{Name: "opendirect", Path: name}); err != nil {
+				return nil, err
+			}
+			return under.openDirect(name)
+		},
 	}
 }
 

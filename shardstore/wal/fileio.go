@@ -18,6 +18,8 @@ type fileIO struct {
 	dataSync func(f *os.File) error // of the contents
 	sync     func(f *os.File) error // of everything
 	syncDir  func(dir string) error
+
+	openDirect func(name string) (*os.File, error) // nil where the file system has no such thing
 }
 
 func systemIO() fileIO {
@@ -27,6 +29,8 @@ func systemIO() fileIO {
 		dataSync: dataSync,
 		sync:     (*os.File).Sync, // F_FULLFSYNC on macOS
 		syncDir:  syncDir,
+
+		openDirect: openDirect,
 	}
 }
 

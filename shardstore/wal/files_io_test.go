@@ -196,7 +196,7 @@ func TestANewFileIsDurableBeforeItsFirstAck(t *testing.T) {
 	did := strings.Join(s.did(), ", ")
 	session := f.g.Session.String()
 	// What was made before the spy came is not seen; what is seen is in this order.
-	want := fmt.Sprintf("syncdir %s, write %020d.log, datasync %020d.log", session, 4, 4)
+	want := fmt.Sprintf("syncdir %s, opendirect %020[2]d.log, write %020[2]d.log, datasync %020[2]d.log", session, 4)
 	if !strings.HasSuffix(did, want) {
 		t.Errorf("did %s; want it to end with %s", did, want)
 	}
@@ -310,4 +310,29 @@ func TestLargerPages(t *testing.T) {
 		t.Errorf("%d writes refused, %d syncs", refused, s.count("datasync"))
 	}
 	f.mustRecover(0, 4)
+}
+
+// TestTooManyOpenFiles: a log file that was named but cannot be opened is named again once it can.
+func TestTooManyOpenFiles(t *testing.T) {
+	f := newFolder(t, 64<<10)
+	f.write(1, 10)
+	s := f.spy()
+	s.set(func(op wal.FileOp) (int, error) {
+		if op.Name == "opendirect" && filepath.Ext(op.Path) == ".log" {
+			return 0, syscall.EMFILE
+		}
+		return 0, nil
+	})
+	object := f.g.Make(t, 1, 70_000) // does not fit into the first file
+	for range 3 {
+		if err := f.d.Write(t.Context(), f.g.Session, 1, object); !unknown(err) || !errors.Is(err, syscall.EMFILE) {
+			t.Fatalf("Write = %v", err)
+		}
+	}
+	s.set(nil)
+	if err := f.d.Write(t.Context(), f.g.Session, 1, object); err != nil {
+		t.Fatal(err)
+	}
+	f.objs = append(f.objs, object)
+	f.mustRecover(0, 2)
 }

@@ -37,12 +37,16 @@ func (lf *logFile) write(io fileIO, b []byte, off int64) error {
 
 // endDirect lets go of the second handle.
 func (lf *logFile) endDirect() error {
-	if lf.direct == nil {
-		return nil
-	}
-	err := lf.direct.Close()
+	err := closeIf(lf.direct)
 	lf.direct = nil
 	return err
+}
+
+func closeIf(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }
 
 func (lf *logFile) close() error { return errors.Join(lf.endDirect(), lf.f.Close()) }

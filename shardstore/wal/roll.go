@@ -48,7 +48,7 @@ func (l *fileLog) roll(need int64, wait bool) error {
 	// The handle keeps the name it was opened with; remove needs the new one.
 	tail, err := l.open(sp.size)
 	if err != nil {
-		return l.writeFailed(err)
+		return l.unname(f, err)
 	}
 	if err := f.Close(); err != nil {
 		return l.fail(err)
@@ -65,6 +65,16 @@ func (l *fileLog) roll(need int64, wait bool) error {
 	return nil
 }
 
+// unname takes back the name of a file that could not be opened under it: nothing was written there, and the next try
+// makes another.
+func (l *fileLog) unname(f *os.File, reason error) error {
+	err := errors.Join(f.Close(), os.Remove(l.path(l.nextN)), l.d.io.syncDir(l.dir))
+	if err != nil {
+		return l.fail(errors.Join(reason, err))
+	}
+	return l.writeFailed(reason)
+}
+
 // open opens the file that was just named as the last one.
 func (l *fileLog) open(size int64) (*logFile, error) {
 	name := l.path(l.nextN)
@@ -72,9 +82,12 @@ func (l *fileLog) open(size int64) (*logFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	direct, err := openDirect(name)
+	direct, err := l.d.io.openDirect(name)
+	if err == nil && direct != nil {
+		err = readScattered(f)
+	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, f.Close(), closeIf(direct))
 	}
 	return &logFile{f: f, direct: direct, first: l.nextN, size: size}, nil
 }
@@ -139,7 +152,7 @@ func (sp *spare) make(io fileIO, clock leat.Clock) error {
 		return err
 	}
 	lf := &logFile{f: f}
-	if lf.direct, err = openDirect(sp.path); err != nil {
+	if lf.direct, err = io.openDirect(sp.path); err != nil {
 		return err
 	}
 	err = sp.fill(lf, io, clock)
