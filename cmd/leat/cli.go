@@ -23,6 +23,7 @@ type cli struct {
 	Serve     serveCmd     `cmd:"" set:"shard_limits=aws" help:"Start a node on PostgreSQL and an S3-compatible bucket."`
 	Stream    streamCmd    `cmd:"" help:"Create, change and delete streams."`
 	Shard     shardCmd     `cmd:"" help:"Look at the shards of a stream."`
+	Node      nodeCmd      `cmd:"" help:"Look at the nodes of a cluster."`
 	Consumer  consumerCmd  `cmd:"" help:"Register consumers, to which records are pushed."`
 	Key       keyCmd       `cmd:"" help:"Make access keys, with which AWS SDKs and tools sign requests."`
 	Account   accountCmd   `cmd:"" help:"Look at the account's quotas and settings."`

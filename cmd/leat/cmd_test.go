@@ -136,6 +136,28 @@ func TestReshardsAndConsumers(t *testing.T) {
 	leatCmd("", "consumer", "describe", "s", "c").refused(t, 1, "leat consumer list")
 }
 
+func TestNodesAndOwners(t *testing.T) {
+	leatCmd := leatAt(t, leattest.Start(t).Endpoint)
+	leatCmd("", "stream", "create", "s", "--shards", "2").ok(t)
+	nodes := objects[nodeView](t, leatCmd("", "node", "list", "-o", "json").ok(t))
+	if len(nodes) != 1 || nodes[0].Name != "dev" || nodes[0].State != "LIVE" || !nodes[0].Leader || nodes[0].Shards != 2 || nodes[0].Session == "" {
+		t.Fatalf("got %+v", nodes)
+	}
+	for _, v := range objects[shardView](t, leatCmd("", "shard", "list", "s", "-o", "json").ok(t)) {
+		if v.Owner != nodes[0].Session || v.Epoch != 1 {
+			t.Errorf("got %+v", v)
+		}
+	}
+	for _, about := range []string{"shard list s", "stream describe s"} {
+		if got := leatCmd("", strings.Fields(about)...).ok(t); !strings.Contains(got, "  dev  ") || !strings.Contains(got, "OWNER") {
+			t.Errorf("%s: %s", about, got)
+		}
+	}
+	if got := leatCmd("", "node", "list").ok(t); !strings.Contains(got, "LIVE") || !strings.Contains(got, nodes[0].Session) {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestTagsPoliciesAndMetrics(t *testing.T) {
 	leatCmd := leatAt(t, leattest.Start(t).Endpoint)
 	leatCmd("", "stream", "create", "s", "--on-demand", "--warm-throughput", "5", "--tag", "team=red blue", "--tag", "env=a=b").ok(t)

@@ -4,8 +4,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/leatstream/leat"
@@ -36,7 +38,7 @@ func (cmd *shardListCmd) Run(ctx context.Context, c *connection, t *terminal) er
 		if err != nil {
 			return err
 		}
-		return printShards(t.out, c.Output, shards)
+		return printShards(t.out, c.Output, shards, nodeNames(ctx, cl))
 	})
 }
 
@@ -58,10 +60,12 @@ func listShards(ctx context.Context, cl *client.Client, name string, filter *lea
 	return out, nil
 }
 
-func printShards(w io.Writer, format string, shards []shardView) error {
-	p := newPrinter(w, format, "SHARD", "STATE", "PARENTS", "FIRST HASH KEY", "LAST HASH KEY")
+// printShards shows a shard's owner to people by its name, where names has it.
+func printShards(w io.Writer, format string, shards []shardView, names map[string]string) error {
+	p := newPrinter(w, format, "SHARD", "STATE", "PARENTS", "FIRST HASH KEY", "LAST HASH KEY", "OWNER", "EPOCH")
 	for _, v := range shards {
-		if err := p.Row(v, v.ID, v.state(), strings.Join(v.Parents, " "), v.Start, v.End); err != nil {
+		owner := cmp.Or(names[v.Owner], v.Owner)
+		if err := p.Row(v, v.ID, v.state(), strings.Join(v.Parents, " "), v.Start, v.End, owner, strconv.FormatInt(v.Epoch, 10)); err != nil {
 			return err
 		}
 	}

@@ -48,7 +48,7 @@ func (cmd *streamDescribeCmd) Run(ctx context.Context, c *connection, t *termina
 			return err
 		}
 		fmt.Fprintln(t.out)
-		return printShards(t.out, c.Output, shards)
+		return printShards(t.out, c.Output, shards, nodeNames(ctx, cl))
 	})
 }
 

@@ -56,6 +56,8 @@ type shardView struct {
 	EndingNumber   string   `json:"ending_sequence_number,omitempty"`
 	Created        string   `json:"create_time,omitempty"`
 	Closed         string   `json:"close_time,omitempty"`
+	Owner          string   `json:"owner_session_id,omitempty"`
+	Epoch          int64    `json:"epoch"`
 }
 
 func viewShard(s *leatv1.Shard) shardView {
@@ -64,6 +66,7 @@ func viewShard(s *leatv1.Shard) shardView {
 		StartingNumber: s.GetSequenceNumberRange().GetStartingSequenceNumber(),
 		EndingNumber:   s.GetSequenceNumberRange().GetEndingSequenceNumber(),
 		Created:        rfc3339(s.GetCreateTime()), Closed: rfc3339(s.GetCloseTime()),
+		Owner: s.GetOwnerSessionId(), Epoch: s.GetEpoch(),
 	}
 	for _, p := range []string{s.GetParentShardId(), s.GetAdjacentParentShardId()} {
 		if p != "" {
@@ -95,7 +98,7 @@ func viewConsumer(c *leatv1.Consumer) consumerView {
 
 // short takes the prefix off an enum: STREAM_STATUS_ACTIVE is ACTIVE.
 func short(enum string) string {
-	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_", "COMMITMENT_STATUS_", "SCALE_ACTION_", "KEY_STATE_"} {
+	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_", "COMMITMENT_STATUS_", "SCALE_ACTION_", "KEY_STATE_", "NODE_STATE_"} {
 		if rest, ok := strings.CutPrefix(enum, prefix); ok {
 			return rest
 		}

@@ -172,9 +172,18 @@ func shardsOf(shards []leat.Shard) []*leatv1.Shard {
 			ParentShardId: ancestor(s.Parent), AdjacentParentShardId: ancestor(s.AdjacentParent),
 			SequenceNumberRange: &leatv1.SequenceNumberRange{StartingSequenceNumber: first, EndingSequenceNumber: last},
 			CreateTime:          stamp(s.Created), CloseTime: stamp(s.Closed),
+			OwnerSessionId: sessionOf(s.Owner), Epoch: int64(s.Epoch),
 		}
 	}
 	return out
+}
+
+// sessionOf is empty where nobody owns a shard.
+func sessionOf(id leat.SessionID) string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.String()
 }
 
 func ancestor(ordinal *uint64) string {

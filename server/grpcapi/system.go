@@ -35,9 +35,7 @@ func (s systemService) GetServerInfo(context.Context, *leatv1.GetServerInfoReque
 		info.ShardLimits = leatv1.ShardLimits_SHARD_LIMITS_AWS
 	}
 	if s.info.Session != nil {
-		if id := s.info.Session(); !id.IsZero() {
-			info.SessionId = id.String()
-		}
+		info.SessionId = sessionOf(s.info.Session())
 	}
 	return &leatv1.GetServerInfoResponse{Server: info}, nil
 }

@@ -160,6 +160,8 @@ var restRoutes = []struct {
 
 	{"SystemService/GetServerInfo", "GET", "/v1/server", ``,
 		``, &leatv1.GetServerInfoRequest{}},
+	{"SystemService/ListNodes", "GET", "/v1/nodes", ``,
+		``, &leatv1.ListNodesRequest{}},
 }
 
 // TestRESTRoutes shows that every path reaches its operation, custom verbs included, with its members in place.

@@ -46,7 +46,12 @@ type Shard struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When a split or merge closed the shard; absent while it is open. A closed
 	// shard takes no records and can be read to its end until they expire.
-	CloseTime     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	CloseTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	// The session that serves the shard, as the node that answers knows; empty while
+	// none does.
+	OwnerSessionId string `protobuf:"bytes,8,opt,name=owner_session_id,json=ownerSessionId,proto3" json:"owner_session_id,omitempty"`
+	// Counts the shard's owners, from 1.
+	Epoch         int64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -128,6 +133,20 @@ func (x *Shard) GetCloseTime() *timestamppb.Timestamp {
 		return x.CloseTime
 	}
 	return nil
+}
+
+func (x *Shard) GetOwnerSessionId() string {
+	if x != nil {
+		return x.OwnerSessionId
+	}
+	return ""
+}
+
+func (x *Shard) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // HashKeyRange is an interval of hash keys; both ends belong to it. A hash key is
@@ -312,7 +331,7 @@ var File_leat_v1_shard_proto protoreflect.FileDescriptor
 
 const file_leat_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x13leat/v1/shard.proto\x12\aleat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x03\n" +
+	"\x13leat/v1/shard.proto\x12\aleat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x03\n" +
 	"\x05Shard\x12\x19\n" +
 	"\bshard_id\x18\x01 \x01(\tR\ashardId\x12;\n" +
 	"\x0ehash_key_range\x18\x02 \x01(\v2\x15.leat.v1.HashKeyRangeR\fhashKeyRange\x12&\n" +
@@ -322,7 +341,9 @@ const file_leat_v1_shard_proto_rawDesc = "" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x129\n" +
 	"\n" +
-	"close_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\"b\n" +
+	"close_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12(\n" +
+	"\x10owner_session_id\x18\b \x01(\tR\x0eownerSessionId\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\x03R\x05epoch\"b\n" +
 	"\fHashKeyRange\x12*\n" +
 	"\x11starting_hash_key\x18\x01 \x01(\tR\x0fstartingHashKey\x12&\n" +
 	"\x0fending_hash_key\x18\x02 \x01(\tR\rendingHashKey\"\x85\x01\n" +

@@ -70,6 +70,64 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// NodeState is how the cluster sees a node.
+type NodeState int32
+
+const (
+	// Not given. No server answers this.
+	NodeState_NODE_STATE_UNSPECIFIED NodeState = 0
+	// It serves its shards.
+	NodeState_NODE_STATE_LIVE NodeState = 1
+	// It is about to stop and takes no more shards.
+	NodeState_NODE_STATE_DRAINING NodeState = 2
+	// It was declared dead: what it wrote last is being read, then others take its
+	// shards.
+	NodeState_NODE_STATE_FENCING NodeState = 3
+)
+
+// Enum value maps for NodeState.
+var (
+	NodeState_name = map[int32]string{
+		0: "NODE_STATE_UNSPECIFIED",
+		1: "NODE_STATE_LIVE",
+		2: "NODE_STATE_DRAINING",
+		3: "NODE_STATE_FENCING",
+	}
+	NodeState_value = map[string]int32{
+		"NODE_STATE_UNSPECIFIED": 0,
+		"NODE_STATE_LIVE":        1,
+		"NODE_STATE_DRAINING":    2,
+		"NODE_STATE_FENCING":     3,
+	}
+)
+
+func (x NodeState) Enum() *NodeState {
+	p := new(NodeState)
+	*p = x
+	return p
+}
+
+func (x NodeState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NodeState) Descriptor() protoreflect.EnumDescriptor {
+	return file_leat_v1_system_service_proto_enumTypes[0].Descriptor()
+}
+
+func (NodeState) Type() protoreflect.EnumType {
+	return &file_leat_v1_system_service_proto_enumTypes[0]
+}
+
+func (x NodeState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NodeState.Descriptor instead.
+func (NodeState) EnumDescriptor() ([]byte, []int) {
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{0}
+}
+
 // ShardLimits tells whether a server enforces the per-shard limits of AWS: 1 MiB and
 // 1000 records a second in, 2 MiB and 5 reads a second out.
 type ShardLimits int32
@@ -108,11 +166,11 @@ func (x ShardLimits) String() string {
 }
 
 func (ShardLimits) Descriptor() protoreflect.EnumDescriptor {
-	return file_leat_v1_system_service_proto_enumTypes[0].Descriptor()
+	return file_leat_v1_system_service_proto_enumTypes[1].Descriptor()
 }
 
 func (ShardLimits) Type() protoreflect.EnumType {
-	return &file_leat_v1_system_service_proto_enumTypes[0]
+	return &file_leat_v1_system_service_proto_enumTypes[1]
 }
 
 func (x ShardLimits) Number() protoreflect.EnumNumber {
@@ -121,7 +179,7 @@ func (x ShardLimits) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ShardLimits.Descriptor instead.
 func (ShardLimits) EnumDescriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{0}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{1}
 }
 
 // ServerState is how a node does.
@@ -166,11 +224,11 @@ func (x ServerState) String() string {
 }
 
 func (ServerState) Descriptor() protoreflect.EnumDescriptor {
-	return file_leat_v1_system_service_proto_enumTypes[1].Descriptor()
+	return file_leat_v1_system_service_proto_enumTypes[2].Descriptor()
 }
 
 func (ServerState) Type() protoreflect.EnumType {
-	return &file_leat_v1_system_service_proto_enumTypes[1]
+	return &file_leat_v1_system_service_proto_enumTypes[2]
 }
 
 func (x ServerState) Number() protoreflect.EnumNumber {
@@ -179,7 +237,218 @@ func (x ServerState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ServerState.Descriptor instead.
 func (ServerState) EnumDescriptor() ([]byte, []int) {
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{2}
+}
+
+// ListNodesRequest asks about the cluster.
+type ListNodesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNodesRequest) Reset() {
+	*x = ListNodesRequest{}
+	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNodesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNodesRequest) ProtoMessage() {}
+
+func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
+func (*ListNodesRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{0}
+}
+
+// ListNodesResponse tells about the cluster.
+type ListNodesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All nodes that have a session.
+	Nodes         []*Node `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNodesResponse) Reset() {
+	*x = ListNodesResponse{}
+	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNodesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNodesResponse) ProtoMessage() {}
+
+func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
+func (*ListNodesResponse) Descriptor() ([]byte, []int) {
 	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListNodesResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// Node is one session of one node: a process that serves shards.
+type Node struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the node, as it was configured.
+	NodeId string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Identity of this life of the node's log, 32 hexadecimal digits.
+	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// HOST:PORT at which other nodes reach it.
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// How the cluster sees it.
+	State NodeState `protobuf:"varint,4,opt,name=state,proto3,enum=leat.v1.NodeState" json:"state,omitempty"`
+	// Whether it leads: looks after dead nodes and streams that change. The first of
+	// the others takes over when it stops doing that.
+	Leader bool `protobuf:"varint,5,opt,name=leader,proto3" json:"leader,omitempty"`
+	// Shards that it owns, closed ones too.
+	ShardCount int32 `protobuf:"varint,6,opt,name=shard_count,json=shardCount,proto3" json:"shard_count,omitempty"`
+	// Of these, shards that are being handed to another node.
+	MovingShardCount int32 `protobuf:"varint,7,opt,name=moving_shard_count,json=movingShardCount,proto3" json:"moving_shard_count,omitempty"`
+	// Bytes of data and partition keys put, a second, as the node told last.
+	BytesInPerSecond int64 `protobuf:"varint,8,opt,name=bytes_in_per_second,json=bytesInPerSecond,proto3" json:"bytes_in_per_second,omitempty"`
+	// Records put, a second, as the node told last.
+	RecordsInPerSecond int64 `protobuf:"varint,9,opt,name=records_in_per_second,json=recordsInPerSecond,proto3" json:"records_in_per_second,omitempty"`
+	// When the session was opened.
+	OpenTime      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Node) Reset() {
+	*x = Node{}
+	mi := &file_leat_v1_system_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Node) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Node) ProtoMessage() {}
+
+func (x *Node) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_system_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Node.ProtoReflect.Descriptor instead.
+func (*Node) Descriptor() ([]byte, []int) {
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Node) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *Node) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *Node) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Node) GetState() NodeState {
+	if x != nil {
+		return x.State
+	}
+	return NodeState_NODE_STATE_UNSPECIFIED
+}
+
+func (x *Node) GetLeader() bool {
+	if x != nil {
+		return x.Leader
+	}
+	return false
+}
+
+func (x *Node) GetShardCount() int32 {
+	if x != nil {
+		return x.ShardCount
+	}
+	return 0
+}
+
+func (x *Node) GetMovingShardCount() int32 {
+	if x != nil {
+		return x.MovingShardCount
+	}
+	return 0
+}
+
+func (x *Node) GetBytesInPerSecond() int64 {
+	if x != nil {
+		return x.BytesInPerSecond
+	}
+	return 0
+}
+
+func (x *Node) GetRecordsInPerSecond() int64 {
+	if x != nil {
+		return x.RecordsInPerSecond
+	}
+	return 0
+}
+
+func (x *Node) GetOpenTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenTime
+	}
+	return nil
 }
 
 // GetServerInfoRequest asks about the server.
@@ -191,7 +460,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	mi := &file_leat_v1_system_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -203,7 +472,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	mi := &file_leat_v1_system_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -216,7 +485,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{0}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{3}
 }
 
 // GetServerInfoResponse tells about the server.
@@ -230,7 +499,7 @@ type GetServerInfoResponse struct {
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	mi := &file_leat_v1_system_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -242,7 +511,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	mi := &file_leat_v1_system_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -255,7 +524,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{1}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetServerInfoResponse) GetServer() *ServerInfo {
@@ -292,7 +561,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[2]
+	mi := &file_leat_v1_system_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +573,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[2]
+	mi := &file_leat_v1_system_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +586,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{2}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ServerInfo) GetVersion() string {
@@ -380,7 +649,24 @@ var File_leat_v1_system_service_proto protoreflect.FileDescriptor
 
 const file_leat_v1_system_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cleat/v1/system_service.proto\x12\aleat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n" +
+	"\x1cleat/v1/system_service.proto\x12\aleat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
+	"\x10ListNodesRequest\"8\n" +
+	"\x11ListNodesResponse\x12#\n" +
+	"\x05nodes\x18\x01 \x03(\v2\r.leat.v1.NodeR\x05nodes\"\x84\x03\n" +
+	"\x04Node\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12(\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x12.leat.v1.NodeStateR\x05state\x12\x16\n" +
+	"\x06leader\x18\x05 \x01(\bR\x06leader\x12\x1f\n" +
+	"\vshard_count\x18\x06 \x01(\x05R\n" +
+	"shardCount\x12,\n" +
+	"\x12moving_shard_count\x18\a \x01(\x05R\x10movingShardCount\x12-\n" +
+	"\x13bytes_in_per_second\x18\b \x01(\x03R\x10bytesInPerSecond\x121\n" +
+	"\x15records_in_per_second\x18\t \x01(\x03R\x12recordsInPerSecond\x127\n" +
+	"\topen_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\"\x16\n" +
 	"\x14GetServerInfoRequest\"D\n" +
 	"\x15GetServerInfoResponse\x12+\n" +
 	"\x06server\x18\x01 \x01(\v2\x13.leat.v1.ServerInfoR\x06server\"\xb5\x02\n" +
@@ -396,7 +682,12 @@ const file_leat_v1_system_service_proto_rawDesc = "" +
 	"\fshard_limits\x18\x06 \x01(\x0e2\x14.leat.v1.ShardLimitsR\vshardLimits\x12*\n" +
 	"\x05state\x18\a \x01(\x0e2\x14.leat.v1.ServerStateR\x05state\x129\n" +
 	"\n" +
-	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime*W\n" +
+	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime*m\n" +
+	"\tNodeState\x12\x1a\n" +
+	"\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fNODE_STATE_LIVE\x10\x01\x12\x17\n" +
+	"\x13NODE_STATE_DRAINING\x10\x02\x12\x16\n" +
+	"\x12NODE_STATE_FENCING\x10\x03*W\n" +
 	"\vShardLimits\x12\x1c\n" +
 	"\x18SHARD_LIMITS_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SHARD_LIMITS_AWS\x10\x01\x12\x14\n" +
@@ -405,10 +696,11 @@ const file_leat_v1_system_service_proto_rawDesc = "" +
 	"\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14SERVER_STATE_OPENING\x10\x01\x12\x18\n" +
 	"\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n" +
-	"\x15SERVER_STATE_DRAINING\x10\x032v\n" +
+	"\x15SERVER_STATE_DRAINING\x10\x032\xd0\x01\n" +
 	"\rSystemService\x12e\n" +
 	"\rGetServerInfo\x12\x1d.leat.v1.GetServerInfoRequest\x1a\x1e.leat.v1.GetServerInfoResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/server\x90\x02\x01B/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
+	"/v1/server\x90\x02\x01\x12X\n" +
+	"\tListNodes\x12\x19.leat.v1.ListNodesRequest\x1a\x1a.leat.v1.ListNodesResponse\"\x14\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01B/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
 
 var (
 	file_leat_v1_system_service_proto_rawDescOnce sync.Once
@@ -422,28 +714,37 @@ func file_leat_v1_system_service_proto_rawDescGZIP() []byte {
 	return file_leat_v1_system_service_proto_rawDescData
 }
 
-var file_leat_v1_system_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_leat_v1_system_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_leat_v1_system_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_leat_v1_system_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_leat_v1_system_service_proto_goTypes = []any{
-	(ShardLimits)(0),              // 0: leat.v1.ShardLimits
-	(ServerState)(0),              // 1: leat.v1.ServerState
-	(*GetServerInfoRequest)(nil),  // 2: leat.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil), // 3: leat.v1.GetServerInfoResponse
-	(*ServerInfo)(nil),            // 4: leat.v1.ServerInfo
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(NodeState)(0),                // 0: leat.v1.NodeState
+	(ShardLimits)(0),              // 1: leat.v1.ShardLimits
+	(ServerState)(0),              // 2: leat.v1.ServerState
+	(*ListNodesRequest)(nil),      // 3: leat.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),     // 4: leat.v1.ListNodesResponse
+	(*Node)(nil),                  // 5: leat.v1.Node
+	(*GetServerInfoRequest)(nil),  // 6: leat.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil), // 7: leat.v1.GetServerInfoResponse
+	(*ServerInfo)(nil),            // 8: leat.v1.ServerInfo
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_leat_v1_system_service_proto_depIdxs = []int32{
-	4, // 0: leat.v1.GetServerInfoResponse.server:type_name -> leat.v1.ServerInfo
-	0, // 1: leat.v1.ServerInfo.shard_limits:type_name -> leat.v1.ShardLimits
-	1, // 2: leat.v1.ServerInfo.state:type_name -> leat.v1.ServerState
-	5, // 3: leat.v1.ServerInfo.start_time:type_name -> google.protobuf.Timestamp
-	2, // 4: leat.v1.SystemService.GetServerInfo:input_type -> leat.v1.GetServerInfoRequest
-	3, // 5: leat.v1.SystemService.GetServerInfo:output_type -> leat.v1.GetServerInfoResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 0: leat.v1.ListNodesResponse.nodes:type_name -> leat.v1.Node
+	0, // 1: leat.v1.Node.state:type_name -> leat.v1.NodeState
+	9, // 2: leat.v1.Node.open_time:type_name -> google.protobuf.Timestamp
+	8, // 3: leat.v1.GetServerInfoResponse.server:type_name -> leat.v1.ServerInfo
+	1, // 4: leat.v1.ServerInfo.shard_limits:type_name -> leat.v1.ShardLimits
+	2, // 5: leat.v1.ServerInfo.state:type_name -> leat.v1.ServerState
+	9, // 6: leat.v1.ServerInfo.start_time:type_name -> google.protobuf.Timestamp
+	6, // 7: leat.v1.SystemService.GetServerInfo:input_type -> leat.v1.GetServerInfoRequest
+	3, // 8: leat.v1.SystemService.ListNodes:input_type -> leat.v1.ListNodesRequest
+	7, // 9: leat.v1.SystemService.GetServerInfo:output_type -> leat.v1.GetServerInfoResponse
+	4, // 10: leat.v1.SystemService.ListNodes:output_type -> leat.v1.ListNodesResponse
+	9, // [9:11] is the sub-list for method output_type
+	7, // [7:9] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_leat_v1_system_service_proto_init() }
@@ -456,8 +757,8 @@ func file_leat_v1_system_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_v1_system_service_proto_rawDesc), len(file_leat_v1_system_service_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   3,
+			NumEnums:      3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -67,6 +67,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	SystemService_GetServerInfo_FullMethodName = "/leat.v1.SystemService/GetServerInfo"
+	SystemService_ListNodes_FullMethodName     = "/leat.v1.SystemService/ListNodes"
 )
 
 // SystemServiceClient is the client API for SystemService service.
@@ -79,6 +80,12 @@ type SystemServiceClient interface {
 	//
 	// It answers in every state of the server, without the catalog or the bucket.
 	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
+	// Lists the nodes of the cluster and what each of them serves, in the order in
+	// which they joined.
+	//
+	// It takes the server's own token, and reads the catalog: UNAVAILABLE while that
+	// is away. Nodes that have no session open are not there.
+	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error)
 }
 
 type systemServiceClient struct {
@@ -99,6 +106,16 @@ func (c *systemServiceClient) GetServerInfo(ctx context.Context, in *GetServerIn
 	return out, nil
 }
 
+func (c *systemServiceClient) ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListNodesResponse)
+	err := c.cc.Invoke(ctx, SystemService_ListNodes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SystemServiceServer is the server API for SystemService service.
 // All implementations must embed UnimplementedSystemServiceServer
 // for forward compatibility.
@@ -109,6 +126,12 @@ type SystemServiceServer interface {
 	//
 	// It answers in every state of the server, without the catalog or the bucket.
 	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)
+	// Lists the nodes of the cluster and what each of them serves, in the order in
+	// which they joined.
+	//
+	// It takes the server's own token, and reads the catalog: UNAVAILABLE while that
+	// is away. Nodes that have no session open are not there.
+	ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error)
 	mustEmbedUnimplementedSystemServiceServer()
 }
 
@@ -121,6 +144,9 @@ type UnimplementedSystemServiceServer struct{}
 
 func (UnimplementedSystemServiceServer) GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetServerInfo not implemented")
+}
+func (UnimplementedSystemServiceServer) ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListNodes not implemented")
 }
 func (UnimplementedSystemServiceServer) mustEmbedUnimplementedSystemServiceServer() {}
 func (UnimplementedSystemServiceServer) testEmbeddedByValue()                       {}
@@ -161,6 +187,24 @@ func _SystemService_GetServerInfo_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SystemService_ListNodes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListNodesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).ListNodes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_ListNodes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).ListNodes(ctx, req.(*ListNodesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SystemService_ServiceDesc is the grpc.ServiceDesc for SystemService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -171,6 +215,10 @@ var SystemService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetServerInfo",
 			Handler:    _SystemService_GetServerInfo_Handler,
+		},
+		{
+			MethodName: "ListNodes",
+			Handler:    _SystemService_ListNodes_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13leat/v1/shard.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x03\n\x05Shard\x12\x19\n\x08shard_id\x18\x01 \x01(\tR\x07shardId\x12;\n\x0ehash_key_range\x18\x02 \x01(\x0b\x32\x15.leat.v1.HashKeyRangeR\x0chashKeyRange\x12&\n\x0fparent_shard_id\x18\x03 \x01(\tR\rparentShardId\x12\x37\n\x18\x61\x64jacent_parent_shard_id\x18\x04 \x01(\tR\x15\x61\x64jacentParentShardId\x12P\n\x15sequence_number_range\x18\x05 \x01(\x0b\x32\x1c.leat.v1.SequenceNumberRangeR\x13sequenceNumberRange\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nclose_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcloseTime\"b\n\x0cHashKeyRange\x12*\n\x11starting_hash_key\x18\x01 \x01(\tR\x0fstartingHashKey\x12&\n\x0f\x65nding_hash_key\x18\x02 \x01(\tR\rendingHashKey\"\x85\x01\n\x13SequenceNumberRange\x12\x38\n\x18starting_sequence_number\x18\x01 \x01(\tR\x16startingSequenceNumber\x12\x34\n\x16\x65nding_sequence_number\x18\x02 \x01(\tR\x14\x65ndingSequenceNumber\"\x8e\x01\n\nChildShard\x12\x19\n\x08shard_id\x18\x01 \x01(\tR\x07shardId\x12(\n\x10parent_shard_ids\x18\x02 \x03(\tR\x0eparentShardIds\x12;\n\x0ehash_key_range\x18\x03 \x01(\x0b\x32\x15.leat.v1.HashKeyRangeR\x0chashKeyRangeB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13leat/v1/shard.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x03\n\x05Shard\x12\x19\n\x08shard_id\x18\x01 \x01(\tR\x07shardId\x12;\n\x0ehash_key_range\x18\x02 \x01(\x0b\x32\x15.leat.v1.HashKeyRangeR\x0chashKeyRange\x12&\n\x0fparent_shard_id\x18\x03 \x01(\tR\rparentShardId\x12\x37\n\x18\x61\x64jacent_parent_shard_id\x18\x04 \x01(\tR\x15\x61\x64jacentParentShardId\x12P\n\x15sequence_number_range\x18\x05 \x01(\x0b\x32\x1c.leat.v1.SequenceNumberRangeR\x13sequenceNumberRange\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nclose_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcloseTime\x12(\n\x10owner_session_id\x18\x08 \x01(\tR\x0eownerSessionId\x12\x14\n\x05\x65poch\x18\t \x01(\x03R\x05\x65poch\"b\n\x0cHashKeyRange\x12*\n\x11starting_hash_key\x18\x01 \x01(\tR\x0fstartingHashKey\x12&\n\x0f\x65nding_hash_key\x18\x02 \x01(\tR\rendingHashKey\"\x85\x01\n\x13SequenceNumberRange\x12\x38\n\x18starting_sequence_number\x18\x01 \x01(\tR\x16startingSequenceNumber\x12\x34\n\x16\x65nding_sequence_number\x18\x02 \x01(\tR\x14\x65ndingSequenceNumber\"\x8e\x01\n\nChildShard\x12\x19\n\x08shard_id\x18\x01 \x01(\tR\x07shardId\x12(\n\x10parent_shard_ids\x18\x02 \x03(\tR\x0eparentShardIds\x12;\n\x0ehash_key_range\x18\x03 \x01(\x0b\x32\x15.leat.v1.HashKeyRangeR\x0chashKeyRangeB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leat.v1.shard_pb2', globals())
@@ -23,11 +23,11 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z-github.com/leatstream/leat/api/leat/v1;leatv1'
   _SHARD._serialized_start=66
-  _SHARD._serialized_end=460
-  _HASHKEYRANGE._serialized_start=462
-  _HASHKEYRANGE._serialized_end=560
-  _SEQUENCENUMBERRANGE._serialized_start=563
-  _SEQUENCENUMBERRANGE._serialized_end=696
-  _CHILDSHARD._serialized_start=699
-  _CHILDSHARD._serialized_end=841
+  _SHARD._serialized_end=524
+  _HASHKEYRANGE._serialized_start=526
+  _HASHKEYRANGE._serialized_end=624
+  _SEQUENCENUMBERRANGE._serialized_start=627
+  _SEQUENCENUMBERRANGE._serialized_end=760
+  _CHILDSHARD._serialized_start=763
+  _CHILDSHARD._serialized_end=905
 # @@protoc_insertion_point(module_scope)

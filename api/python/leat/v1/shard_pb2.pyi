@@ -33,19 +33,23 @@ class SequenceNumberRange(_message.Message):
     def __init__(self, starting_sequence_number: _Optional[str] = ..., ending_sequence_number: _Optional[str] = ...) -> None: ...
 
 class Shard(_message.Message):
-    __slots__ = ["adjacent_parent_shard_id", "close_time", "create_time", "hash_key_range", "parent_shard_id", "sequence_number_range", "shard_id"]
+    __slots__ = ["adjacent_parent_shard_id", "close_time", "create_time", "epoch", "hash_key_range", "owner_session_id", "parent_shard_id", "sequence_number_range", "shard_id"]
     ADJACENT_PARENT_SHARD_ID_FIELD_NUMBER: _ClassVar[int]
     CLOSE_TIME_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     HASH_KEY_RANGE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_SHARD_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_NUMBER_RANGE_FIELD_NUMBER: _ClassVar[int]
     SHARD_ID_FIELD_NUMBER: _ClassVar[int]
     adjacent_parent_shard_id: str
     close_time: _timestamp_pb2.Timestamp
     create_time: _timestamp_pb2.Timestamp
+    epoch: int
     hash_key_range: HashKeyRange
+    owner_session_id: str
     parent_shard_id: str
     sequence_number_range: SequenceNumberRange
     shard_id: str
-    def __init__(self, shard_id: _Optional[str] = ..., hash_key_range: _Optional[_Union[HashKeyRange, _Mapping]] = ..., parent_shard_id: _Optional[str] = ..., adjacent_parent_shard_id: _Optional[str] = ..., sequence_number_range: _Optional[_Union[SequenceNumberRange, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., close_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, shard_id: _Optional[str] = ..., hash_key_range: _Optional[_Union[HashKeyRange, _Mapping]] = ..., parent_shard_id: _Optional[str] = ..., adjacent_parent_shard_id: _Optional[str] = ..., sequence_number_range: _Optional[_Union[SequenceNumberRange, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., close_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., owner_session_id: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...

@@ -20,6 +20,11 @@ class SystemServiceStub(object):
                 request_serializer=leat_dot_v1_dot_system__service__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=leat_dot_v1_dot_system__service__pb2.GetServerInfoResponse.FromString,
                 )
+        self.ListNodes = channel.unary_unary(
+                '/leat.v1.SystemService/ListNodes',
+                request_serializer=leat_dot_v1_dot_system__service__pb2.ListNodesRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_system__service__pb2.ListNodesResponse.FromString,
+                )
 
 
 class SystemServiceServicer(object):
@@ -35,6 +40,17 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListNodes(self, request, context):
+        """Lists the nodes of the cluster and what each of them serves, in the order in
+        which they joined.
+
+        It takes the server's own token, and reads the catalog: UNAVAILABLE while that
+        is away. Nodes that have no session open are not there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -42,6 +58,11 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=leat_dot_v1_dot_system__service__pb2.GetServerInfoRequest.FromString,
                     response_serializer=leat_dot_v1_dot_system__service__pb2.GetServerInfoResponse.SerializeToString,
+            ),
+            'ListNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNodes,
+                    request_deserializer=leat_dot_v1_dot_system__service__pb2.ListNodesRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_system__service__pb2.ListNodesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -68,5 +89,22 @@ class SystemService(object):
         return grpc.experimental.unary_unary(request, target, '/leat.v1.SystemService/GetServerInfo',
             leat_dot_v1_dot_system__service__pb2.GetServerInfoRequest.SerializeToString,
             leat_dot_v1_dot_system__service__pb2.GetServerInfoResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.SystemService/ListNodes',
+            leat_dot_v1_dot_system__service__pb2.ListNodesRequest.SerializeToString,
+            leat_dot_v1_dot_system__service__pb2.ListNodesResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -73,6 +73,21 @@ export declare type Shard = Message<"leat.v1.Shard"> & {
    * @generated from field: google.protobuf.Timestamp close_time = 7;
    */
   closeTime?: Timestamp;
+
+  /**
+   * The session that serves the shard, as the node that answers knows; empty while
+   * none does.
+   *
+   * @generated from field: string owner_session_id = 8;
+   */
+  ownerSessionId: string;
+
+  /**
+   * Counts the shard's owners, from 1.
+   *
+   * @generated from field: int64 epoch = 9;
+   */
+  epoch: bigint;
 };
 
 /**

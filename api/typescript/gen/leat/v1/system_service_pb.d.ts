@@ -59,6 +59,124 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_leat_v1_system_service: GenFile;
 
 /**
+ * ListNodesRequest asks about the cluster.
+ *
+ * @generated from message leat.v1.ListNodesRequest
+ */
+export declare type ListNodesRequest = Message<"leat.v1.ListNodesRequest"> & {
+};
+
+/**
+ * Describes the message leat.v1.ListNodesRequest.
+ * Use `create(ListNodesRequestSchema)` to create a new message.
+ */
+export declare const ListNodesRequestSchema: GenMessage<ListNodesRequest>;
+
+/**
+ * ListNodesResponse tells about the cluster.
+ *
+ * @generated from message leat.v1.ListNodesResponse
+ */
+export declare type ListNodesResponse = Message<"leat.v1.ListNodesResponse"> & {
+  /**
+   * All nodes that have a session.
+   *
+   * @generated from field: repeated leat.v1.Node nodes = 1;
+   */
+  nodes: Node[];
+};
+
+/**
+ * Describes the message leat.v1.ListNodesResponse.
+ * Use `create(ListNodesResponseSchema)` to create a new message.
+ */
+export declare const ListNodesResponseSchema: GenMessage<ListNodesResponse>;
+
+/**
+ * Node is one session of one node: a process that serves shards.
+ *
+ * @generated from message leat.v1.Node
+ */
+export declare type Node = Message<"leat.v1.Node"> & {
+  /**
+   * Name of the node, as it was configured.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * Identity of this life of the node's log, 32 hexadecimal digits.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * HOST:PORT at which other nodes reach it.
+   *
+   * @generated from field: string address = 3;
+   */
+  address: string;
+
+  /**
+   * How the cluster sees it.
+   *
+   * @generated from field: leat.v1.NodeState state = 4;
+   */
+  state: NodeState;
+
+  /**
+   * Whether it leads: looks after dead nodes and streams that change. The first of
+   * the others takes over when it stops doing that.
+   *
+   * @generated from field: bool leader = 5;
+   */
+  leader: boolean;
+
+  /**
+   * Shards that it owns, closed ones too.
+   *
+   * @generated from field: int32 shard_count = 6;
+   */
+  shardCount: number;
+
+  /**
+   * Of these, shards that are being handed to another node.
+   *
+   * @generated from field: int32 moving_shard_count = 7;
+   */
+  movingShardCount: number;
+
+  /**
+   * Bytes of data and partition keys put, a second, as the node told last.
+   *
+   * @generated from field: int64 bytes_in_per_second = 8;
+   */
+  bytesInPerSecond: bigint;
+
+  /**
+   * Records put, a second, as the node told last.
+   *
+   * @generated from field: int64 records_in_per_second = 9;
+   */
+  recordsInPerSecond: bigint;
+
+  /**
+   * When the session was opened.
+   *
+   * @generated from field: google.protobuf.Timestamp open_time = 10;
+   */
+  openTime?: Timestamp;
+};
+
+/**
+ * Describes the message leat.v1.Node.
+ * Use `create(NodeSchema)` to create a new message.
+ */
+export declare const NodeSchema: GenMessage<Node>;
+
+/**
  * GetServerInfoRequest asks about the server.
  *
  * @generated from message leat.v1.GetServerInfoRequest
@@ -164,6 +282,47 @@ export declare type ServerInfo = Message<"leat.v1.ServerInfo"> & {
 export declare const ServerInfoSchema: GenMessage<ServerInfo>;
 
 /**
+ * NodeState is how the cluster sees a node.
+ *
+ * @generated from enum leat.v1.NodeState
+ */
+export enum NodeState {
+  /**
+   * Not given. No server answers this.
+   *
+   * @generated from enum value: NODE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It serves its shards.
+   *
+   * @generated from enum value: NODE_STATE_LIVE = 1;
+   */
+  LIVE = 1,
+
+  /**
+   * It is about to stop and takes no more shards.
+   *
+   * @generated from enum value: NODE_STATE_DRAINING = 2;
+   */
+  DRAINING = 2,
+
+  /**
+   * It was declared dead: what it wrote last is being read, then others take its
+   * shards.
+   *
+   * @generated from enum value: NODE_STATE_FENCING = 3;
+   */
+  FENCING = 3,
+}
+
+/**
+ * Describes the enum leat.v1.NodeState.
+ */
+export declare const NodeStateSchema: GenEnum<NodeState>;
+
+/**
  * ShardLimits tells whether a server enforces the per-shard limits of AWS: 1 MiB and
  * 1000 records a second in, 2 MiB and 5 reads a second out.
  *
@@ -255,6 +414,20 @@ export declare const SystemService: GenService<{
     methodKind: "unary";
     input: typeof GetServerInfoRequestSchema;
     output: typeof GetServerInfoResponseSchema;
+  },
+  /**
+   * Lists the nodes of the cluster and what each of them serves, in the order in
+   * which they joined.
+   *
+   * It takes the server's own token, and reads the catalog: UNAVAILABLE while that
+   * is away. Nodes that have no session open are not there.
+   *
+   * @generated from rpc leat.v1.SystemService.ListNodes
+   */
+  listNodes: {
+    methodKind: "unary";
+    input: typeof ListNodesRequestSchema;
+    output: typeof ListNodesResponseSchema;
   },
 }>;
 
