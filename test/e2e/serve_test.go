@@ -72,6 +72,9 @@ func TestServeAsksForTheToken(t *testing.T) {
 // record, and hands over at once on SIGTERM.
 func TestServeStandsByAndTakesOver(t *testing.T) {
 	t.Parallel()
+	if !rig.OnlyAlone(t) {
+		return
+	}
 	b := rig.SharedBackend(t)
 	one, two := rig.Serve(t, "one", b, "--shard-limits", "off"), rig.Serve(t, "two", b, "--shard-limits", "off")
 	one.Start(t)
