@@ -123,7 +123,7 @@ func (s *Store) overload(size int) error {
 func (s *Store) taker(key leat.ShardKey, r *leat.Record) (*shard, error) {
 	sh := s.shards[key]
 	switch {
-	case sh == nil || sh.unopened:
+	case sh == nil || sh.unopened || sh.releasing:
 		return nil, ErrNotOwned
 	case sh.closing:
 		return nil, ErrResharded

@@ -16,6 +16,8 @@
 // A shard inside a session is
 //
 //	assigned (offsets from Assignment.Next on) ──RESHARD taken──▶ closing ──segment durable──▶ closed (read only)
+//	assigned or closed ──Release──▶ releasing (no puts) ──all of it in the index, RELEASE placed──▶ not ours in this epoch
+//	                                    └──something failed before──▶ as it was
 //
 // # One record
 //

@@ -4,6 +4,7 @@
 package shardstore_test
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/leatstream/leat"
@@ -118,18 +119,55 @@ func (x *memIndex) finish(r shardstore.Reshard, owner leat.SessionID) {
 	}
 }
 
-// take gives all shards without an owner to a session and returns their assignments without pending extents, and which
-// sessions hold those.
+// move hands a shard that its owner has released to another session, or to nobody when that one is not live.
+func (x *memIndex) move(k leat.ShardKey, from leat.SessionID, epoch, final uint64, to leat.SessionID) (err error) {
+	leave, err := x.enter("move")
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	sh := x.shards[k]
+	if sh.epoch > epoch {
+		return nil
+	}
+	if s := x.sessions[from]; s.state != "live" || sh.owner != from || sh.epoch != epoch {
+		return shardstore.ErrFenced
+	}
+	if sh.next != final && !x.broken.anyFinal {
+		return fmt.Errorf("I7: %s was released at %d and is registered up to %d", k, final, sh.next)
+	}
+	sh.epoch++
+	sh.owner = leat.SessionID{}
+	if x.sessions[to].state == "live" {
+		sh.owner = to
+	}
+	return nil
+}
+
+// ownerOf returns who owns a shard, and in which epoch.
+func (x *memIndex) ownerOf(k leat.ShardKey) (owner leat.SessionID, epoch uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if sh := x.shards[k]; sh != nil {
+		return sh.owner, sh.epoch
+	}
+	return owner, 0
+}
+
+// take gives all shards without an owner to a session and returns the assignments of all that it owns, without pending
+// extents, and which sessions hold those.
 func (x *memIndex) take(id leat.SessionID) (out []shardstore.Assignment, pending map[leat.ShardKey][]leat.SessionID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	pending = x.pendingSessions()
 	for k, sh := range x.shards {
-		if !sh.owner.IsZero() {
+		if !sh.owner.IsZero() && sh.owner != id {
 			continue
 		}
-		sh.owner = id
-		sh.epoch++
+		if sh.owner.IsZero() {
+			sh.owner = id
+			sh.epoch++
+		}
 		out = append(out, shardstore.Assignment{
 			Shard: k, Epoch: sh.epoch, Horizon: sh.horizon, Next: sh.next, LastTime: sh.lastTime,
 			Closed: sh.closed, Extents: len(sh.extents),

@@ -35,6 +35,7 @@ type brokenIndex struct {
 	anyTrim   bool // trim is not compared
 	anyPlace  bool // extents need not join, nor belong to their owner
 	noNumbers bool // a pack that is registered is registered again
+	anyFinal  bool // a shard is handed over whether its extents end where it was released or not
 }
 
 type memSession struct {

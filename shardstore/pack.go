@@ -133,6 +133,11 @@ func (p *packer) run(ctx context.Context) {
 
 // round adopts what closed sessions left, writes the packs that are due, or all, and registers what is written.
 func (p *packer) round(ctx context.Context, all bool) error {
+	return p.roundWhile(ctx, func() bool { return all || p.ready() })
+}
+
+// roundWhile is round, with packs written while more says so and anything is left.
+func (p *packer) roundWhile(ctx context.Context, more func() bool) error {
 	if err := p.one.lock(ctx); err != nil {
 		return err
 	}
@@ -140,20 +145,20 @@ func (p *packer) round(ctx context.Context, all bool) error {
 	if p.unsure.Load() && p.adopting == nil && len(p.written) > 0 {
 		// What was tried is settled before anything else, or the trim that everything else names may be an old one.
 		if err := p.registerPack(ctx, p.written[0]); err != nil {
-			return errors.Join(err, p.writeDue(ctx, all))
+			return errors.Join(err, p.writeWhile(ctx, more))
 		}
 		p.written = p.written[1:]
 	}
 	adopted := p.adoptAll(ctx)
-	if err := p.writeDue(ctx, all); err != nil || adopted != nil {
+	if err := p.writeWhile(ctx, more); err != nil || adopted != nil {
 		return errors.Join(adopted, err)
 	}
 	return p.registerWritten(ctx)
 }
 
-// writeDue writes packs while one is due, or anything is left.
-func (p *packer) writeDue(ctx context.Context, all bool) error {
-	for all || p.ready() {
+// writeWhile writes packs while more says so and anything is left.
+func (p *packer) writeWhile(ctx context.Context, more func() bool) error {
+	for more() {
 		if done, err := p.writeNext(ctx); err != nil || !done {
 			return err
 		}

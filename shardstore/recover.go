@@ -100,8 +100,13 @@ func closingOf(session leat.SessionID, trim uint64, rec wal.Recovered) (Closing,
 			cs.Extents = append(cs.Extents, e)
 		}
 		for _, ctl := range seg.Footer.Controls {
-			if ctl.Kind == segment.ControlReshard {
+			switch ctl.Kind {
+			case segment.ControlReshard:
 				c.Reshards = append(c.Reshards, *ctl.Reshard)
+			case segment.ControlRelease:
+				if err := leaveOut(shards, ctl, seg.Footer.Header.Trim); err != nil {
+					return Closing{}, err
+				}
 			}
 		}
 	}
@@ -110,4 +115,19 @@ func closingOf(session leat.SessionID, trim uint64, rec wal.Recovered) (Closing,
 	}
 	slices.SortFunc(c.Shards, func(a, b ClosedShard) int { return a.Shard.Compare(b.Shard) })
 	return c, nil
+}
+
+// leaveOut takes a shard that the session released out of what it left: another session may own it. All its records were
+// in the index by then, so only a scan from below the trim that RELEASE's own segment names finds some of them.
+func leaveOut(shards map[leat.ShardKey]*ClosedShard, released segment.Control, trim uint64) error {
+	cs := shards[released.Shard]
+	if cs == nil {
+		return nil
+	}
+	last := cs.Extents[len(cs.Extents)-1].Object
+	if _, n, ok := wal.ParseKey(last); !ok || n >= trim || cs.Final != released.Final {
+		return leat.Errorf(leat.KindCorrupt, "shard %s was released at %d in epoch %d, but %s ends at %d and was in no pack", released.Shard, released.Final, released.Epoch, last, cs.Final)
+	}
+	delete(shards, released.Shard)
+	return nil
 }

@@ -76,7 +76,7 @@ func (s *Store) placeReshard(r Reshard) (*resharding, error) {
 func (s *Store) parentsOf(r Reshard) (parents []*shard, err error) {
 	for _, p := range r.Parents {
 		sh := s.shards[p.Shard]
-		if sh == nil || sh.unopened {
+		if sh == nil || sh.unopened || sh.releasing {
 			return nil, ErrNotOwned
 		}
 		if sh.closing {

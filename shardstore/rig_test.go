@@ -100,7 +100,7 @@ func (r *rig) tryOpen() (*shardstore.Store, error) {
 	return s, nil
 }
 
-// assign hands the session every shard without an owner, with what closed sessions still hold.
+// assign hands the session every shard that it owns, or that has no owner, with what closed sessions still hold.
 func (r *rig) assign(s *shardstore.Store) error {
 	assigned, pending := r.index.take(s.Session())
 	for i := range assigned {

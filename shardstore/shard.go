@@ -20,12 +20,13 @@ type shard struct {
 	epoch uint64
 
 	// Under Store.mu: where the next record goes.
-	next     uint64         // offset of the next record
-	clock    int64          // time of the last record given an offset
-	open     *segment.Chunk // of the pending batch, nil when it has none of ours
-	openIn   *batch         // the batch that open belongs to
-	closing  bool           // a RESHARD record is on its way or durable
-	unopened bool           // a child whose RESHARD record is not durable yet
+	next      uint64         // offset of the next record
+	clock     int64          // time of the last record given an offset
+	open      *segment.Chunk // of the pending batch, nil when it has none of ours
+	openIn    *batch         // the batch that open belongs to
+	closing   bool           // a RESHARD record is on its way or durable
+	unopened  bool           // a child whose RESHARD record is not durable yet
+	releasing bool           // Release prepares to give it up: no puts, no reshard
 
 	// Under mu: what readers see.
 	mu       sync.Mutex

@@ -45,13 +45,14 @@ type Store struct {
 	mu         sync.Mutex // the sequencer
 	state      state
 	shards     map[leat.ShardKey]*shard
-	queue      []*batch               // not taken by the writer, oldest first; never empty
-	taken      []*batch               // taken, not durable, in order of n
-	notDurable int                    // bytes of records in queue and taken
-	durable    uint64                 // segments below it are durable
-	trim       uint64                 // segments below it are registered in packs
-	reason     error                  // why the session ended
-	reshards   map[string]*resharding // placed and not confirmed, by id
+	queue      []*batch                   // not taken by the writer, oldest first; never empty
+	taken      []*batch                   // taken, not durable, in order of n
+	notDurable int                        // bytes of records in queue and taken
+	durable    uint64                     // segments below it are durable
+	trim       uint64                     // segments below it are registered in packs
+	reason     error                      // why the session ended
+	reshards   map[string]*resharding     // placed and not confirmed, by id
+	releases   map[leat.ShardKey]*release // the last one of each shard that this session gave up, or is about to
 
 	unindexed atomic.Int64 // extents in memory that the index does not have yet
 
@@ -81,7 +82,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, coder: segment.NewCoder(), shards: map[leat.ShardKey]*shard{}, reshards: map[string]*resharding{},
-		queue: []*batch{newBatch()}, keeper: newKeeper(cfg.Clock.Now()), done: make(chan struct{}),
+		releases: map[leat.ShardKey]*release{},
+		queue:    []*batch{newBatch()}, keeper: newKeeper(cfg.Clock.Now()), done: make(chan struct{}),
 	}
 	if cfg.Keys != nil {
 		s.coder = s.coder.WithKeys(cfg.Keys)
@@ -195,7 +197,8 @@ func (s *Store) header(kind segment.Kind, n uint64) segment.Header {
 }
 
 // OpenShards takes shards that this session owns from now on. An assignment whose pending extents do not join its
-// registered ones is refused whole with KindCorrupt (I7), and nothing is opened.
+// registered ones is refused whole with KindCorrupt (I7), and nothing is opened. Those of an epoch that is open already,
+// or was released, change nothing.
 func (s *Store) OpenShards(assigned []Assignment) error {
 	opened := make([]*shard, len(assigned))
 	for i, a := range assigned {
@@ -223,9 +226,15 @@ func (s *Store) install(opened []*shard) (replaced []*shard, err error) {
 		if old := s.shards[sh.key]; old != nil && old.epoch < sh.epoch && sh.next < old.next {
 			return nil, leat.Errorf(leat.KindInternal, "shard %s: epoch %d begins at offset %d, but this session gave offsets up to %d in epoch %d", sh.key, sh.epoch, sh.next, old.next, old.epoch)
 		}
+		if _, err := s.released(sh); err != nil {
+			return nil, err
+		}
 	}
 	installed := opened[:0]
 	for _, sh := range opened {
+		if over, _ := s.released(sh); over {
+			continue // the catalog will hear of that
+		}
 		if old := s.shards[sh.key]; old != nil {
 			if old.epoch >= sh.epoch {
 				continue
