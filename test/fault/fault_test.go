@@ -40,6 +40,9 @@ func TestDevUnderFaults(t *testing.T) {
 // frozen.
 func TestServeUnderFaults(t *testing.T) {
 	t.Parallel()
+	if !rig.OnlyAlone(t) {
+		return
+	}
 	b := rig.NewBackend(t)
 	args := []string{"--pack-every", "2s", "--shard-limits", "off"}
 	nodes := []*rig.Node{rig.Serve(t, "one", b, args...), rig.Serve(t, "two", b, args...)}

@@ -36,6 +36,7 @@ type world struct {
 	random *rand.Rand
 	seed   uint64
 
+	probes Targets // to ask nodes how they do
 	load   *Load
 	tail   *Tail
 	shards *Resharder
@@ -84,6 +85,7 @@ func newWorld(t *testing.T, nodes []*rig.Node, check func() rig.Fsck) *world {
 	rig.Must(t, nodes[0].Env(), "stream", "create", mainStream, "--shards", "3")
 	rig.Must(t, nodes[0].Env(), "stream", "create", tailStream, "--shards", "1")
 	rig.Must(t, nodes[0].Env(), "consumer", "register", mainStream, consumerOf)
+	w.probes = w.targets()
 	w.load = NewLoad(mainStream, consumerOf, w.targets(), seed)
 	w.tail = &Tail{Stream: tailStream, Targets: w.targets(), History: NewHistory(), Seed: seed, Key: 1000, Every: max(15*time.Millisecond, runFor(t)/2000)}
 	w.shards = &Resharder{Stream: mainStream, Targets: w.targets(), History: w.load.History, Seed: seed, Every: 2 * time.Second}
