@@ -169,7 +169,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
-	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session))
+	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session), newClusterMetrics(cat, s.node.Session))
 	return s, nil
 }
 

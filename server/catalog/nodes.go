@@ -6,6 +6,7 @@ package catalog
 import (
 	"context"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 )
 
@@ -39,4 +40,44 @@ ORDER BY s.opened, s.id`, func(scan sqldb.Scan) error {
 		})
 	})
 	return all, err
+}
+
+// Overview counts what a cluster has.
+type Overview struct {
+	Live, Fencing int // sessions
+	Shards        int // closed ones too
+	Unowned       int // of them, without an owner
+	Moving        int // of them, on their way from one session to another
+}
+
+// Overview returns the counts to the session that took the leader's lease last, and leads false to others: one node of a
+// cluster is enough to count.
+func (c *Catalog) Overview(ctx context.Context, session leat.SessionID) (o Overview, leads bool, err error) {
+	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
+		o, leads = Overview{}, false
+		if err := tx.Row("SELECT CASE WHEN holder = $1 THEN 1 ELSE 0 END FROM leader WHERE one = 1", session).Scan(sqldb.Bool(&leads)); err != nil || !leads {
+			return err
+		}
+		err := tx.Each("SELECT state, count(*) FROM sessions WHERE state <> 'closed' GROUP BY state", func(scan sqldb.Scan) error {
+			var state SessionState
+			var n int
+			err := scan(&state, &n)
+			if state == SessionLive {
+				o.Live = n
+			} else {
+				o.Fencing = n
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		var owned int
+		if err := tx.Row("SELECT count(*), count(owner), count(moving_to) FROM shards").Scan(&o.Shards, &owned, &o.Moving); err != nil {
+			return err
+		}
+		o.Unowned = o.Shards - owned
+		return nil
+	})
+	return o, leads, err
 }

@@ -47,5 +47,15 @@ func TestNodesTellWhoServesWhat(t *testing.T) {
 		if n := byID[fencing.String()]; n.Shards != 0 || n.State != catalog.SessionFencing {
 			t.Errorf("the one that is being fenced: %+v", n)
 		}
+		if o, leads, err := b.Overview(t.Context(), one); err != nil || !leads || o != (catalog.Overview{Live: 2, Fencing: 1, Shards: 5}) {
+			t.Errorf("the leader counts %+v (%v, %v)", o, leads, err)
+		}
+		if o, leads, err := b.Overview(t.Context(), two); err != nil || leads || o != (catalog.Overview{}) {
+			t.Errorf("another counts %+v (%v, %v)", o, leads, err)
+		}
+		b.stream("u", 4)
+		if o, _, err := b.Overview(t.Context(), one); err != nil || o.Shards != 9 || o.Unowned != 4 {
+			t.Errorf("with four shards that nobody took: %+v (%v)", o, err)
+		}
 	})
 }

@@ -161,6 +161,13 @@ func TestAnyNodeServesAnyShard(t *testing.T) {
 			t.Errorf("%s has %v shards in /metrics: %v", n.Name, got, err)
 		}
 	}
+	leader := c.Leader(t)
+	for i, n := range c.Nodes {
+		live, err := n.Metric(t.Context(), `leat_cluster_nodes{state="live"}`)
+		if i == leader && (err != nil || live != 3) || i != leader && err == nil {
+			t.Errorf("%s counts %v live nodes, and %s leads (%v)", n.Name, live, c.Nodes[leader].Name, err)
+		}
+	}
 	rig.Must(t, c.Nodes[1].Env(), "consumer", "register", "s", "pushed")
 	for i := range c.Nodes {
 		for _, shard := range c.shards {
@@ -178,6 +185,23 @@ func TestAnyNodeServesAnyShard(t *testing.T) {
 	c.whole()
 	c.Stop(t)
 	c.Check(t)
+}
+
+// The leader counts the cluster on /metrics.
+func TestClusterMetrics(t *testing.T) {
+	t.Parallel()
+	n := rig.Serve(t, "node", rig.SharedBackend(t))
+	n.Start(t)
+	rig.Must(t, n.Env(), "stream", "create", "s", "--shards", "2")
+	for name, want := range map[string]float64{
+		"leat_leader": 1, `leat_cluster_nodes{state="live"}`: 1, `leat_cluster_nodes{state="fencing"}`: 0,
+		"leat_cluster_shards": 2, "leat_cluster_shards_unowned": 0, "leat_cluster_shards_moving": 0,
+	} {
+		if got, err := n.Metric(t.Context(), name); err != nil || got != want {
+			t.Errorf("%s is %v, want %v (%v)", name, got, want, err)
+		}
+	}
+	n.Stop(t)
 }
 
 // pushed subscribes to a shard at one node, puts at another, and waits for the record.
