@@ -12,9 +12,3 @@ func dataSync(f *os.File) error { return f.Sync() }
 
 // allocate gives f its size; its space comes when it is filled with zeros.
 func allocate(f *os.File, size int64) error { return f.Truncate(size) }
-
-// openDirect is for writes that go around the page cache; here there is no such thing.
-func openDirect(string) (*os.File, error) { return nil, nil }
-
-// readScattered is for what is read beside direct writes.
-func readScattered(*os.File) error { return nil }

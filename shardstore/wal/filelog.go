@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/directio"
 	"github.com/leatstream/leat/shardstore/blob"
 )
 
@@ -72,7 +73,7 @@ func (l *fileLog) write(ctx context.Context, n uint64, object []byte) error {
 	}
 	size := frameSize(int64(len(object)))
 	if int64(cap(l.buf)) < size {
-		l.buf = pageBuffer(size)
+		l.buf = directio.Buffer(size)
 	}
 	l.buf = appendFrame(l.buf[:0], l.s, n, object)
 	if l.at+size > l.tail.size {

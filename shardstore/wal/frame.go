@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/directio"
 )
 
 // A log file is a row of frames, each of one segment or fence. A frame begins at a multiple of 4 KiB, so that no write
@@ -23,7 +24,7 @@ import (
 const (
 	frameMagic = "leatlog\n"
 	frameHead  = 48
-	framePage  = 4096
+	framePage  = directio.Page
 	frameCRC   = frameHead - 4
 )
 

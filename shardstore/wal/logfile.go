@@ -7,7 +7,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
-	"unsafe"
+
+	"github.com/leatstream/leat/internal/directio"
 )
 
 // logFile is one file of a log. It is read through f and, while it is the last one of a live log, written through
@@ -19,7 +20,7 @@ type logFile struct {
 	size   int64
 }
 
-// write puts bytes from pageBuffer at a multiple of framePage. Repeating it with the same bytes is harmless.
+// write puts bytes from directio.Buffer at a multiple of framePage. Repeating it with the same bytes is harmless.
 func (lf *logFile) write(io fileIO, b []byte, off int64) error {
 	if lf.direct != nil {
 		_, err := io.write(lf.direct, b, off)
@@ -51,9 +52,5 @@ func closeIf(f *os.File) error {
 
 func (lf *logFile) close() error { return errors.Join(lf.endDirect(), lf.f.Close()) }
 
-// pageBuffer returns an empty buffer for n bytes that begins at a multiple of framePage in memory, as direct writes need it.
-func pageBuffer(n int64) []byte {
-	b := make([]byte, n+framePage)
-	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % framePage
-	return b[skip : skip : int64(skip)+n]
-}
+// openDirect opens a log file once more, for direct writes; nil where there are none.
+func openDirect(name string) (*os.File, error) { return directio.Open(name, os.O_WRONLY, 0) }

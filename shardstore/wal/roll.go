@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/directio"
 )
 
 // roll makes a new last file that holds a frame of need bytes. wait says to fill it with zeros first, all of it. The file's name is durable before the first segment in it can be. commit is held.
@@ -84,7 +85,7 @@ func (l *fileLog) open(size int64) (*logFile, error) {
 	}
 	direct, err := l.d.io.openDirect(name)
 	if err == nil && direct != nil {
-		err = readScattered(f)
+		err = directio.Scattered(f)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), closeIf(direct))
@@ -161,7 +162,7 @@ func (sp *spare) make(io fileIO, clock leat.Clock) error {
 
 // fill writes the zeros.
 func (sp *spare) fill(lf *logFile, io fileIO, clock leat.Clock) error {
-	zeros := pageBuffer(min(fillChunk, sp.size))
+	zeros := directio.Buffer(min(fillChunk, sp.size))
 	zeros = zeros[:cap(zeros)]
 	for off := int64(0); off < sp.size && sp.rest(off, clock); off += int64(len(zeros)) {
 		if err := lf.write(io, zeros[:min(int64(len(zeros)), sp.size-off)], off); err != nil {

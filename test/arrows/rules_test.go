@@ -51,12 +51,14 @@ var rules = map[string]rule{
 		tests: []string{"shardstore/blob/..."},
 		third: anyModule,
 	},
-	"shardstore/blob/disk":     driver,
+	"shardstore/blob/disk": {
+		local: append([]string{"internal/directio"}, driver.local...), tests: driver.tests, third: driver.third,
+	},
 	"shardstore/blob/mem":      driver,
 	"shardstore/blob/fault":    driver,
 	"shardstore/blob/blobtest": {local: []string{".", "shardstore/blob", "shardstore/blob/fault"}, third: anyModule, reason: "the suite of the drivers"},
 	"shardstore/wal": {
-		local: []string{".", "shardstore/segment", "shardstore/blob"},
+		local: []string{".", "shardstore/segment", "shardstore/blob", "internal/directio"},
 		tests: []string{"shardstore/..."},
 		third: []string{"golang.org/x/..."},
 	},
@@ -68,6 +70,7 @@ var rules = map[string]rule{
 	},
 
 	// Harnesses and small parts.
+	"internal/directio": {third: []string{"golang.org/x/..."}},
 	"internal/testproc": {},
 	"internal/pgtest":   {local: []string{"internal/testproc"}, third: anyModule},
 	"internal/s3test":   {local: []string{"internal/testproc"}, third: anyModule},

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
+	"github.com/leatstream/leat/internal/directio"
 	"github.com/leatstream/leat/shardstore/blob"
 )
 
@@ -64,8 +66,17 @@ func (s *Store) mayCreate(ctx context.Context) error {
 	return s.here()
 }
 
-// writeTmp writes a new file and makes its contents durable.
+// writeTmp writes a new file and makes its contents durable: a large one around the page cache, where the file system can.
 func (s *Store) writeTmp(path string, body []byte) error {
+	if len(body) >= directFrom {
+		switch done, err := s.writeDirect(path, body); {
+		case done || err != nil:
+			return err
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
@@ -77,6 +88,41 @@ func (s *Store) writeTmp(path string, body []byte) error {
 		return errors.Join(err, f.Close())
 	}
 	return f.Close()
+}
+
+// directFrom is the size of objects that are written around the page cache, directChunk how much of them at a time.
+const (
+	directFrom  = 1 << 20
+	directChunk = 1 << 20
+)
+
+// writeDirect is writeTmp around the page cache; done is false where the file system has no such thing.
+func (s *Store) writeDirect(path string, body []byte) (done bool, err error) {
+	f, err := directio.Open(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if f == nil || err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	chunk := directio.Buffer(directChunk)
+	for rest := body; len(rest) > 0; {
+		n := min(len(rest), directChunk)
+		chunk = append(chunk[:0], rest[:n]...)
+		rest = rest[n:]
+		for len(chunk)%directio.Page != 0 {
+			chunk = append(chunk, 0)
+		}
+		_, err := s.io.write(f, chunk)
+		if errors.Is(err, syscall.EINVAL) {
+			return false, nil // larger pages are wanted
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	if err := f.Truncate(int64(len(body))); err != nil {
+		return false, err
+	}
+	return true, s.io.syncFile(f)
 }
 
 // publish links tmp to its final name and makes the name durable.
