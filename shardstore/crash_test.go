@@ -240,6 +240,8 @@ func (c *crash) check(t *testing.T, s *shardstore.Store) {
 // checkUsage compares what was billed with what is registered (I15): every record that was ever registered, once.
 func (r *rig) checkUsage(t *testing.T) {
 	t.Helper()
+	r.index.mu.Lock()
+	defer r.index.mu.Unlock()
 	registered := map[leat.StreamID]int64{}
 	for k, sh := range r.index.shards {
 		registered[k.Stream] += int64(sh.next)

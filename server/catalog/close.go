@@ -14,7 +14,8 @@ import (
 )
 
 // CloseSession ends a session as its closing says, in one transaction (data-plane.md, rules 11 and 12): its shards lose
-// their owner, what its segments still hold of them is noted, and the reshards found in them are finished.
+// their owner, what its segments still hold of them is noted, the reshards found in them are finished, and moves from it
+// and to it are called off.
 //
 // A clean close comes from the session's own node while it is live, and MUST have nothing pending; any other comes from
 // a recoverer after BeginFencing. Whoever loses a race gets ErrClosed, has changed nothing, and uses what the winner
@@ -56,6 +57,9 @@ RETURNING trimmed`, closing.Session, string(from), c.now(), closing.Fence, clean
 		if err := c.finishReshard(tx, revision, r); err != nil {
 			return err
 		}
+	}
+	if err := endMoves(tx, closing.Session); err != nil {
+		return err
 	}
 	if _, err := tx.Exec("UPDATE shards SET owner = NULL WHERE owner = $1", closing.Session); err != nil {
 		return err

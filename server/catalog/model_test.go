@@ -37,6 +37,7 @@ type mShard struct {
 	key     leat.ShardKey
 	span    leat.HashKeyRange
 	owner   *mSession
+	moving  *mSession // the owner is to hand it to this one
 	epoch   uint64
 	next    uint64 // registered
 	end     uint64 // durable
@@ -264,7 +265,14 @@ func (m *model) packs() {
 		return
 	}
 	m.adopts(s)
-	r, parts := m.nextPack(s)
+	m.packTo(s, s.trim+uint64(rapid.IntRange(1, int(s.written-s.trim)).Draw(m.t, "segments")))
+}
+
+// packAll registers all that a session's log holds.
+func (m *model) packAll(s *mSession) { m.packTo(s, s.written) }
+
+func (m *model) packTo(s *mSession, to uint64) {
+	r, parts := m.packOf(s, to)
 	m.send(r)
 	s.number++
 	s.trim = r.TrimTo
@@ -275,8 +283,8 @@ func (m *model) packs() {
 	}
 }
 
-func (m *model) nextPack(s *mSession) (r shardstore.Registration, parts []*mShard) {
-	to := s.trim + uint64(rapid.IntRange(1, int(s.written-s.trim)).Draw(m.t, "segments"))
+// packOf is the pack of a session's segments below to.
+func (m *model) packOf(s *mSession, to uint64) (r shardstore.Registration, parts []*mShard) {
 	var extents []shardstore.Extent
 	for _, sh := range m.owned(s) {
 		if n := loggedBelow(sh, s, to); n > 0 {
@@ -347,6 +355,7 @@ func (m *model) dies() {
 		return
 	}
 	closing := shardstore.Closing{Session: s.id, Trim: s.trim, Fence: s.written}
+	m.endMoves(s)
 	for _, sh := range m.owned(s) {
 		if len(sh.logged) > 0 {
 			closing.Shards = append(closing.Shards, shardstore.ClosedShard{Shard: sh.key, Epoch: sh.epoch, Final: sh.end, Extents: sh.logged})

@@ -45,7 +45,7 @@ func (m *model) step() {
 	m.link.cut(rapid.SampledFrom([]string{"", "", "", "a", "b", "ab", "ba", "aa"}).Draw(m.t, "faults"))
 	action := rapid.SampledFrom([]func(){
 		m.put, m.put, m.put, m.put, m.packs, m.packs, m.packs, m.merges, m.retains, m.takes, m.takes, m.open, m.dies,
-		m.splits, m.create, m.removes, m.again, m.zombie,
+		m.splits, m.create, m.removes, m.again, m.zombie, m.beginMove, m.beginMove, m.finishMove, m.finishMove, m.abortMove,
 	}).Draw(m.t, "action")
 	action()
 	m.link.cut("")
@@ -78,6 +78,11 @@ func (m *model) zombie() {
 	}
 	if err := m.Register(ctx, r); !errors.Is(err, shardstore.ErrFenced) {
 		m.t.Fatalf("a closed session registered a pack: %v", err)
+	}
+	if sh, ok := one(m.t, m.shards(), "moved shard"); ok {
+		if err := m.FinishMove(ctx, sh.key, s.id, sh.epoch, sh.next); !errors.Is(err, shardstore.ErrFenced) {
+			m.t.Fatalf("a closed session handed a shard over: %v", err)
+		}
 	}
 	if err := m.CloseSession(ctx, shardstore.Closing{Session: s.id, Trim: s.trim, Fence: s.written + 9}, false); !errors.Is(err, catalog.ErrClosed) {
 		m.t.Fatalf("a closed session was closed again: %v", err)
@@ -185,6 +190,7 @@ func (m *model) checkOwners() {
 			}
 		}
 	}
+	m.checkMoves()
 }
 
 // clear removes everything and looks that only the queue and the usage are left.
@@ -198,6 +204,7 @@ func (m *model) clear() {
 			continue
 		}
 		s.live = false
+		m.endMoves(s)
 		_, err := m.BeginFencing(ctx, s.id)
 		m.must(err)
 		m.closes(shardstore.Closing{Session: s.id, Trim: s.trim, Fence: s.written}, false)
