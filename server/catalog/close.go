@@ -58,10 +58,10 @@ RETURNING trimmed`, closing.Session, string(from), c.now(), closing.Fence, clean
 			return err
 		}
 	}
-	if err := endMoves(tx, closing.Session); err != nil {
+	if err := endMoves(tx, closing.Session, revision); err != nil {
 		return err
 	}
-	if _, err := tx.Exec("UPDATE shards SET owner = NULL WHERE owner = $1", closing.Session); err != nil {
+	if _, err := tx.Exec("UPDATE shards SET owner = NULL, changed = $2 WHERE owner = $1", closing.Session, revision); err != nil {
 		return err
 	}
 	if err := noteClosedShards(tx, closing); err != nil {

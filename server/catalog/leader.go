@@ -15,15 +15,18 @@ import (
 // not ask whether the session is open. The lease keeps two nodes from doing the same work; that nothing goes wrong where
 // their clocks disagree and both believe to lead is the work of the compare-and-swaps elsewhere.
 func (c *Catalog) AcquireLeader(ctx context.Context, session leat.SessionID, ttl time.Duration) (leads bool, err error) {
-	err = c.settle(ctx, func(tx *sqldb.Tx) error {
-		now := c.now()
-		n, err := tx.Exec(`
-UPDATE leader SET term = CASE WHEN holder = $1 THEN term ELSE term + 1 END, holder = $1, until = $2
-WHERE one = 1 AND (holder = $1 OR until <= $3)`, session, now.Add(ttl), now)
-		leads = n == 1
+	err = c.settle(ctx, func(tx *sqldb.Tx) (err error) {
+		leads, err = acquire(tx, session, c.now(), ttl)
 		return err
 	})
 	return leads, err
+}
+
+func acquire(tx *sqldb.Tx, session leat.SessionID, now time.Time, ttl time.Duration) (leads bool, err error) {
+	n, err := tx.Exec(`
+UPDATE leader SET term = CASE WHEN holder = $1 THEN term ELSE term + 1 END, holder = $1, until = $2
+WHERE one = 1 AND (holder = $1 OR until <= $3)`, session, now.Add(ttl), now)
+	return n == 1, err
 }
 
 // ReleaseLeader ends the session's lease, so that another need not wait for its end.

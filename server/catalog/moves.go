@@ -37,7 +37,8 @@ func (c *Catalog) BeginMove(ctx context.Context, shard leat.ShardKey, from leat.
 		return leat.Errorf(leat.KindInvalidArgument, "shard %s cannot move from session %s to itself", shard, from)
 	}
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
-		if _, err := bump(tx); err != nil {
+		revision, err := bump(tx)
+		if err != nil {
 			return err
 		}
 		if err := holdLive(tx, from); err != nil {
@@ -50,9 +51,9 @@ func (c *Catalog) BeginMove(ctx context.Context, shard leat.ShardKey, from leat.
 			return err
 		}
 		n, err := tx.Exec(`
-UPDATE shards SET moving_to = $5, moving_since = CASE WHEN moving_to IS NULL THEN $6 ELSE moving_since END
+UPDATE shards SET moving_to = $5, changed = $7, moving_since = CASE WHEN moving_to IS NULL THEN $6 ELSE moving_since END
 WHERE stream = $1 AND ordinal = $2 AND owner = $3 AND epoch = $4 AND (moving_to IS NULL OR moving_to = $5)`,
-			shard.Stream, shard.Ordinal, from, epoch, to, c.now())
+			shard.Stream, shard.Ordinal, from, epoch, to, c.now(), revision)
 		if err != nil || n == 1 {
 			return err
 		}
@@ -146,7 +147,8 @@ func refuseMove(tx *sqldb.Tx, shard leat.ShardKey, from leat.SessionID, epoch ui
 // looks, since another owner would begin at a wrong offset.
 func (c *Catalog) FinishMove(ctx context.Context, shard leat.ShardKey, from leat.SessionID, epoch, final uint64) error {
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
-		if _, err := bump(tx); err != nil {
+		revision, err := bump(tx)
+		if err != nil {
 			return err
 		}
 		over, err := moveOver(tx, shard, epoch)
@@ -157,11 +159,11 @@ func (c *Catalog) FinishMove(ctx context.Context, shard leat.ShardKey, from leat
 			return err
 		}
 		n, err := tx.Exec(`
-UPDATE shards SET epoch = epoch + 1, moving_to = NULL, moving_since = 0,
+UPDATE shards SET epoch = epoch + 1, changed = $6, moving_to = NULL, moving_since = 0,
 	owner = CASE WHEN `+ownable+` AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = shards.moving_to AND s.state = 'live')
 		THEN moving_to END
 WHERE stream = $1 AND ordinal = $2 AND owner = $3 AND epoch = $4 AND next_offset = $5`,
-			shard.Stream, shard.Ordinal, from, epoch, final)
+			shard.Stream, shard.Ordinal, from, epoch, final, revision)
 		if err != nil || n == 1 {
 			return err
 		}
@@ -198,13 +200,14 @@ func refuseFinish(tx *sqldb.Tx, shard leat.ShardKey, from leat.SessionID, epoch,
 // shard MUST call FinishMove all the same.
 func (c *Catalog) AbortMove(ctx context.Context, shard leat.ShardKey, from leat.SessionID, epoch uint64) error {
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
-		if _, err := bump(tx); err != nil {
+		revision, err := bump(tx)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(`
-UPDATE shards SET moving_to = NULL, moving_since = 0
+		_, err = tx.Exec(`
+UPDATE shards SET changed = $5, moving_to = NULL, moving_since = 0
 WHERE stream = $1 AND ordinal = $2 AND owner = $3 AND epoch = $4 AND moving_to IS NOT NULL`,
-			shard.Stream, shard.Ordinal, from, epoch)
+			shard.Stream, shard.Ordinal, from, epoch, revision)
 		return err
 	})
 }
@@ -232,7 +235,7 @@ ORDER BY moving_since, stream, ordinal`, func(scan sqldb.Scan) error {
 }
 
 // endMoves calls off what was to come to a session that is over, and what was to go from it.
-func endMoves(tx *sqldb.Tx, session leat.SessionID) error {
-	_, err := tx.Exec("UPDATE shards SET moving_to = NULL, moving_since = 0 WHERE moving_to = $1 OR owner = $1 AND moving_to IS NOT NULL", session)
+func endMoves(tx *sqldb.Tx, session leat.SessionID, revision uint64) error {
+	_, err := tx.Exec("UPDATE shards SET changed = $2, moving_to = NULL, moving_since = 0 WHERE moving_to = $1 OR owner = $1 AND moving_to IS NOT NULL", session, revision)
 	return err
 }

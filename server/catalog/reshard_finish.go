@@ -49,7 +49,7 @@ func (c *Catalog) finishReshard(tx *sqldb.Tx, revision uint64, r shardstore.Resh
 	if err != nil {
 		return err
 	}
-	if err := openChildren(tx, r, owner); err != nil {
+	if err := openChildren(tx, r, owner, revision); err != nil {
 		return err
 	}
 	if _, err := tx.Exec("UPDATE intents SET state = 'done', finished = $2, error = '' WHERE id = $1", r.ID, c.now()); err != nil {
@@ -109,7 +109,7 @@ RETURNING owner`, p.Shard.Stream, p.Shard.Ordinal, p.Epoch, r.Time, p.Final).Sca
 }
 
 // openChildren inserts the children. Their clocks begin where the parents' end (I9).
-func openChildren(tx *sqldb.Tx, r shardstore.Reshard, owner sql.NullString) error {
+func openChildren(tx *sqldb.Tx, r shardstore.Reshard, owner sql.NullString, revision uint64) error {
 	parent := r.Parents[0].Shard.Ordinal
 	var adjacent sql.NullInt64
 	if len(r.Parents) > 1 {
@@ -117,9 +117,9 @@ func openChildren(tx *sqldb.Tx, r shardstore.Reshard, owner sql.NullString) erro
 	}
 	for _, ch := range r.Children {
 		_, err := tx.Exec(`
-INSERT INTO shards (stream, ordinal, start_key, end_key, parent, adjacent, created, last_time, epoch, owner)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 1, $8)`,
-			ch.Shard.Stream, ch.Shard.Ordinal, ch.Range.Start, ch.Range.End, parent, adjacent, r.Time, owner)
+INSERT INTO shards (stream, ordinal, start_key, end_key, parent, adjacent, created, last_time, epoch, owner, changed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 1, $8, $9)`,
+			ch.Shard.Stream, ch.Shard.Ordinal, ch.Range.Start, ch.Range.End, parent, adjacent, r.Time, owner, revision)
 		if err != nil {
 			return err
 		}

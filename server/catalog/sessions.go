@@ -53,6 +53,8 @@ func (c *Catalog) OpenSession(ctx context.Context, s Session) error {
 			if err := mayBeAlone(tx, s.ID); err != nil {
 				return err
 			}
+		} else if _, err := bump(tx); err != nil { // every node is to learn where the others are
+			return err
 		}
 		n, err := tx.Exec(`
 INSERT INTO sessions (id, node, address, state, opened) VALUES ($1, $2, $3, 'live', $4)

@@ -60,21 +60,22 @@ func (c *Catalog) TakeShards(ctx context.Context, session leat.SessionID, limit 
 	}
 	err = c.db.Tx(ctx, func(tx *sqldb.Tx) error {
 		taken = nil
-		if _, err := bump(tx); err != nil {
+		revision, err := bump(tx)
+		if err != nil {
 			return err
 		}
 		if err := holdLive(tx, session); err != nil {
 			return err
 		}
-		err := tx.Each(`
-UPDATE shards SET owner = $1, epoch = epoch + 1
+		err = tx.Each(`
+UPDATE shards SET owner = $1, epoch = epoch + 1, changed = $3
 WHERE owner IS NULL AND (stream, ordinal) IN (
 	SELECT stream, ordinal FROM shards WHERE owner IS NULL AND `+ownable+` ORDER BY stream, ordinal LIMIT $2)
 RETURNING `+takenColumns, func(scan sqldb.Scan) error {
 			t, err := scanTaken(scan)
 			taken = append(taken, t)
 			return err
-		}, session, limit)
+		}, session, limit, revision)
 		if err != nil {
 			return err
 		}

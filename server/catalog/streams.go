@@ -74,11 +74,11 @@ func sameStream(tx *sqldb.Tx, s *leat.Stream) error {
 }
 
 func insertShards(tx *sqldb.Tx, s *leat.Stream) error {
-	rows := sqldb.NewRows(5, int(s.NextOrdinal))
+	rows := sqldb.NewRows(6, int(s.NextOrdinal))
 	for i, r := range leat.SplitEvenly(int(s.NextOrdinal)) {
-		rows.Add(s.ID, uint64(i), r.Start, r.End, s.Created)
+		rows.Add(s.ID, uint64(i), r.Start, r.End, s.Created, s.Version)
 	}
-	if _, err := tx.ExecRows("INSERT INTO shards (stream, ordinal, start_key, end_key, created) VALUES $rows", rows); err != nil {
+	if _, err := tx.ExecRows("INSERT INTO shards (stream, ordinal, start_key, end_key, created, changed) VALUES $rows", rows); err != nil {
 		return err
 	}
 	return setScaleFloor(tx, s, int(s.NextOrdinal))

@@ -31,6 +31,9 @@ type Config struct {
 	Params  shardstore.Params
 	Node    string // a name for people
 	Address string // where other nodes reach this one
+	// Shared says that this node is one of many that share the shards: see the package comment. Otherwise one session at a
+	// time serves all of them. A node that is Exclusive shares with nobody.
+	Shared bool
 	// Exclusive says that this process holds the lock of the folder that holds all sessions' logs: every other session
 	// is over.
 	Exclusive bool
@@ -70,6 +73,7 @@ func (c *Config) Defaults() {
 	def(&c.DeadAfter, 2500*time.Millisecond)
 	def(&c.Transition, 50*time.Millisecond)
 	def(&c.Drain, 20*time.Second)
+	c.Shared = c.Shared && !c.Exclusive
 	if c.Clock == nil {
 		c.Clock = leat.SystemClock{}
 	}
@@ -89,6 +93,10 @@ type Node struct {
 	cfg   Config
 	store atomic.Pointer[shardstore.Store] // nil while no session is open
 	kick  chan struct{}
+	leads atomic.Bool
+
+	owners *Owners                      // kept where the shards are shared
+	closed map[leat.SessionID]time.Time // fenced sessions, by when this node first saw them closed; of the control loop
 
 	// Of the session that is being opened or served: they belong to open, then to the control loop.
 	uncertain bool                                                        // shards may be ours in the catalog and not open in the engine
@@ -103,11 +111,19 @@ type Node struct {
 // New makes a node; Run starts it.
 func New(cfg Config) *Node {
 	cfg.Defaults()
-	return &Node{
+	n := &Node{
 		cfg: cfg, kick: make(chan struct{}, 1), why: "the node is starting",
-		mine: map[leat.SessionID]bool{},
+		mine: map[leat.SessionID]bool{}, closed: map[leat.SessionID]time.Time{},
 	}
+	n.owners = newOwners(cfg.Catalog, cfg.Clock, cfg.Heartbeat, cfg.Logger, n.Kick)
+	return n
 }
+
+// Leads tells whether this node's session held the leader's lease at its last beat.
+func (n *Node) Leads() bool { return n.leads.Load() }
+
+// Owners is this node's table of who owns which shard. It is kept while Run runs, and only where the shards are shared.
+func (n *Node) Owners() *Owners { return n.owners }
 
 // Kick wakes the control loop: the catalog holds something new to do.
 func (n *Node) Kick() {
@@ -156,8 +172,17 @@ func (n *Node) because(format string, args ...any) {
 // process stays, and answers Unavailable meanwhile (data-plane.md, rule 5).
 func (n *Node) Run(ctx context.Context) error {
 	pause := n.cfg.Heartbeat
+	session := n.session
+	if n.cfg.Shared {
+		session = n.join
+		table, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the node is drained
+		var keeper sync.WaitGroup
+		keeper.Go(func() { n.owners.Run(table) })
+		defer keeper.Wait()
+		defer stop()
+	}
 	for ctx.Err() == nil {
-		err := n.session(ctx)
+		err := session(ctx)
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return nil // stopped while it stood by or began: it has served nothing that must be drained
 		}
@@ -179,12 +204,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // session settles what others left, opens a session and serves until it is over. nil: it lived and another may follow.
 func (n *Node) session(ctx context.Context) error {
-	if n.cfg.Reopen != nil {
-		if err := n.cfg.Reopen(ctx); err != nil {
-			return err
-		}
-	}
-	if err := n.checkClock(); err != nil {
+	if err := n.mayOpen(ctx); err != nil {
 		return err
 	}
 	id := leat.NewID[leat.SessionID](n.cfg.Rand)
@@ -209,7 +229,17 @@ func (n *Node) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return n.serve(ctx, life, s, still)
+	return n.serve(ctx, life, s, still, n.control)
+}
+
+// mayOpen makes sure that a session can work before it is opened.
+func (n *Node) mayOpen(ctx context.Context) error {
+	if n.cfg.Reopen != nil {
+		if err := n.cfg.Reopen(ctx); err != nil {
+			return err
+		}
+	}
+	return n.checkClock()
 }
 
 // checkClock refuses to begin a session with a wall clock that departs from the reference by more than a second: its
@@ -231,20 +261,25 @@ func (n *Node) checkClock() error {
 	return nil
 }
 
-// open begins a session's log and takes all shards.
-func (n *Node) open(ctx context.Context, id leat.SessionID) (*shardstore.Store, error) {
+// begin begins a session's log.
+func (n *Node) begin(ctx context.Context, id leat.SessionID) (*shardstore.Store, error) {
 	if err := n.dropLogs(ctx); err != nil {
 		n.cfg.Logger.Warn("logs of closed sessions stay until the next start", "error", err)
 	}
-	s, err := shardstore.Open(ctx, shardstore.Config{
+	n.uncertain, n.moved = false, map[string]shardstore.Reshard{}
+	return shardstore.Open(ctx, shardstore.Config{
 		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
 		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
 		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed, Keys: n.cfg.Keys,
 	})
+}
+
+// open begins a session's log and takes all shards.
+func (n *Node) open(ctx context.Context, id leat.SessionID) (*shardstore.Store, error) {
+	s, err := n.begin(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	n.uncertain, n.moved = false, map[string]shardstore.Reshard{}
 	n.closings = map[leat.SessionID]map[leat.ShardKey]shardstore.ClosedShard{}
 	defer func() { n.closings = nil }()
 	err = n.outlast(ctx)
@@ -264,9 +299,8 @@ func (n *Node) open(ctx context.Context, id leat.SessionID) (*shardstore.Store, 
 
 // outlast waits until nobody serves reads any more who was fenced (data-plane.md, rule 13). The catalog remembers who
 // was, whichever node did it and whatever went wrong since; only a session closed in order, or one that a file lock proves dead, needs no
-// wait. Clocks of nodes may disagree by clockBound about when it was.
+// wait.
 func (n *Node) outlast(ctx context.Context) error {
-	const clockBound = time.Minute
 	if n.cfg.Exclusive || n.cfg.Log.Lease == 0 {
 		return nil
 	}
@@ -281,6 +315,9 @@ func (n *Node) outlast(ctx context.Context) error {
 	return n.sleep(ctx, n.cfg.Log.Lease)
 }
 
+// clockBound is by how much clocks of nodes may disagree about when a session was closed.
+const clockBound = time.Minute
+
 // over remembers a session of this process.
 func (n *Node) over(id leat.SessionID) {
 	n.mu.Lock()
@@ -289,14 +326,14 @@ func (n *Node) over(id leat.SessionID) {
 }
 
 // serve publishes the session and keeps it until it, its life (the catalog says that it is over) or ctx ends. still
-// stops its heartbeat.
-func (n *Node) serve(ctx, life context.Context, s *shardstore.Store, still func()) error {
+// stops its heartbeat; control is the session's loop.
+func (n *Node) serve(ctx, life context.Context, s *shardstore.Store, still func(), control func(context.Context, <-chan struct{}, *shardstore.Store)) error {
 	n.store.Store(s)
 	n.cfg.Logger.Info("serving", "session", s.Session(), "shards", s.Stats().Shards)
 	loop, stop := context.WithCancel(life)
 	rest := make(chan struct{})
 	var tasks sync.WaitGroup
-	tasks.Go(func() { n.control(loop, rest, s) })
+	tasks.Go(func() { control(loop, rest, s) })
 	var err error
 	select {
 	case <-life.Done():
