@@ -175,7 +175,11 @@ func (s *Store) Session() leat.SessionID { return s.cfg.Session }
 
 // notLive is the error for calls that a session which is not live refuses. mu is held.
 func (s *Store) notLive() error {
-	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node has no live session: retry", After: overloadPause, Err: s.reason}
+	cause := ErrNotLive
+	if s.reason != nil {
+		cause = fmt.Errorf("%w: %w", ErrNotLive, s.reason)
+	}
+	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node has no live session: retry", After: overloadPause, Err: cause}
 }
 
 // Fail ends the session at once, as a fence would: for an owner that learns from elsewhere that it is over.

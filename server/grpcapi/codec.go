@@ -25,8 +25,27 @@ type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
 
+// Messages between nodes, which carry as much, write and read themselves.
+type (
+	marshaler   interface{ MarshalWire() mem.BufferSlice }
+	unmarshaler interface {
+		UnmarshalWire(data mem.BufferSlice) error
+	}
+)
+
+// Marshal writes a message.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if m, ok := v.(marshaler); ok {
+		return m.MarshalWire(), nil
+	}
+	return c.CodecV2.Marshal(v)
+}
+
 // Unmarshal reads a message.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if m, ok := v.(unmarshaler); ok {
+		return m.UnmarshalWire(data)
+	}
 	req, ok := v.(*leatv1.PutRecordsRequest)
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)

@@ -43,6 +43,9 @@ func principal(ctx context.Context) leat.Principal { return callerOf(ctx).who }
 // isAPI tells whether a method is Leat's: health and reflection need no credential.
 func isAPI(method string) bool { return strings.HasPrefix(method, "/leat.") }
 
+// isInternal tells whether a method is for other nodes, which have credentials of their own.
+func (s *Server) isInternal(method string) bool { return s.internal != nil && s.internal.Owns(method) }
+
 // unary is the one interceptor of unary calls. From the outside: request id, error and log; recovery; authentication;
 // form; handler.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -82,7 +85,11 @@ func (s *Server) guarded(ctx context.Context, id, method string, run func(contex
 		}
 	}()
 	c := caller{id: id}
-	if isAPI(method) {
+	if s.isInternal(method) {
+		if err = s.internal.Authenticate(ctx, method); err != nil {
+			return nil, err
+		}
+	} else if isAPI(method) {
 		if c.who, err = s.auth.Authenticate(first(ctx, "authorization")); err != nil {
 			return nil, err
 		}
@@ -92,7 +99,7 @@ func (s *Server) guarded(ctx context.Context, id, method string, run func(contex
 
 // form checks a message against the rules of its proto.
 func (s *Server) form(method string, req any) error {
-	if m, ok := req.(proto.Message); ok && isAPI(method) {
+	if m, ok := req.(proto.Message); ok && isAPI(method) && !s.isInternal(method) {
 		return s.validate(m)
 	}
 	return nil

@@ -27,7 +27,18 @@ import (
 	"github.com/leatstream/leat/server/broker"
 )
 
-// Options is what the edge needs; Clock, Logger and TLS have defaults.
+// Internal is a service for the other nodes of the cluster, on the same port. No client may call it, REST does not have
+// it, and reflection does not list it.
+type Internal interface {
+	// Register adds it to a server.
+	Register(grpc.ServiceRegistrar)
+	// Owns tells whether a full method is its own.
+	Owns(method string) bool
+	// Authenticate returns an error unless a node of the cluster makes the call.
+	Authenticate(ctx context.Context, method string) error
+}
+
+// Options is what the edge needs; Clock, Logger, TLS and Internal have defaults.
 type Options struct {
 	Broker *broker.Broker
 	Auth   auth.Authenticator
@@ -36,6 +47,8 @@ type Options struct {
 	TLS    credentials.TransportCredentials
 	Clock  leat.Clock
 	Logger *slog.Logger
+
+	Internal Internal // nil: other nodes ask nothing of this one
 }
 
 const (
@@ -55,6 +68,7 @@ type Server struct {
 	clock     leat.Clock
 	log       *slog.Logger
 	validator protovalidate.Validator
+	internal  Internal // may be nil
 
 	grpc     *grpc.Server // for callers from outside
 	inside   *grpc.Server // for the gateway, over memory
@@ -86,10 +100,13 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v,
+		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal,
 		loopback: bufconn.Listen(loopbackBuffer), stop: make(chan struct{}),
 	}
 	s.grpc, s.inside = s.register(o.TLS), s.register(nil)
+	if s.internal != nil {
+		s.internal.Register(s.grpc)
+	}
 	if s.conn, err = s.dialLoopback(); err != nil {
 		return nil, err
 	}
@@ -127,8 +144,25 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	leatv1.RegisterKeyServiceServer(g, keyService{Server: s})
 	leatv1.RegisterSystemServiceServer(g, systemService{Server: s})
 	grpc_health_v1.RegisterHealthServer(g, healthService{Server: s})
-	reflection.Register(g)
+	reflection.Register(public{g, s})
 	return g
+}
+
+// public is a gRPC server without what is internal.
+type public struct {
+	*grpc.Server
+	s *Server
+}
+
+// GetServiceInfo is what reflection lists.
+func (p public) GetServiceInfo() map[string]grpc.ServiceInfo {
+	all := p.Server.GetServiceInfo()
+	for name := range all {
+		if p.s.isInternal("/" + name + "/") {
+			delete(all, name)
+		}
+	}
+	return all
 }
 
 // Serve answers gRPC on a listener until Close or Shutdown; then it returns nil.

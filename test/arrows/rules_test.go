@@ -95,6 +95,12 @@ var rules = map[string]rule{
 		tests:  []string{"internal/sqldb", "shardstore/..."},
 		reason: "the engine's keys, from the catalog and the master key",
 	},
+	"server/forward/internalv1": {third: anyModule, reason: "generated"},
+	"server/forward": {
+		local: []string{".", "shardstore", "server/forward/internalv1"},
+		tests: []string{"shardstore/...", "internal/sqldb", "api/leat/v1", "server/auth", "server/broker", "server/catalog", "server/cluster", "server/grpcapi"},
+		third: anyModule,
+	},
 	"billing": {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "concrete over sqldb"},
 
 	// The broker decides; it knows no transport.
