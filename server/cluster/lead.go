@@ -19,6 +19,7 @@ type leader struct {
 	m       *member
 	settled uint64    // the revision at which no stream was in transition
 	expired time.Time // when shards were last expired
+	turn    int       // of picking shards to move
 	unowned time.Time // since when shards have had no owner; zero: none
 }
 
@@ -38,7 +39,7 @@ func (m *member) lead(ctx context.Context) {
 			l.unowned = time.Time{}
 			continue
 		}
-		err := errors.Join(l.fence(ctx, len(p.Peers)), l.settle(ctx, &p), l.expire(ctx))
+		err := errors.Join(l.fence(ctx, len(p.Peers)), l.settle(ctx, &p), l.expire(ctx), l.balance(ctx, &p))
 		l.leftovers()
 		if err != nil && ctx.Err() == nil {
 			m.n.cfg.Logger.Warn("the leader waits", "error", err)
@@ -157,6 +158,17 @@ func (l *leader) step(ctx context.Context, p *catalog.Pulse, st *catalog.Unsettl
 		return true, n.cfg.Catalog.ActivateStream(ctx, st.ID)
 	case leat.StreamDeleting:
 		return true, n.cfg.Catalog.RemoveStream(ctx, st.ID)
+	}
+	intents, err := n.cfg.Catalog.PendingReshards(ctx, st.ID)
+	if err != nil {
+		return false, err
+	}
+	if len(intents) > 0 { // their owners carry them out
+		var errs []error
+		for i := range intents {
+			errs = append(errs, l.unite(ctx, &intents[i]))
+		}
+		return false, errors.Join(errs...)
 	}
 	// A setting such as encryption is in force only when every session that may still take puts knows it.
 	if !known(p, st.Version) {

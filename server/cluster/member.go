@@ -24,8 +24,9 @@ type member struct {
 	store atomic.Pointer[shardstore.Store] // nil until the log is open
 
 	ack    chan struct{} // asks the heart to beat now
+	move   chan struct{} // tells the mover of a new table
 	pulsed chan struct{} // tells the leader's loop of a beat
-	busy   atomic.Bool   // streams are in transition: beats come faster
+	busy   atomic.Bool   // streams are in transition, or shards move: beats come faster
 	takes  atomic.Bool   // the leader found shards that nobody takes
 
 	applied atomic.Uint64 // the revision that this session has applied
@@ -36,12 +37,11 @@ type member struct {
 	watch watch         // what the pulses say of the others
 
 	// Of the control loop.
-	open     map[leat.ShardKey]uint64 // epochs of the shards that are open in the engine
-	refused  map[leat.ShardKey]uint64 // epochs of shards that cannot be opened: their streams are being deleted
-	released map[leat.ShardKey]uint64 // epochs that RELEASE has ended: never to be opened again
-	born     []leat.ShardKey          // children of reshards that the catalog has and the table may not
-	learned  uint64                   // the revision at which the settings of streams were last learned
-	streams  []catalog.Unsettled      // as of learned
+	open    map[leat.ShardKey]uint64 // epochs of the shards that are open in the engine
+	refused map[leat.ShardKey]uint64 // epochs of shards that cannot be opened: their streams are being deleted
+	born    []leat.ShardKey          // children of reshards that the catalog has and the table may not
+	learned uint64                   // the revision at which the settings of streams were last learned
+	streams []catalog.Unsettled      // as of learned
 }
 
 // join opens a session beside others and serves what falls to it, until it is over. nil: it lived and another may follow.
@@ -53,8 +53,8 @@ func (n *Node) join(ctx context.Context) error {
 		return err
 	}
 	m := &member{
-		n: n, id: leat.NewID[leat.SessionID](n.cfg.Rand), ack: make(chan struct{}, 1), pulsed: make(chan struct{}, 1),
-		open: map[leat.ShardKey]uint64{}, refused: map[leat.ShardKey]uint64{}, released: map[leat.ShardKey]uint64{},
+		n: n, id: leat.NewID[leat.SessionID](n.cfg.Rand), ack: make(chan struct{}, 1), pulsed: make(chan struct{}, 1), move: make(chan struct{}, 1),
+		open: map[leat.ShardKey]uint64{}, refused: map[leat.ShardKey]uint64{},
 		watch: watch{seen: map[leat.SessionID]silence{}},
 	}
 	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: m.id, Node: n.cfg.Node, Address: n.cfg.Address}); err != nil {

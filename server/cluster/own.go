@@ -18,11 +18,12 @@ import (
 // control serves what is this session's own, when kicked and with each heartbeat, and leads beside it. When rest is
 // closed it ends after the round that it is in.
 func (m *member) control(ctx context.Context, rest <-chan struct{}, s *shardstore.Store) {
-	leading, stop := context.WithCancel(ctx)
-	var leader sync.WaitGroup
-	leader.Go(func() { m.lead(leading) })
-	defer leader.Wait()
-	defer stop() // what a leader leaves half done, the next one finishes
+	beside, stop := context.WithCancel(ctx)
+	var others sync.WaitGroup
+	others.Go(func() { m.lead(beside) })
+	others.Go(func() { m.handOver(beside, s) })
+	defer others.Wait()
+	defer stop() // what a leader or a hand-over leaves half done, others finish
 	for {
 		wait, err := m.round(ctx, s)
 		if err != nil && ctx.Err() == nil {
@@ -63,6 +64,14 @@ func (m *member) round(ctx context.Context, s *shardstore.Store) (wait time.Dura
 	if revision != m.learned {
 		if err := m.learn(ctx); err != nil {
 			return 0, err
+		}
+	}
+	moves := n.owners.moves()
+	m.busy.Store(len(m.streams) > 0 || len(moves) > 0)
+	if len(moves) > 0 {
+		select {
+		case m.move <- struct{}{}:
+		default:
 		}
 	}
 	m.drop(s)
@@ -109,7 +118,6 @@ func (m *member) learn(ctx context.Context) error {
 		n.fetchKey(&streams[i].Stream)
 	}
 	m.streams, m.learned = streams, revision
-	m.busy.Store(len(streams) > 0)
 	return nil
 }
 
@@ -183,7 +191,7 @@ func (m *member) openOwn(ctx context.Context, s *shardstore.Store) (wait time.Du
 	const batch = 1000
 	var missing []leat.ShardKey
 	for k, epoch := range m.n.owners.ownedBy(m.id) {
-		if m.open[k] != epoch && m.refused[k] != epoch && m.released[k] < epoch {
+		if m.open[k] != epoch && m.refused[k] != epoch {
 			missing = append(missing, k)
 		}
 	}

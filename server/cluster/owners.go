@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type Owners struct {
 	heard   time.Time     // when a pulse last brought a revision
 	shards  map[leat.ShardKey]catalog.Ownership
 	by      map[leat.SessionID]map[leat.ShardKey]uint64 // epochs, by owner; the zero session has those that nobody owns
+	moving  map[leat.ShardKey]catalog.Ownership         // those that are asked to move
 	live    map[leat.SessionID]catalog.Session
 }
 
@@ -42,6 +44,7 @@ func newOwners(cat *catalog.Catalog, clock leat.Clock, every time.Duration, log 
 		cat: cat, clock: clock, log: log, every: every, loaded: loaded,
 		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 		shards: map[leat.ShardKey]catalog.Ownership{}, by: map[leat.SessionID]map[leat.ShardKey]uint64{}, live: map[leat.SessionID]catalog.Session{},
+		moving: map[leat.ShardKey]catalog.Ownership{},
 	}
 }
 
@@ -121,6 +124,13 @@ func (o *Owners) counts() (all int, by map[leat.SessionID]int) {
 		by[id] = len(keys)
 	}
 	return len(o.shards), by
+}
+
+// moves returns the shards that are asked to move, sorted.
+func (o *Owners) moves() []catalog.Ownership {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(o.moving), func(a, b catalog.Ownership) int { return a.Shard.Compare(b.Shard) })
 }
 
 // Run keeps the table until ctx ends.
@@ -205,12 +215,17 @@ func (o *Owners) apply(got catalog.Owners, whole bool) int {
 	if whole {
 		clear(o.shards)
 		clear(o.by)
+		clear(o.moving)
 	}
 	for _, s := range got.Shards {
 		if old, known := o.shards[s.Shard]; known {
 			delete(o.by[old.Owner], s.Shard)
 		}
 		o.shards[s.Shard] = s
+		delete(o.moving, s.Shard)
+		if !s.MovingTo.IsZero() {
+			o.moving[s.Shard] = s
+		}
 		if o.by[s.Owner] == nil {
 			o.by[s.Owner] = map[leat.ShardKey]uint64{}
 		}

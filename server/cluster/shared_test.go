@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -308,4 +309,71 @@ func TestSharedTransitions(t *testing.T) {
 		_, all := c.counts()
 		return leat.KindOf(err) == leat.KindNotFound && all == 0
 	})
+}
+
+// balanced tells whether all nodes serve about as many shards, and none is on its way.
+func (t *team) balanced(shards int) bool {
+	counts, all := t.counts()
+	moves, err := t.cat.Moves(context.Background(), leat.SessionID{})
+	return err == nil && len(moves) == 0 && all == shards && slices.Max(counts)-slices.Min(counts) <= 1
+}
+
+// Nodes that join are given shards while puts go on, and one that is to leave gives all of its own away: nothing acked is
+// lost, doubled or reordered.
+func TestJoinsAndLeaves(t *testing.T) {
+	w := newWorld(t)
+	c := w.team(1)
+	_, keys := w.stream(c.nodes[0], "s", 12)
+	n := 0
+	during := func(what string, done func() bool) {
+		t.Helper()
+		await(t, what, func() bool {
+			n++
+			for _, k := range keys {
+				c.put(k, fmt.Sprint(n))
+			}
+			return done()
+		})
+		c.check()
+	}
+	c.join("second")
+	c.join("third")
+	during("three nodes are balanced", func() bool { return c.balanced(12) })
+	c.join("fourth")
+	during("four nodes are balanced", func() bool { return c.balanced(12) })
+	leaver := c.follower()
+	if err := w.cat.SetDraining(t.Context(), leaver.Session(), true); err != nil {
+		t.Fatal(err)
+	}
+	during("the leaver has nothing", func() bool { st, _ := leaver.Stats(); return st.Shards == 0 })
+	if err := leaver.end(); err != nil {
+		t.Fatal(err)
+	}
+	during("all is at rest", func() bool {
+		_, all := c.counts()
+		return all == 12
+	})
+}
+
+// The parents of a merge have two owners: one of them moves first.
+func TestMergeAcrossOwners(t *testing.T) {
+	w := newWorld(t)
+	c := w.team(2)
+	s, keys := w.stream(c.nodes[0], "s", 4)
+	for _, k := range keys {
+		c.put(k, "1")
+	}
+	low := 0
+	for low < 3 && c.owner(keys[low]) == c.owner(keys[low+1]) {
+		low++
+	}
+	if low == 3 {
+		t.Fatal("one node has all shards")
+	}
+	if _, err := w.cat.BeginReshard(t.Context(), s.ID, catalog.Merge(uint64(low), uint64(low+1))); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the merge is done", func() bool { return w.status(s.ID) == leat.StreamActive })
+	c.put(leat.ShardKey{Stream: s.ID, Ordinal: 4}, "child")
+	c.check()
 }
