@@ -64,6 +64,17 @@ WHERE session = $1 AND EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND state = 
 	return p, err
 }
 
+// Peers lists every session that is not closed, as a beat sees it.
+func (c *Catalog) Peers(ctx context.Context) ([]Peer, error) {
+	var p Pulse
+	err := c.db.View(ctx, func(tx *sqldb.Tx) error {
+		p = Pulse{}
+		_, _, err := readPulse(tx, &p)
+		return err
+	})
+	return p.Peers, err
+}
+
 // readPulse reads revision, peers and the leader's lease in one statement.
 func readPulse(tx *sqldb.Tx, p *Pulse) (holder leat.SessionID, until time.Time, err error) {
 	var holderText string
