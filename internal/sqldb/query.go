@@ -15,6 +15,7 @@ type Scan = func(dest ...any) error
 
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	tx.sent.Add(1)
 	r, err := tx.tx.ExecContext(tx.ctx, query, convert(args)...)
 	if err != nil {
 		return 0, err
@@ -24,6 +25,7 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 
 // Row runs a query for one row; its Scan returns sql.ErrNoRows when there is none.
 func (tx *Tx) Row(query string, args ...any) *sql.Row {
+	tx.sent.Add(1)
 	return tx.tx.QueryRowContext(tx.ctx, query, convert(args)...)
 }
 
@@ -33,6 +35,7 @@ func (tx *Tx) Each(query string, each func(Scan) error, args ...any) error {
 }
 
 func (tx *Tx) each(query string, each func(Scan) error, args []any) (err error) {
+	tx.sent.Add(1)
 	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
 	if err != nil {
 		return err
@@ -55,6 +58,7 @@ func (tx *Tx) each(query string, each func(Scan) error, args []any) (err error) 
 func (tx *Tx) ExecRows(query string, rows *Rows, fixed ...any) (int64, error) {
 	changed := int64(0)
 	err := rows.chunks(tx.engine, query, convert(fixed), func(text string, args []any) error {
+		tx.sent.Add(1)
 		r, err := tx.tx.ExecContext(tx.ctx, text, tx.unprepared(args)...)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -21,6 +22,8 @@ type DB struct {
 	write *sql.DB // SQLite: one connection
 	read  *sql.DB // PostgreSQL: the same as write
 	close func() error
+
+	statements atomic.Uint64
 }
 
 // Open opens the database and checks that it answers. The error never holds the connection string.
@@ -41,6 +44,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	return db, nil
 }
+
+// Statements is how many statements were sent since the database was opened, BEGIN and COMMIT too.
+func (db *DB) Statements() uint64 { return db.statements.Load() }
 
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type Tx struct {
 	ctx    context.Context
 	tx     *sql.Tx
 	engine Engine
+	sent   *atomic.Uint64 // statements
 }
 
 // Tx runs fn in a transaction and commits it when fn returns nil. It may run fn several times, each time after a
@@ -85,6 +87,7 @@ func (db *DB) run(ctx context.Context, pool *sql.DB, opts sql.TxOptions, fn func
 	// COMMIT and ROLLBACK outlive a caller that leaves: a COMMIT cut short has an unknown outcome.
 	whole, end := context.WithTimeout(context.WithoutCancel(ctx), db.cfg.TxTimeout+commitGrace)
 	defer end()
+	db.statements.Add(2) // BEGIN, and COMMIT or ROLLBACK
 	tx, err := conn.BeginTx(whole, &opts)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -95,7 +98,7 @@ func (db *DB) run(ctx context.Context, pool *sql.DB, opts sql.TxOptions, fn func
 			_ = tx.Rollback() // the connection is gone where it fails, and the transaction with it
 		}
 	}()
-	if err := fn(&Tx{ctx: statements, tx: tx, engine: db.Engine}); err != nil {
+	if err := fn(&Tx{ctx: statements, tx: tx, engine: db.Engine, sent: &db.statements}); err != nil {
 		return err
 	}
 	if err := statements.Err(); err != nil {

@@ -251,4 +251,3 @@ func TestMovesWithLostAnswers(t *testing.T) {
 	}
 	c.check()
 }
-
