@@ -53,6 +53,7 @@ type ServeConfig struct {
 	MasterKey     string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file, for environments that hold secrets."`
 	Profile       string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
 	Node          string `name:"node" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
+	Advertise     string `name:"advertise-address" placeholder:"HOST:PORT" env:"LEAT_ADVERTISE_ADDRESS" help:"Where other nodes reach this one's gRPC. Default: the address that it listens on."`
 	S3            S3     `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
 }
 
@@ -131,6 +132,7 @@ func (c *ServeConfig) Validate() error {
 		check((c.S3.AccessKey == "") == (c.S3.SecretKey == ""), "s3-secret-key", "(hidden)", "give both --s3-access-key and --s3-secret-key, or neither"),
 		check(c.S3.Prefix == "" || strings.HasSuffix(c.S3.Prefix, "/") && !strings.HasPrefix(c.S3.Prefix, "/"), "s3-prefix", c.S3.Prefix, "end it with a slash and begin it without one, such as leat/"),
 		check(c.MasterKey == "" || c.MasterKeyFile == "", "master-key-file", c.MasterKeyFile, "LEAT_MASTER_KEY is set too: give one of them"),
+		check(c.Advertise == "" || reachable(c.Advertise), "advertise-address", c.Advertise, "give HOST:PORT by which other nodes reach --grpc-addr, such as node-1.example.com:4568"),
 		check(c.Token == "" || len(c.Token) >= 16, "token", "(hidden)", "make it 16 characters or longer"),
 	}
 	for _, e := range c.S3.Endpoint {
@@ -150,6 +152,17 @@ func loopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// reachable tells whether another machine could make something of an address: it names a host and a port.
+func reachable(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" || port == "0" {
+		return false
+	}
+	ip := net.ParseIP(host)
+	_, err = net.LookupPort("tcp", port)
+	return err == nil && (ip == nil || !ip.IsUnspecified())
 }
 
 func (c *Common) logger() *slog.Logger {

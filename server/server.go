@@ -48,6 +48,7 @@ type Server struct {
 	kinesis *kinesis.Handler
 	keys    *auth.KeyStore
 	scaler  *scaler.Scaler // nil when it is off
+	sharing *sharing       // nil when this node serves all shards alone
 	metrics *prometheus.Registry
 	http    net.Listener
 	grpc    net.Listener
@@ -72,6 +73,8 @@ type parts struct {
 	signed    bool            // the AWS wire takes signed requests alone; otherwise anybody
 	master    *masterkey.Ring // nil: none was given
 	reference func() (time.Time, error)
+	shared    bool   // this node is one of many that share the shards
+	advertise string // where other nodes reach it; empty: where it listens
 	close     []io.Closer
 }
 
@@ -124,22 +127,31 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 			return nil
 		}
 	}
+	address, err := p.address(s.grpc.Addr().String())
+	if err != nil {
+		return nil, err
+	}
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
-		Node: p.node, Address: s.grpc.Addr().String(), Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
+		Node: p.node, Address: address, Shared: p.shared, Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
 		Transition: p.common.Transition,
 		Streams:    func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
 		Keys:       keys,
 		Known:      func(ctx context.Context) error { return s.broker.Directory().RefreshAll(ctx) },
 		Changed:    func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
 	})
+	if p.shared {
+		if s.sharing, err = newSharing(s.node, info, p.log); err != nil {
+			return nil, err
+		}
+	}
 	s.keys, err = auth.NewKeyStore(auth.KeyStoreOptions{Catalog: cat, Master: p.master, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
 	p.common.Scaling.Defaults()
 	s.broker, err = broker.New(broker.Config{
-		Engine: s.node, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		Engine: s.engine(), Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Logger: p.log,
 		RateStep: p.common.Scaling.Every,
@@ -154,7 +166,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		}
 	}
 	s.grpcapi, err = grpcapi.New(grpcapi.Options{
-		Broker: s.broker, Auth: p.auth, Logger: p.log, Ready: s.Ready,
+		Broker: s.broker, Auth: p.auth, Logger: p.log, Ready: s.Ready, Internal: s.internal(),
 		Info: grpcapi.Info{Version: p.version, ClusterID: info.ID.String(), Node: p.node, Session: s.node.Session},
 	})
 	if err != nil {
@@ -224,6 +236,9 @@ func (s *Server) Run(ctx context.Context) error {
 	inner.Go(func() error { return s.node.Run(node) })
 	inner.Go(func() error { return s.broker.Run(node) })
 	inner.Go(func() error { return s.keys.Run(node) })
+	if s.sharing != nil {
+		inner.Go(func() error { return s.sharing.router.Run(node) })
+	}
 
 	web := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	web.Protocols = new(http.Protocols)
@@ -250,6 +265,11 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Info("stopping")
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), edgeStop)
 		defer cancel()
+		if s.sharing != nil {
+			// What goes on for minutes ends now, so that other nodes have the shards soon; its readers go on there.
+			s.broker.Drain()
+			s.sharing.server.Stop()
+		}
 		err := web.Shutdown(stop)
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = web.Close() // pushes and slow readers do not keep a node from stopping

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -131,6 +132,9 @@ type Broker struct {
 
 	accessKeys AccessKeys
 	streamKeys StreamKeys
+
+	draining  chan struct{} // closed by Drain
+	drainOnce sync.Once
 }
 
 // New makes a broker. Run MUST be running for it to see what other nodes and the control loop change.
@@ -168,8 +172,13 @@ func New(c Config) (*Broker, error) {
 
 		streamKeys: c.StreamKeys,
 		accessKeys: c.AccessKeys,
+		draining:   make(chan struct{}),
 	}, nil
 }
+
+// Drain ends all subscriptions as if their time were over, so that they do not keep this node from stopping: their
+// readers go on where they were, at another node. It may be called twice.
+func (b *Broker) Drain() { b.drainOnce.Do(func() { close(b.draining) }) }
 
 // Directory is what the broker knows of streams and shards without asking the catalog.
 func (b *Broker) Directory() *Directory { return b.directory }

@@ -183,6 +183,8 @@ func (p *push) idle(ctx context.Context, over <-chan time.Time, pause time.Durat
 		select {
 		case <-over:
 			return false, nil
+		case <-p.b.draining:
+			return false, nil
 		case <-ctx.Done():
 			return false, refusal(ctx.Err())
 		case <-rest:

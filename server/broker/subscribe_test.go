@@ -87,6 +87,28 @@ func TestSubscribePushes(t *testing.T) {
 	}
 }
 
+// A node that stops ends subscriptions as if their time were over, those that begin later too.
+func TestSubscribeDrain(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	r.stream("s", 1)
+	r.consumer("s", "c")
+	r.consumer("s", "d")
+	sub := r.subscribe("c", fromStart)
+	sub.next()
+	r.Drain()
+	r.Drain()
+	if err := sub.end(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	r.put("s", "k", "0")
+	late := r.subscribe("d", fromStart)
+	for range late.events { // what there is may still be told
+	}
+	if err := <-late.done; err != nil {
+		t.Errorf("a late one ended with %v", err)
+	}
+}
+
 func TestSubscribeBeatsAndEnds(t *testing.T) {
 	r := newRig(t, broker.LimitsOff)
 	r.stream("s", 1)

@@ -49,6 +49,7 @@ func TestServeRefuses(t *testing.T) {
 	}{
 		{"nothing given", []string{}, nil, 2, []string{"--postgres", "--s3-endpoint", "--s3-bucket", "give"}},
 		{"an address that others reach, without a token", with(b.Env(), "LEAT_TOKEN="), []string{"--http-addr", "0.0.0.0:0"}, 2, []string{"--token", "0.0.0.0:0", "LEAT_TOKEN", "127.0.0.1"}},
+		{"an address for other nodes that is none", b.Env(), []string{"--advertise-address", "0.0.0.0:4568"}, 2, []string{"--advertise-address", "0.0.0.0:4568", "node-1.example.com:4568"}},
 		{"a short token", with(b.Env(), "LEAT_TOKEN=short-secret"), nil, 2, []string{"--token", "16 characters"}},
 		{"no database server", with(b.Env(), "LEAT_POSTGRES=postgres://leat:"+password+"@"+nobody.Addr()+"/leat"), nil, 1, []string{"--postgres", nobody.Addr()[:9]}},
 		{"no such database", with(b.Env(), "LEAT_POSTGRES="+b.PG.DSN("missing")), nil, 1, []string{"--postgres", "missing"}},
