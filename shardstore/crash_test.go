@@ -257,7 +257,7 @@ func (r *rig) checkUsage(t *testing.T) {
 func TestCrashAtEveryWrite(t *testing.T) {
 	for _, what := range []fate{lost, applied, late} {
 		t.Run(string(what), func(t *testing.T) {
-			crashAtEvery(t, func(c *crash) { c.storeDies(what) })
+			crashAtEvery(t, (*crash).script, func(c *crash) { c.storeDies(what) })
 		})
 	}
 }
@@ -266,19 +266,19 @@ func TestCrashAtEveryWrite(t *testing.T) {
 func TestCrashAtEveryCallOfTheCatalog(t *testing.T) {
 	for _, what := range []fate{lost, applied} {
 		t.Run(string(what), func(t *testing.T) {
-			crashAtEvery(t, func(c *crash) { c.catalogDies(what) })
+			crashAtEvery(t, (*crash).script, func(c *crash) { c.catalogDies(what) })
 		})
 	}
 }
 
-func crashAtEvery(t *testing.T, dies func(*crash)) {
+func crashAtEvery(t *testing.T, script func(*crash, context.Context) error, dies func(*crash)) {
 	t.Helper()
 	k, died := int64(0), true
 	for ; died && !t.Failed(); k++ {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCrash(t, k)
 			dies(c)
-			err := c.script(t.Context())
+			err := script(c, t.Context())
 			if died = c.dead.Load(); !died && err != nil {
 				t.Fatalf("nothing died, and yet: %v", err)
 			}

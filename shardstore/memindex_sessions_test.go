@@ -144,6 +144,13 @@ func (x *memIndex) move(k leat.ShardKey, from leat.SessionID, epoch, final uint6
 	return nil
 }
 
+// anyFinal breaks the catalog: see brokenIndex.
+func (x *memIndex) anyFinal() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.broken.anyFinal = true
+}
+
 // ownerOf returns who owns a shard, and in which epoch.
 func (x *memIndex) ownerOf(k leat.ShardKey) (owner leat.SessionID, epoch uint64) {
 	x.mu.Lock()
@@ -160,8 +167,9 @@ func (x *memIndex) take(id leat.SessionID) (out []shardstore.Assignment, pending
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	pending = x.pendingSessions()
+	live := x.sessions[id].state == "live"
 	for k, sh := range x.shards {
-		if !sh.owner.IsZero() && sh.owner != id {
+		if sh.owner != id && (!sh.owner.IsZero() || !live) {
 			continue
 		}
 		if sh.owner.IsZero() {

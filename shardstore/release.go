@@ -49,8 +49,8 @@ type Released struct {
 // the shard has final records, all in the index. The caller MUST put that into the catalog and call ConfirmRelease:
 // until then nobody serves the shard. This session never acts in that epoch again, whatever happens.
 //
-// With ErrUnknownOutcome (ctx or the session ended first) the record is on its way all the same: the same call again
-// waits for it. After any other error nothing has changed and the shard takes puts again. ErrNotOwned when it is not
+// With ErrUnknownOutcome (ctx or the session ended first) the record is on its way all the same: while the session lives
+// the same call again waits for it. After any other error nothing has changed and the shard takes puts again. ErrNotOwned when it is not
 // open here in that epoch. KindInUse while a reshard of this session is not confirmed: ask again.
 //
 // Calls for several shards at once share segments and packs: that costs much less than one after the other.
@@ -65,7 +65,7 @@ func (s *Store) Release(ctx context.Context, key leat.ShardKey, epoch uint64) (f
 	if mine {
 		if err := s.prepareRelease(ctx, r); err != nil {
 			s.giveBack(r)
-			return 0, fmt.Errorf("release shard %s: %w", key, err)
+			return 0, notReleased(key, err)
 		}
 	}
 	s.mu.Lock()
@@ -75,6 +75,15 @@ func (s *Store) Release(ctx context.Context, key leat.ShardKey, epoch uint64) (f
 		err = s.settle(ctx, b)
 	}
 	return r.final, err
+}
+
+// notReleased says that nothing has changed. What it wraps tells why the shard cannot be had; any other cause is only
+// told, or an unknown outcome of a record or a pack might be taken for that of RELEASE.
+func notReleased(key leat.ShardKey, err error) error {
+	if errors.Is(err, ErrNotOwned) || errors.Is(err, ErrFenced) {
+		return fmt.Errorf("release shard %s: %w", key, err)
+	}
+	return leat.Errorf(leat.KindUnavailable, "shard %s is not released and stays here: %v", key, err)
 }
 
 // Released lists the shards whose RELEASE is durable and which are not confirmed.
@@ -114,7 +123,7 @@ func (s *Store) packAhead(ctx context.Context, key leat.ShardKey, epoch uint64) 
 		return nil
 	}
 	if err := s.packUntil(ctx, large); err != nil {
-		return fmt.Errorf("pack before shard %s is released: %w", key, err)
+		return notReleased(key, err)
 	}
 	return nil
 }

@@ -101,12 +101,15 @@ func (r *rig) tryOpen() (*shardstore.Store, error) {
 }
 
 // assign hands the session every shard that it owns, or that has no owner, with what closed sessions still hold.
-func (r *rig) assign(s *shardstore.Store) error {
+func (r *rig) assign(s *shardstore.Store) error { return r.assignFrom(r.blobs, s) }
+
+// assignFrom is assign with closings read from a bucket of the caller's.
+func (r *rig) assignFrom(blobs blob.Store, s *shardstore.Store) error {
 	assigned, pending := r.index.take(s.Session())
 	for i := range assigned {
 		a := &assigned[i]
 		for _, id := range pending[a.Shard] {
-			c, err := shardstore.ReadClosing(context.Background(), r.blobs, id)
+			c, err := shardstore.ReadClosing(context.Background(), blobs, id)
 			if err != nil {
 				return err
 			}

@@ -38,6 +38,7 @@ func TestSimulationSeesBrokenRules(t *testing.T) {
 			w.wrap = func(d wal.Driver) wal.Driver { return blind{d} }
 		}},
 		{"rule 13: the successor does not wait", `I13`, func(w *sim) { w.noWait = true }},
+		{"rule 15: a shard is handed over before it is released", `I[1-7]|I13|fsck|I15|no session can be opened`, func(w *sim) { w.hasty = true }},
 		{"rule 8: fences are deleted", `I[1-6]`, func(w *sim) {
 			w.meddle = func(ctx context.Context, b blob.Store, id leat.SessionID, fence uint64) {
 				_ = b.Delete(ctx, wal.Key(id, fence))

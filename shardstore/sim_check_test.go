@@ -101,7 +101,7 @@ func (w *sim) run(lives, steps int) error {
 // simTotals shows that something happened.
 type simTotals struct {
 	Steps, Sent, Acked, Seen, Shards, Children int
-	Sessions                                   int
+	Sessions, Moves                            int
 	Packs, Merges, Deleted, Failures           uint64
 }
 
@@ -110,6 +110,7 @@ func (n *simTotals) add(w *sim) {
 	n.Steps += w.steps
 	n.Sent += w.sent
 	n.Sessions += len(w.nodes)
+	n.Moves += w.moves
 	n.Shards += len(w.index.shards)
 	n.Children += len(w.index.shards) - 3
 	for _, m := range w.l.acked {

@@ -36,26 +36,31 @@ type sim struct {
 	inner  blob.Store // the bucket itself
 	bucket blob.Store // without faults; it watches what is deleted
 	nodes  []*node
-	now    *node        // who owns the shards, as far as the catalog knows
-	acker  atomic.Int64 // the youngest node that acked anything
+	now    *node        // who took the shards, as far as the catalog knows
+	beside *node        // who gets some of them from it, and gives them back; nil when there is none
+	lives  int64        // generations
+	acker  atomic.Int64 // the youngest generation that acked anything
 	tasks  sync.WaitGroup
 
 	mu       sync.Mutex // of what tasks and steps share
 	sent     int
 	cursors  []*cursor
 	closings map[leat.SessionID]shardstore.Closing
-	splits   map[leat.ShardKey]bool // shards whose children acked
+	splits   map[leat.ShardKey]bool   // shards whose children acked
+	tails    map[leat.ShardKey]uint64 // beyond the last acked record
+	moves    int
 
 	// How the world is broken, in sim_broken_test.go.
 	wrap      func(wal.Driver) wal.Driver                        // the log
 	recoverer func(shardstore.Recovery, int) shardstore.Recovery // recoverers, by number
 	meddle    func(context.Context, blob.Store, leat.SessionID, uint64)
 	noWait    bool // for the lease
+	hasty     bool // shards are handed over before they are released
 }
 
 // node is one session and its own way to the bucket.
 type node struct {
-	n int64
+	n int64 // its generation: nodes of one generation live beside each other, a later one only after they were fenced
 	s *shardstore.Store
 	f *fault.Store
 }
@@ -74,6 +79,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	w := &sim{
 		rig: newRig(t).shards(3), t: t, rng: rand.New(rand.NewPCG(seed, 7)), l: newLedger(),
 		closings: map[leat.SessionID]shardstore.Closing{}, splits: map[leat.ShardKey]bool{},
+		tails: map[leat.ShardKey]uint64{},
 	}
 	w.chaos = []float64{0, 0.005, 0.03}[w.rng.IntN(3)]
 	w.inner = w.blobs
@@ -117,8 +123,12 @@ func (g *guarded) Delete(ctx context.Context, key string) error {
 
 // life opens a session, lets things happen, and ends it one way or another.
 func (w *sim) life(steps int) {
+	w.beside = nil
 	if !w.begin() {
 		return
+	}
+	if taker := w.now; w.rng.IntN(2) == 0 && w.open() {
+		w.beside, w.now = w.now, taker
 	}
 	for range steps {
 		w.step()
@@ -126,21 +136,35 @@ func (w *sim) life(steps int) {
 	w.index.setFault(nil)
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
-	switch w.rng.IntN(4) {
-	case 0:
-		w.now.s.Fail(errors.New("killed"))
-	case 1:
-		_ = w.now.s.Close(ctx) // whatever it says: recovery goes over it
-	default: // a zombie: it lives on, cut off for now or not
-		w.cut(w.now)
+	w.over(ctx, w.now)
+	if w.beside != nil {
+		w.over(ctx, w.beside)
 	}
 	pause(w.upTo(3 * time.Second))
 	w.takeOver(ctx)
 }
 
-// begin opens a session on a new node.
+// over ends a node one way or another.
+func (w *sim) over(ctx context.Context, nd *node) {
+	switch w.rng.IntN(4) {
+	case 0:
+		nd.s.Fail(errors.New("killed"))
+	case 1:
+		_ = nd.s.Close(ctx) // whatever it says: recovery goes over it
+	default: // a zombie: it lives on, cut off for now or not
+		w.cut(nd)
+	}
+}
+
+// begin opens the first session of a generation on a new node.
 func (w *sim) begin() bool {
-	nd := &node{n: int64(len(w.nodes)), f: fault.New(w.bucket, nil)}
+	w.lives++
+	return w.open()
+}
+
+// open opens a session on a new node.
+func (w *sim) open() bool {
+	nd := &node{n: w.lives, f: fault.New(w.bucket, nil)}
 	w.nodes = append(w.nodes, nd)
 	w.blobs, w.driver = nd.f, wal.NewObjects(nd.f)
 	if w.wrap != nil {
@@ -207,7 +231,9 @@ func (w *sim) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.I
 
 // any picks a node: mostly the owner, sometimes one that does not know that it is over.
 func (w *sim) any() *node {
-	if w.rng.IntN(5) > 0 {
+	if p := w.rng.IntN(10); p < 4 && w.beside != nil {
+		return w.beside
+	} else if p < 8 {
 		return w.now
 	}
 	return w.nodes[w.rng.IntN(len(w.nodes))]
@@ -237,7 +263,9 @@ func (w *sim) step() {
 		w.vault.stop(w.stream)
 	case p == 87 || p == 88:
 		w.vault.rotate(w.stream)
-	case p < 95:
+	case p < 92:
+		w.startMove()
+	case p < 96:
 		pause(w.upTo(300 * time.Millisecond))
 	default:
 		pause(w.upTo(40 * time.Second))
@@ -280,6 +308,9 @@ func (w *sim) put(ctx context.Context, nd *node, puts []shardstore.Put) {
 			continue
 		}
 		w.acker.Store(max(w.acker.Load(), nd.n))
+		w.mu.Lock()
+		w.tails[p.Shard] = max(w.tails[p.Shard], p.Record.Offset+1)
+		w.mu.Unlock()
 		if closed[p.Shard] {
 			w.l.complain("I10: %s acked after its children did", p.Shard)
 		}
@@ -306,12 +337,18 @@ func (w *sim) startRead(nd *node, c *cursor) {
 		}
 		defer c.mu.Unlock()
 		acker := w.acker.Load()
+		w.mu.Lock()
+		tail := w.tails[c.key]
+		w.mu.Unlock()
 		p, err := nd.s.Read(ctx, c.key, c.next, lim)
 		if err != nil {
 			return
 		}
 		if acker > nd.n {
-			w.l.complain("I13: node %d served a read that began after node %d acked", nd.n, acker)
+			w.l.complain("I13: a node of generation %d served a read that began after one of generation %d acked", nd.n, acker)
+		}
+		if p.Tail < tail {
+			w.l.complain("I13: a read of %s that began after %d records were acked ended at %d", c.key, tail, p.Tail)
 		}
 		w.l.saw(c.key, p.Records)
 		for i, r := range p.Records {
@@ -389,7 +426,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", *total)
-	if !testing.Short() && (total.Acked < 1000 || total.Seen < 1000 || total.Merges == 0 || total.Children == 0 || total.Deleted == 0) {
+	if !testing.Short() && (total.Acked < 1000 || total.Seen < 1000 || total.Merges == 0 || total.Children == 0 || total.Deleted == 0 || total.Moves < 20) {
 		t.Errorf("too little happened: %+v", *total)
 	}
 }
