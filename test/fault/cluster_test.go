@@ -61,8 +61,26 @@ type clusterFaults struct{ c *rig.Cluster }
 // victim chooses a node.
 func (f clusterFaults) victim(w *world) int { return w.random.IntN(len(f.c.Nodes)) }
 
+// owning chooses a node that serves an open shard of the load, so that it is missed.
+func (f clusterFaults) owning(w *world) (at int) {
+	w.t.Helper()
+	rig.Eventually(w.t, rig.Patience, "a node chosen by chance serves a shard", func() error {
+		at = f.victim(w)
+		session, err := f.ask(w, at)
+		if err != nil {
+			return err
+		}
+		shards, err := f.c.Shards(w.t.Context(), at, mainStream)
+		if err == nil && !slices.ContainsFunc(shards, func(s *leatv1.Shard) bool { return session != "" && s.GetOwnerSessionId() == session }) {
+			err = fmt.Errorf("%s serves none", f.c.Nodes[at].Name)
+		}
+		return err
+	})
+	return at
+}
+
 // killOne: the others take over its shards. The dead one comes back and has some again.
-func (f clusterFaults) killOne(w *world) { f.kill(w, f.victim(w)) }
+func (f clusterFaults) killOne(w *world) { f.kill(w, f.owning(w)) }
 
 func (f clusterFaults) killLeader(w *world) { f.kill(w, f.c.Leader(w.t)) }
 
@@ -126,7 +144,7 @@ func (f clusterFaults) rollingRestart(w *world) {
 
 // zombie: a node is frozen for longer than it takes to be declared dead, is replaced, and goes on with what it was
 // doing. From then on it may acknowledge nothing and give nothing to readers of what it owned; the history would show it.
-func (f clusterFaults) zombie(w *world) { f.freeze(w, f.victim(w)) }
+func (f clusterFaults) zombie(w *world) { f.freeze(w, f.owning(w)) }
 
 func (f clusterFaults) zombieLeader(w *world) { f.freeze(w, f.c.Leader(w.t)) }
 
@@ -134,18 +152,32 @@ func (f clusterFaults) freeze(w *world, i int) {
 	was := f.session(w, i)
 	f.c.Nodes[i].Freeze(w.t)
 	w.served(i)
+	f.buried(w, was)
 	w.progress("while a node is frozen", 50, rig.Patience)
 	f.c.Nodes[i].Thaw(w.t)
 	f.reborn(w, i, was)
 }
 
+// buried waits until a session is closed: one that owned nothing is missed by no reader.
+func (f clusterFaults) buried(w *world, session string) {
+	w.t.Helper()
+	rig.Eventually(w.t, rig.Patience, "a dead session is closed", func() error {
+		nodes, err := f.c.List(w.t.Context())
+		if err == nil && slices.ContainsFunc(nodes, func(n *leatv1.Node) bool { return n.GetSessionId() == session }) {
+			err = errors.New("it is there")
+		}
+		return err
+	})
+}
+
 // blindZombie: a zombie that cannot learn from the database that it was replaced. What it tries to write, and its own
 // look into the bucket before a read, tell it.
 func (f clusterFaults) blindZombie(w *world) {
-	i := f.victim(w)
+	i := f.owning(w)
 	was := f.session(w, i)
 	f.c.Nodes[i].Freeze(w.t)
 	w.served(i)
+	f.buried(w, was)
 	w.progress("while a node is frozen", 50, rig.Patience)
 	f.c.PG.Crash(w.t)
 	f.c.Nodes[i].Thaw(w.t)
