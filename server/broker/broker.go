@@ -21,7 +21,8 @@ import (
 // Put is one record on its way into a shard, with its outcome.
 type Put = shardstore.Put
 
-// Engine is this node's shards. While no session is open every method returns a KindUnavailable error.
+// Engine is the shards that this node serves, or, where nodes share them, all the cluster's (server/forward). While nobody
+// serves a shard its methods return shardstore.ErrNotOwned or a KindUnavailable error.
 type Engine interface {
 	// Append gives each record its place and returns when all that were taken are durable; outcomes stand in the puts.
 	// An error is returned only when nothing at all was executed.

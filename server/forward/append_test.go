@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/forward"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -179,6 +181,25 @@ func TestAppendOwnerDead(t *testing.T) {
 	}
 }
 
+// An owner that takes connections and says nothing, as one that is stopped: nothing was sent, so the put goes to the next
+// owner as soon as there is one.
+func TestAppendOwnerMute(t *testing.T) {
+	r := newRig(t, 2, within)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	t.Cleanup(func() { _ = l.Close() })
+	r.open(shard(0), r.nodes[1])
+	r.owners.set(shard(0), place{leat.NewID[leat.SessionID](nil), 1, l.Addr().String()})
+	p := []shardstore.Put{put(shard(0), "a", "1")}
+	done := make(chan error)
+	go func() { done <- r.nodes[0].router.Append(t.Context(), p) }()
+	r.poll("a call under way", func() bool { return r.nodes[0].router.Calls() == 1 })
+	r.open(shard(0), r.nodes[1])
+	if err := <-done; err != nil || p[0].Err != nil || len(r.records(shard(0))) != 1 {
+		t.Errorf("the put ended with %v, %v", err, p[0].Err)
+	}
+}
+
 // Without an owner a put ends in time, with an error that says that it was not executed; what others took stays.
 func TestAppendNoOwner(t *testing.T) {
 	r := newRig(t, 2, 30*time.Millisecond)
@@ -266,6 +287,27 @@ func TestAppendZombie(t *testing.T) {
 	if r.nodes[2].session.Load().appends.Load() != 0 {
 		t.Error("it was sent again")
 	}
+}
+
+// Connections to a session that nobody asks any more are closed.
+func TestConnectionsClosed(t *testing.T) {
+	r := newRig(t, 2, within)
+	r.open(shard(0), r.nodes[1])
+	n := r.nodes[0].router
+	r.must(n.Append(t.Context(), []shardstore.Put{put(shard(0), "a", "1")}))
+	if n.Tidy(time.Now().Add(forward.IdleFor - time.Second)); n.Peers() != 1 {
+		t.Error("closed too early")
+	}
+	waits := r.waiting(t.Context(), r.nodes[0], shard(0), 1)
+	if n.Tidy(time.Now().Add(2 * forward.IdleFor)); n.Peers() != 1 {
+		t.Error("closed while a call is under way")
+	}
+	r.must(n.Append(t.Context(), []shardstore.Put{put(shard(0), "a", "2")}))
+	r.must(<-waits)
+	if n.Tidy(time.Now().Add(2 * forward.IdleFor)); n.Peers() != 0 {
+		t.Error("not closed")
+	}
+	r.must(n.Append(t.Context(), []shardstore.Put{put(shard(0), "a", "3")}))
 }
 
 // A record that is damaged between two nodes is not taken: the log would refuse it and end the process.

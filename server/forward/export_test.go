@@ -4,6 +4,8 @@
 package forward
 
 import (
+	"time"
+
 	"google.golang.org/grpc/encoding"
 
 	"github.com/leatstream/leat"
@@ -11,8 +13,11 @@ import (
 	"github.com/leatstream/leat/shardstore"
 )
 
-// AnswerWithin is how long a put that was sent to a session which owns nothing any more may still be answered.
-const AnswerWithin = answerWithin
+// IdleFor is how long connections that nobody uses are kept.
+const IdleFor = idleFor
+
+// Tidy closes those that are idle, as of a time.
+func (r *Router) Tidy(now time.Time) { r.pool.tidy(now) }
 
 // Prefix is what the service's full methods begin with.
 const Prefix = prefix

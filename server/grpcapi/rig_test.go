@@ -77,6 +77,7 @@ type options struct {
 	limits     broker.ShardLimits
 	ready      func() error
 	token      string
+	internal   grpcapi.Internal
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -114,7 +115,7 @@ func newRig(t testing.TB, o options) *rig {
 		o.ready = node.Ready
 	}
 	r.server, err = grpcapi.New(grpcapi.Options{
-		Broker: r.broker, Auth: o.auth, Logger: log, Ready: o.ready,
+		Broker: r.broker, Auth: o.auth, Logger: log, Ready: o.ready, Internal: o.internal,
 		Info: grpcapi.Info{Version: "v0.0.0-test", ClusterID: info.ID.String(), Node: "test", Session: node.Session, Started: time.Now()},
 	})
 	r.must(err)
