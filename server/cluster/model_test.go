@@ -281,6 +281,7 @@ func (b broken) search(limit int) (states int, way []string, found harm) {
 }
 
 func TestModelOfSessions(t *testing.T) {
+	t.Parallel()
 	const most = 1_500_000
 	chain := worlds{sessions: 3, records: 1, epochs: 3} // the successor dies too
 	back := worlds{sessions: 2, records: 2, epochs: 4}  // shards go and come back

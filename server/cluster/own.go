@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
-	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -148,7 +147,8 @@ func (m *member) share(all int, by map[leat.SessionID]int) int {
 	}
 	nodes, willing := 0, false
 	for _, p := range m.last().Peers {
-		if p.State != catalog.SessionLive || p.Draining {
+		// The table is newer than the last beat when a session has just ended: its shards are wanted at once.
+		if _, lives := m.n.owners.Live(p.ID); !lives || p.Draining {
 			continue
 		}
 		nodes++

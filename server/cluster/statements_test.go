@@ -17,6 +17,7 @@ import (
 // Three nodes at rest with 5,000 shards ask the catalog for little: a beat each half a second, and nothing for a shard.
 // With what three brokers ask, some 12 statements a second, it stays below 50.
 func TestIdleClusterAsksLittle(t *testing.T) {
+	t.Parallel()
 	const shards, most = 5000, 34.0
 	w := newWorld(t)
 	c := &team{world: w, acked: map[leat.ShardKey][]string{}}
