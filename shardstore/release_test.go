@@ -125,7 +125,7 @@ func TestReleasedEpochStaysOver(t *testing.T) {
 		if got := a.Released(); len(got) != 0 {
 			t.Errorf("released after it was confirmed: %+v", got)
 		}
-		if err := a.OpenShards([]shardstore.Assignment{{Shard: r.key(0), Epoch: 2, Next: 2}}); leat.KindOf(err) != leat.KindInternal {
+		if err := a.OpenShards([]shardstore.Assignment{{Shard: r.key(0), Epoch: 2, Next: 2}}); err == nil || leat.KindOf(err) != leat.KindInternal {
 			t.Errorf("opened below its final: %v", err)
 		}
 	})
@@ -269,6 +269,82 @@ func TestReleaseOfUnknownOutcome(t *testing.T) {
 		gate.Open()
 		if err := <-outcome; err != nil {
 			t.Errorf("asked again: %v", err)
+		}
+	})
+}
+
+// gated is a rig whose writes of one kind wait.
+func gated(t *testing.T, prefix string) (r *rig, shut func(), open func()) {
+	t.Helper()
+	r = newRig(t).shards(1)
+	f, gate := r.faulty(), fault.NewGate()
+	r.open()
+	return r, func() {
+			f.SetHook(func(op fault.Op, key string) fault.Fault {
+				if op == fault.Create && strings.HasPrefix(key, prefix) {
+					return fault.Fault{Wait: gate.Wait}
+				}
+				return fault.Fault{}
+			})
+		}, func() {
+			f.SetHook(nil)
+			gate.Open()
+		}
+}
+
+// A put that was taken before the release is acked, and the final lies beyond it.
+func TestReleaseWaitsForWhatIsPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, shut, open := gated(t, "wal/")
+		shut()
+		puts := []shardstore.Put{put(r.key(0), "x"), put(r.key(0), "y")}
+		acked, released := make(chan error, 1), make(chan error, 1)
+		final := uint64(0)
+		go func() { acked <- r.store.Append(t.Context(), puts) }()
+		synctest.Wait()
+		go func() {
+			var err error
+			final, err = r.store.Release(t.Context(), r.key(0), 1)
+			released <- err
+		}()
+		synctest.Wait()
+		select {
+		case err := <-released:
+			t.Fatalf("released before the put was durable: %v", err)
+		default:
+		}
+		open()
+		if err := <-acked; err != nil || puts[1].Err != nil || puts[1].Record.Offset != 1 {
+			t.Errorf("put: %v, %+v", err, puts[1])
+		}
+		if err := <-released; err != nil || final != 2 {
+			t.Errorf("final %d, %v", final, err)
+		}
+	})
+}
+
+// A shard that is on its way out is not resharded: two sessions would have it.
+func TestNoReshardOfAShardThatIsReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, shut, open := gated(t, "pack/")
+		r.put(0, "x")
+		shut()
+		released := make(chan error, 1)
+		go func() {
+			_, err := r.store.Release(t.Context(), r.key(0), 1)
+			released <- err
+		}()
+		synctest.Wait()
+		_, err := r.store.Reshard(t.Context(), shardstore.Reshard{
+			ID: "split", Parents: []segment.ReshardParent{{Shard: r.key(0)}},
+			Children: []segment.ReshardChild{{Shard: r.key(7)}, {Shard: r.key(8)}},
+		})
+		if !errors.Is(err, shardstore.ErrNotOwned) {
+			t.Errorf("resharded while it is released: %v", err)
+		}
+		open()
+		if err := <-released; err != nil {
+			t.Error(err)
 		}
 	})
 }
