@@ -69,25 +69,32 @@ func (r *Router) Bounds(ctx context.Context, shard leat.ShardKey) (b shardstore.
 // Wait waits at the shard's owner. Unlike reads it does not look for a new one: it ends with shardstore.ErrNotOwned when
 // the shard moves, and whoever waits reads again, which finds the new owner and what it has.
 func (r *Router) Wait(ctx context.Context, shard leat.ShardKey, from uint64) error {
-	err := r.wait(ctx, shard, from)
-	if hasMoved(err) {
+	o, ok := r.owner(r.local(), shard)
+	switch {
+	case !ok:
 		r.owners.Stale()
+		return moved(errNoOwner)
+	case o.local != nil:
+		return o.local.Wait(ctx, shard, from)
+	}
+	err := r.remote(ctx, o, shard, internalv1.EngineService_Wait_FullMethodName, &internalv1.WaitRequest{
+		Session: o.peer.session[:], Shard: wireShard(shard, o.epoch), From: from,
+	}, &internalv1.WaitResponse{})
+	if hasMoved(err) {
+		r.outlast(ctx, o, shard)
 		return moved(err)
 	}
 	return err
 }
 
-func (r *Router) wait(ctx context.Context, shard leat.ShardKey, from uint64) error {
-	o, ok := r.owner(r.local(), shard)
-	switch {
-	case !ok:
-		return moved(errNoOwner)
-	case o.local != nil:
-		return o.local.Wait(ctx, shard, from)
+// outlast waits a little for the end of an owner that has ended a wait, as one does that is about to stop. Until others
+// hear of its end it can still be read from, and whoever waits would go round between the two as fast as it can.
+func (r *Router) outlast(ctx context.Context, o owner, shard leat.ShardKey) {
+	one := &call{to: o.peer, targets: []target{{shard, o.epoch}}}
+	look := search{r: r, until: r.clock.Now().Add(pauseLast), pause: pauseFirst}
+	for stands := true; stands; stands = r.stands(one) && look.again(ctx) {
+		r.owners.Stale()
 	}
-	return r.remote(ctx, o, shard, internalv1.EngineService_Wait_FullMethodName, &internalv1.WaitRequest{
-		Session: o.peer.session[:], Shard: wireShard(shard, o.epoch), From: from,
-	}, &internalv1.WaitResponse{})
 }
 
 // remote makes a call about one shard that changes nothing.
