@@ -53,6 +53,8 @@ type Released struct {
 // the same call again waits for it. After any other error nothing has changed and the shard takes puts again. ErrNotOwned when it is not
 // open here in that epoch. KindInUse while a reshard of this session is not confirmed: ask again.
 //
+// A call that finds another one for the shard under way waits for it, or ends with ctx's error.
+//
 // Calls for several shards at once share segments and packs: that costs much less than one after the other.
 func (s *Store) Release(ctx context.Context, key leat.ShardKey, epoch uint64) (final uint64, err error) {
 	if err := s.packAhead(ctx, key, epoch); err != nil {

@@ -323,6 +323,84 @@ func TestReleaseWaitsForWhatIsPending(t *testing.T) {
 	})
 }
 
+// What is much is packed before puts stop: they go on while a large pack is written.
+func TestReleasePacksAheadOfItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, shut, open := gated(t, "pack/")
+		large := strings.Repeat("x", leat.MaxRecordBytes/2)
+		for range 12 {
+			r.put(0, large)
+		}
+		shut()
+		released := make(chan error, 1)
+		go func() {
+			_, err := r.store.Release(t.Context(), r.key(0), 1)
+			released <- err
+		}()
+		synctest.Wait()
+		if p := r.put(0, "while it is packed"); p[0].Err != nil || p[0].Record.Offset != 12 {
+			t.Errorf("put: %+v", p[0])
+		}
+		open()
+		if err := <-released; err != nil {
+			t.Error(err)
+		}
+		if got := r.store.Released(); len(got) != 1 || got[0].Final != 13 {
+			t.Errorf("released %+v", got)
+		}
+		if st := r.store.Stats(); st.Packs != 2 {
+			t.Errorf("%d packs", st.Packs)
+		}
+	})
+}
+
+// While a release waits, its shard may be dropped, the session may be refused by the catalog, and others who ask for the
+// same may lose patience.
+func TestReleaseIsOvertaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(*rig)
+		want      error
+		ended     bool
+	}{
+		"the shard is dropped":  {func(r *rig) { r.store.DropShards([]leat.ShardKey{r.key(0)}) }, shardstore.ErrNotOwned, false},
+		"the session is fenced": {func(r *rig) { r.index.fence(r.store.Session()) }, shardstore.ErrFenced, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, shut, open := gated(t, "pack/")
+				r.put(0, "x")
+				shut()
+				released := make(chan error, 1)
+				go func() {
+					_, err := r.store.Release(t.Context(), r.key(0), 1)
+					released <- err
+				}()
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if _, err := r.store.Release(ctx, r.key(0), 1); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, shardstore.ErrUnknownOutcome) {
+					t.Errorf("an impatient second call: %v", err)
+				}
+				c.meanwhile(r)
+				open()
+				if err := <-released; !errors.Is(err, c.want) {
+					t.Errorf("got %v, want %v", err, c.want)
+				}
+				if got := r.store.Released(); len(got) != 0 {
+					t.Errorf("released %+v", got)
+				}
+				if !c.ended {
+					return
+				}
+				<-r.store.Done()
+				if err := r.store.Err(); !errors.Is(err, shardstore.ErrFenced) {
+					t.Errorf("the session ended with %v", err)
+				}
+			})
+		})
+	}
+}
+
 // A shard that is on its way out is not resharded: two sessions would have it.
 func TestNoReshardOfAShardThatIsReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
