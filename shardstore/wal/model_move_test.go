@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The hand-over of one shard as a model (rule 15, with 11 and 12): three sessions, two records, any of them fenced and
+// The hand-over of one shard as a model (rule 15, with 11 and 12): three sessions, three records, any of them fenced and
 // closed at any time though its process lives on, calls of the catalog that come late and twice, and answers of it that
 // are old when they are used. I1, I2, I12, I13, and that the shard never waits for nobody. A session that dies is one that
 // does nothing more: that is among the orders of events. The fence and the lease have models of their own; here a fenced
@@ -16,7 +16,7 @@ import (
 
 const (
 	moveSessions = 3
-	moveRecords  = 2
+	moveRecords  = 3
 	moveEpochs   = 3
 	moveDeaths   = 2
 	nobody       = moveSessions
@@ -75,7 +75,7 @@ func TestModelOfMoves(t *testing.T) {
 	first := moveModel{owner: 0, epoch: 1, moving: nobody}
 	first.s[0].phase, first.s[0].epoch = shardOpen, 1
 	trace, states := explore(first, moveProtocol.next, badMove(moveProtocol))
-	mustHold(t, trace, states, 100_000)
+	mustHold(t, trace, states, 200_000)
 	for name, off := range map[string]func(*moveRules){
 		"puts go on meanwhile":                            func(r *moveRules) { r.stopPuts, r.drain = false, false },
 		"RELEASE before what is pending":                  func(r *moveRules) { r.drain = false },
@@ -100,7 +100,7 @@ func TestModelOfMoves(t *testing.T) {
 		rules := moveProtocol
 		rules.durable = false
 		trace, states := explore(first, rules.next, badMove(rules))
-		mustHold(t, trace, states, 100_000)
+		mustHold(t, trace, states, 200_000)
 	})
 }
 
