@@ -45,6 +45,7 @@ type ReadLimits struct {
 	Records int   // at most; at least one record is returned where there is one
 	Bytes   int   // of data and partition keys
 	MinTime int64 // microseconds: records older than this are skipped as expired; 0 for none
+	Limited bool  // the shard's limits of reads hold for it: for who counts at the shard's owner; the store does not
 }
 
 // Bounds is where a shard begins and ends now.

@@ -66,7 +66,10 @@ const (
 
 // Config is what a broker needs; Authorizer, ScaleLimits, Quotas, TransitionDelay, Clock and Logger have defaults.
 type Config struct {
-	Engine      Engine
+	Engine Engine
+	// Shared says that other nodes own some of the shards, and that Engine asks their owners. A shard's limits hold, and
+	// what it takes and gives is counted, where it is owned: this node MUST hand its own session out as Metered alone.
+	Shared      bool
 	Catalog     *catalog.Catalog
 	Control     Control
 	Authorizer  Authorizer  // nil: everybody may do everything in their own account
@@ -112,6 +115,7 @@ func (c *Config) Validate() error {
 // Broker does the operations. All its methods may be called concurrently.
 type Broker struct {
 	engine     Engine
+	shared     bool
 	catalog    *catalog.Catalog
 	control    Control
 	authorize  Authorizer
@@ -161,7 +165,7 @@ func New(c Config) (*Broker, error) {
 	c.Quotas.Shards = cmp.Or(c.Quotas.Shards, 100_000)
 	c.Quotas.OnDemandStreams = cmp.Or(c.Quotas.OnDemandStreams, 10_000)
 	return &Broker{
-		engine: c.Engine, catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
+		engine: c.Engine, shared: c.Shared, catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
 		limits: c.ShardLimits, scaling: c.ScaleLimits, quotas: c.Quotas, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
 		directory: NewDirectory(c.Catalog, c.Clock, c.Logger),
 		meters:    newMeters(c.Clock),

@@ -4,11 +4,13 @@
 package broker
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore"
 )
 
 // flows are the counts of the shards that were used lately on this node.
@@ -73,7 +75,7 @@ type tally struct {
 // wrote counts the outcomes of a call; refused is why all of it was, nil when it was not. What may have been written
 // is not counted, nor what a fault has refused.
 func (f *flows) wrote(v *streamView, puts []Put, refused error) {
-	throttled := refused != nil && leat.KindOf(refused) == leat.KindThroughputExceeded
+	throttled := tooMuch(refused)
 	if refused != nil && !throttled {
 		return
 	}
@@ -88,7 +90,7 @@ func (f *flows) wrote(v *streamView, puts []Put, refused error) {
 			*t = tally{key: p.Shard}
 		}
 		switch {
-		case throttled || p.Err != nil && leat.KindOf(p.Err) == leat.KindThroughputExceeded:
+		case throttled || tooMuch(p.Err):
 			t.throttled++
 		case p.Err == nil:
 			t.records++
@@ -98,6 +100,11 @@ func (f *flows) wrote(v *streamView, puts []Put, refused error) {
 	for i := range tallies {
 		f.settle(v, &tallies[i], step)
 	}
+}
+
+// tooMuch tells whether an error says that too much was put: more than the shard's limits, or than the node can hold.
+func tooMuch(err error) bool {
+	return err != nil && (leat.KindOf(err) == leat.KindThroughputExceeded || errors.Is(err, shardstore.ErrOverloaded))
 }
 
 func (f *flows) settle(v *streamView, t *tally, step int64) {

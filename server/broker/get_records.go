@@ -50,14 +50,12 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
-	limited := b.metered(v)
-	if limited {
-		if wait := b.meters.read(it.shard); wait > 0 {
-			b.flows.throttledRead(v, it.shard)
-			return GetRecordsResult{}, throttled(v, it.shard.Ordinal, wait)
+	if !b.shared {
+		if err := b.admitRead(v, it.shard); err != nil {
+			return GetRecordsResult{}, err
 		}
 	}
-	lim := shardstore.ReadLimits{Records: req.Limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now())}
+	lim := shardstore.ReadLimits{Records: req.Limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now()), Limited: true}
 	if lim.Records == 0 {
 		lim.Records = leat.MaxGetRecords
 	}
@@ -69,10 +67,9 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
-	if limited {
-		b.meters.readBytes(it.shard, size)
+	if !b.shared {
+		b.countRead(v, it.shard, &p, size, true)
 	}
-	b.flows.read(v, it.shard, len(p.Records), size, p.Behind)
 	res := GetRecordsResult{Stream: v.Stream, Shard: it.shard, Records: p.Records, Behind: p.Behind}
 	if p.Ended {
 		res.Children = b.children(ctx, v, it.shard.Ordinal)
@@ -81,6 +78,26 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 		res.Next = b.nextIterator(it, p.Next)
 	}
 	return res, nil
+}
+
+// admitRead takes a call's share of a shard's limits, where they hold, or refuses it.
+func (b *Broker) admitRead(v *streamView, shard leat.ShardKey) error {
+	if !b.metered(v) {
+		return nil
+	}
+	if wait := b.meters.read(shard); wait > 0 {
+		b.flows.throttledRead(v, shard)
+		return throttled(v, shard.Ordinal, wait)
+	}
+	return nil
+}
+
+// countRead counts a page. Of a read that the limits hold for they are charged with its size.
+func (b *Broker) countRead(v *streamView, shard leat.ShardKey, p *shardstore.Page, size int, limited bool) {
+	if limited && b.metered(v) {
+		b.meters.readBytes(shard, size)
+	}
+	b.flows.read(v, shard, len(p.Records), size, p.Behind)
 }
 
 // children returns the children of a shard that has ended. They may be known a moment later than the end: then there

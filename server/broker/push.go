@@ -105,7 +105,9 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 		return 0, false, err
 	}
 	p.paid.spend(float64(size))
-	p.b.flows.read(p.view, p.shard, len(page.Records), size, page.Behind)
+	if !p.b.shared {
+		p.b.countRead(p.view, p.shard, &page, size, false)
+	}
 	moved := page.Next != p.next
 	p.next, p.behind = page.Next, page.Behind
 	if page.Ended {

@@ -107,7 +107,9 @@ func inRecord(i int, err error) error {
 // put routes, meters, appends and counts. It returns an error only when nothing at all was executed.
 func (b *Broker) put(ctx context.Context, v *streamView, puts []Put) error {
 	err := b.write(ctx, v, puts)
-	b.flows.wrote(v, puts, err)
+	if !b.shared {
+		b.flows.wrote(v, puts, err)
+	}
 	return err
 }
 
@@ -116,23 +118,27 @@ func (b *Broker) write(ctx context.Context, v *streamView, puts []Put) error {
 		puts[i].Record.CRC = puts[i].Record.Checksum() // where the record enters
 		b.route(v, &puts[i])
 	}
-	ready := b.admit(v, puts)
-	if len(ready) == 0 {
+	ready := b.admit(v, puts, !b.shared && b.metered(v))
+	return those(puts, ready, func(part []Put) error { return b.append(ctx, v, part) })
+}
+
+// those hands the puts at some indexes to do, where there are any, and keeps their outcomes unless all are refused.
+func those(puts []Put, at []int, do func([]Put) error) error {
+	switch len(at) {
+	case 0:
 		return nil
+	case len(puts):
+		return do(puts)
 	}
-	if len(ready) == len(puts) {
-		return b.append(ctx, v, puts)
+	part := make([]Put, len(at))
+	for i, from := range at {
+		part[i] = puts[from]
 	}
-	part := make([]Put, len(ready))
-	for i, at := range ready {
-		part[i] = puts[at]
-	}
-	err := b.append(ctx, v, part)
-	if err != nil {
+	if err := do(part); err != nil {
 		return err
 	}
-	for i, at := range ready {
-		puts[at] = part[i]
+	for i, to := range at {
+		puts[to] = part[i]
 	}
 	return nil
 }
@@ -146,12 +152,13 @@ func (b *Broker) route(v *streamView, p *Put) {
 		return
 	}
 	p.Shard, p.Err = v.shards[v.open[at]].Key, nil
-	b.flows.routed(v, at, h, p.Record.Size())
+	if !b.shared {
+		b.flows.routed(v, at, h, p.Record.Size())
+	}
 }
 
-// admit takes each record's share of its shard's limits and returns the indexes of those that may go on.
-func (b *Broker) admit(v *streamView, puts []Put) []int {
-	metered := b.metered(v)
+// admit takes each record's share of its shard's limits, where they hold, and returns the indexes of those that may go on.
+func (b *Broker) admit(v *streamView, puts []Put, metered bool) []int {
 	ready := make([]int, 0, len(puts))
 	full := map[uint64]time.Duration{} // once a record of a shard is refused, those after it are: its producer puts them again in order
 	for i := range puts {

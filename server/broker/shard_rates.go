@@ -10,7 +10,7 @@ import (
 )
 
 // ShardRates promises: what this node has counted of a stream's shards, without a word to the catalog. A shard is
-// counted where it is served; a node that stands by has counted nothing. Counts begin anew when the process does.
+// counted where it is owned, whichever node was asked; a node that stands by has counted nothing. Counts begin anew when the process does.
 //
 // AWS has no such operation: it shows these numbers in CloudWatch. Here they are for on-demand scaling, /metrics and
 // the console.
@@ -82,7 +82,7 @@ func (b *Broker) MonitoredStreams() (all []leat.Stream) {
 	return all
 }
 
-// StreamTotals returns the sums of all shards that a stream has had on this node.
+// StreamTotals returns the sums of all shards that a stream has had on this node, also of those that others own by now.
 func (b *Broker) StreamTotals(stream leat.StreamID) Counts {
 	b.flows.mu.RLock()
 	defer b.flows.mu.RUnlock()

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/forward"
 	"github.com/leatstream/leat/shardstore"
 )
@@ -221,6 +222,7 @@ func (o *owners) forget(k leat.ShardKey) {
 type node struct {
 	r       *rig
 	session atomic.Pointer[session]
+	broker  atomic.Pointer[broker.Broker] // that limits and counts; nil for none
 	server  *forward.Server
 	router  *forward.Router
 	address string
@@ -229,10 +231,14 @@ type node struct {
 }
 
 func (n *node) local() forward.Session {
-	if s := n.session.Load(); s != nil {
-		return s
+	s := n.session.Load()
+	if s == nil {
+		return nil
 	}
-	return nil
+	if b := n.broker.Load(); b != nil {
+		return b.Metered(s)
+	}
+	return s
 }
 
 // road is a listener whose connections can be cut.

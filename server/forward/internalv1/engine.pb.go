@@ -542,7 +542,10 @@ type ReadRequest struct {
 	// Bytes of data and partition keys at most; one record is returned all the same.
 	MaxBytes uint64 `protobuf:"varint,5,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// Records older than this, in microseconds since 1970, are skipped; 0 for none.
-	MinTime       int64 `protobuf:"varint,6,opt,name=min_time,json=minTime,proto3" json:"min_time,omitempty"`
+	MinTime int64 `protobuf:"varint,6,opt,name=min_time,json=minTime,proto3" json:"min_time,omitempty"`
+	// Whether the shard's limits of reads hold for it, which its owner counts: GetRecords, but
+	// not a push.
+	Limited       bool `protobuf:"varint,7,opt,name=limited,proto3" json:"limited,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -617,6 +620,13 @@ func (x *ReadRequest) GetMinTime() int64 {
 		return x.MinTime
 	}
 	return 0
+}
+
+func (x *ReadRequest) GetLimited() bool {
+	if x != nil {
+		return x.Limited
+	}
+	return false
 }
 
 // ReadResponse is a page.
@@ -1092,7 +1102,7 @@ const file_leat_internal_v1_engine_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x04 \x01(\tR\x05field\x12,\n" +
 	"\x12retry_after_micros\x18\x05 \x01(\x03R\x10retryAfterMicros\x12\x14\n" +
-	"\x05cause\x18\x06 \x01(\tR\x05cause\"\xc3\x01\n" +
+	"\x05cause\x18\x06 \x01(\tR\x05cause\"\xdd\x01\n" +
 	"\vReadRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12-\n" +
 	"\x05shard\x18\x02 \x01(\v2\x17.leat.internal.v1.ShardR\x05shard\x12\x12\n" +
@@ -1100,7 +1110,8 @@ const file_leat_internal_v1_engine_proto_rawDesc = "" +
 	"\vmax_records\x18\x04 \x01(\rR\n" +
 	"maxRecords\x12\x1b\n" +
 	"\tmax_bytes\x18\x05 \x01(\x04R\bmaxBytes\x12\x19\n" +
-	"\bmin_time\x18\x06 \x01(\x03R\aminTime\"\xbd\x01\n" +
+	"\bmin_time\x18\x06 \x01(\x03R\aminTime\x12\x18\n" +
+	"\alimited\x18\a \x01(\bR\alimited\"\xbd\x01\n" +
 	"\fReadResponse\x12\x12\n" +
 	"\x04next\x18\x01 \x01(\x04R\x04next\x12\x18\n" +
 	"\ahorizon\x18\x02 \x01(\x04R\ahorizon\x12\x12\n" +
