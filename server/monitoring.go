@@ -15,7 +15,8 @@ import (
 
 // monitoring is enhanced monitoring: series of each shard, and of the stream as a whole, for the metrics that a stream
 // has chosen (AWS: EnableEnhancedMonitoring) and for no others, so that there are never more series than somebody asked
-// for. They are of the shards that this node serves. A closed shard's end about five minutes after its last read.
+// for. They are of the shards that this node owns; a stream's are the sums of what this node has counted, so that those of
+// all nodes add up. A closed shard's end about five minutes after its last read.
 type monitoring struct {
 	streams interface {
 		// MonitoredStreams returns the streams that have chosen any metric.
@@ -25,7 +26,8 @@ type monitoring struct {
 		// StreamTotals returns what was counted of all shards that a stream has had.
 		StreamTotals(stream leat.StreamID) broker.Counts
 	}
-	session func() leat.SessionID // that shards must belong to
+	session func() leat.SessionID          // this node's; zero while it has none
+	owns    func(shard leat.ShardKey) bool // tells whether that has a shard
 	metrics map[leat.ShardMetric]monitored
 }
 
@@ -42,8 +44,8 @@ type measured struct {
 	age time.Duration
 }
 
-func newMonitoring(b *broker.Broker, session func() leat.SessionID) *monitoring {
-	m := &monitoring{streams: b, session: session, metrics: map[leat.ShardMetric]monitored{}}
+func newMonitoring(b *broker.Broker, session func() leat.SessionID, owns func(leat.ShardKey) bool) *monitoring {
+	m := &monitoring{streams: b, session: session, owns: owns, metrics: map[leat.ShardMetric]monitored{}}
 	counter := func(metric leat.ShardMetric, name, help string, value func(of *measured) uint64) {
 		m.add(metric, name, help, prometheus.CounterValue, func(of *measured) float64 { return float64(value(of)) })
 	}
@@ -76,14 +78,13 @@ func (m *monitoring) Describe(c chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *monitoring) Collect(c chan<- prometheus.Metric) {
-	session := m.session()
-	if session.IsZero() {
+	if m.session().IsZero() {
 		return // another node serves the shards, and has their series
 	}
 	for _, s := range m.streams.MonitoredStreams() {
 		whole := measured{Counts: m.streams.StreamTotals(s.ID)}
 		rates := m.streams.ShardRates(s.ID)
-		rates = slices.DeleteFunc(rates, func(r broker.ShardRate) bool { return r.Shard.Owner != session })
+		rates = slices.DeleteFunc(rates, func(r broker.ShardRate) bool { return !m.owns(r.Shard.Key) })
 		for i := range rates {
 			shard := measured{Counts: rates[i].Total, age: rates[i].IteratorAge}
 			whole.age = max(whole.age, shard.age)

@@ -141,7 +141,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Changed:    func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
 	})
 	if p.shared {
-		if s.sharing, err = newSharing(s.node, info, p.log); err != nil {
+		if s.sharing, err = newSharing(s.node, func(own broker.OwnShards) broker.Metered { return s.broker.Metered(own) }, info, p.log); err != nil {
 			return nil, err
 		}
 	}
@@ -151,7 +151,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	}
 	p.common.Scaling.Defaults()
 	s.broker, err = broker.New(broker.Config{
-		Engine: s.engine(), Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		Engine: s.engine(), Shared: p.shared, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Logger: p.log,
 		RateStep: p.common.Scaling.Every,
@@ -160,7 +160,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	if p.common.OnDemand != "off" {
-		s.scaler, err = scaler.New(scaler.Config{Streams: s.broker, Session: s.node.Session, Params: p.common.Scaling, Logger: p.log})
+		s.scaler, err = scaler.New(scaler.Config{Streams: s.broker, Session: s.node.Session, Owns: s.owns, Params: p.common.Scaling, Logger: p.log})
 		if err != nil {
 			return nil, err
 		}
@@ -181,7 +181,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
-	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session), newClusterMetrics(cat, s.node.Session))
+	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session))
 	return s, nil
 }
 

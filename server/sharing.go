@@ -20,14 +20,15 @@ type sharing struct {
 	server *forward.Server
 }
 
-func newSharing(node *cluster.Node, info catalog.ClusterInfo, log *slog.Logger) (*sharing, error) {
+// newSharing makes both. What they hand to the node's session is limited and counted by the broker, which is made later.
+func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metered, info catalog.ClusterInfo, log *slog.Logger) (*sharing, error) {
 	creds, err := forward.NewCredentials(info.Secret[:], leat.SystemClock{})
 	if err != nil {
 		return nil, err
 	}
 	local := func() forward.Session {
 		if s := node.Store(); s != nil {
-			return s
+			return metered(s)
 		}
 		return nil // not an interface that holds a nil
 	}
@@ -36,6 +37,16 @@ func newSharing(node *cluster.Node, info catalog.ClusterInfo, log *slog.Logger) 
 		return nil, err
 	}
 	return &sharing{router: router, server: forward.NewServer(local, creds, log)}, nil
+}
+
+// owns tells whether this node's session has a shard now. The directory does not hear of shards that move.
+func (s *Server) owns(shard leat.ShardKey) bool {
+	own := s.node.Store()
+	if own == nil {
+		return false
+	}
+	_, ok := own.Epoch(shard)
+	return ok
 }
 
 // engine is what puts and reads are done with: all shards of the cluster, or those of this node where that is all.

@@ -16,9 +16,9 @@ import (
 // No caller asks for it: it is the server's own, for server/scaler, and asks for no permission.
 
 // ScaleOnDemand begins splits and merges that the node with a session has decided. KindInUse when that session does not
-// own the shards, or the stream is not ACTIVE, not in on-demand mode, or would have too few shards.
+// own the shards, or the stream has another version than the one given, is not ACTIVE, not in on-demand mode, or would have too few shards.
 func (b *Broker) ScaleOnDemand(ctx context.Context, stream leat.Stream, session leat.SessionID, decisions []catalog.ScaleDecision) error {
-	if err := b.catalog.ScaleOnDemand(ctx, stream.ID, session, decisions); err != nil {
+	if err := b.catalog.ScaleOnDemand(ctx, stream.ID, stream.Version, session, decisions); err != nil {
 		return err
 	}
 	b.settled(ctx, stream)

@@ -20,10 +20,12 @@ type ScaleDecision struct {
 // ScaleOnDemand begins the splits and merges that on-demand scaling has decided, all in one transaction, and keeps an
 // event of each. The stream is UPDATING until all are carried out. No two steps may have a shard in common.
 //
-// session is who decided: the decisions rest on what it counted, so nothing happens unless it owns all the parents.
+// session is who decided: the decisions rest on what it counted, so nothing happens unless it owns all the parents; other
+// shards may have other owners, who decide for them. version is the stream's when they were decided, 0 for any: bounds on
+// how many shards it has were kept with that in mind, so nothing happens either when anybody has changed it since.
 // KindInUse then, when the stream is not ACTIVE, not in on-demand mode, or would come below the least number of shards
 // that it is to keep; otherwise the errors of BeginReshard.
-func (c *Catalog) ScaleOnDemand(ctx context.Context, stream leat.StreamID, session leat.SessionID, decisions []ScaleDecision) error {
+func (c *Catalog) ScaleOnDemand(ctx context.Context, stream leat.StreamID, version uint64, session leat.SessionID, decisions []ScaleDecision) error {
 	ids := make([]string, len(decisions))
 	for i := range ids {
 		ids[i] = leat.NewID[leat.SessionID](c.opts.Rand).String()
@@ -38,6 +40,9 @@ func (c *Catalog) ScaleOnDemand(ctx context.Context, stream leat.StreamID, sessi
 		}
 		if s.Mode != leat.ModeOnDemand {
 			return leat.Errorf(leat.KindInUse, "Stream %s under account %s is not in on-demand mode.", s.Name, s.Account)
+		}
+		if version != 0 && version != s.Version {
+			return leat.Errorf(leat.KindInUse, "Stream %s under account %s has changed since its scaling was decided.", s.Name, s.Account)
 		}
 		events, err := c.beginScaling(tx, s, session, ids, decisions)
 		if err != nil {

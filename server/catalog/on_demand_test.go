@@ -47,14 +47,14 @@ func TestScaleOnDemand(t *testing.T) {
 		s := b.session()
 		b.take(s)
 		b.link.cut("a-")
-		b.must(b.ScaleOnDemand(ctx, st.ID, s, []catalog.ScaleDecision{split(3), split(1)}))
+		b.must(b.ScaleOnDemand(ctx, st.ID, 0, s, []catalog.ScaleDecision{split(3), split(1)}))
 		pending, err := b.PendingReshards(ctx, st.ID)
 		b.must(err)
 		if len(pending) != 2 {
 			t.Fatalf("%d reshards are pending: want 2, whatever became of the answer", len(pending))
 		}
 		b.same("events", b.events(st), "split [1] hot", "split [3] hot")
-		b.want(b.ScaleOnDemand(ctx, st.ID, s, []catalog.ScaleDecision{split(0)}), leat.KindInUse, "Stream s under account 123456789012 not ACTIVE, instead in state UPDATING")
+		b.want(b.ScaleOnDemand(ctx, st.ID, 0, s, []catalog.ScaleDecision{split(0)}), leat.KindInUse, "Stream s under account 123456789012 not ACTIVE, instead in state UPDATING")
 		for i, r := range pending {
 			now, err := b.StreamByID(ctx, st.ID)
 			b.must(err)
@@ -79,6 +79,41 @@ func TestScaleOnDemand(t *testing.T) {
 	})
 }
 
+// TestScaleOnDemandOfTwoNodes: each begins what its own shards need, and of two that have decided about the same stream
+// one has to look again.
+func TestScaleOnDemandOfTwoNodes(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		st := b.onDemand("s", 4)
+		here, there := b.session(), b.session()
+		if taken, err := b.TakeShards(ctx, here, 2); err != nil || len(taken) != 2 {
+			t.Fatal(taken, err)
+		}
+		b.take(there)
+		shards, err := b.Shards(ctx, st.ID)
+		b.must(err)
+		own := map[leat.SessionID][]uint64{}
+		for i := range shards {
+			own[shards[i].Owner] = append(own[shards[i].Owner], shards[i].Key.Ordinal)
+		}
+		st, err = b.StreamByID(ctx, st.ID)
+		b.must(err)
+		begin := func(version uint64, s leat.SessionID, of leat.SessionID, n int) error {
+			return b.ScaleOnDemand(ctx, st.ID, version, s, []catalog.ScaleDecision{split(own[of][n])})
+		}
+		b.want(begin(st.Version, here, there, 0), leat.KindInUse, "")
+		b.must(begin(st.Version, here, here, 0))
+		b.want(begin(st.Version, there, there, 0), leat.KindInUse, "Stream s under account 123456789012 not ACTIVE, instead in state UPDATING")
+		pending, err := b.PendingReshards(ctx, st.ID)
+		b.must(err)
+		b.must(b.FinishReshard(ctx, done(pending[0], 5)))
+		b.want(begin(st.Version, there, there, 0), leat.KindInUse, "Stream s under account 123456789012 has changed since its scaling was decided.")
+		now, err := b.StreamByID(ctx, st.ID)
+		b.must(err)
+		b.must(begin(now.Version, there, there, 0))
+	})
+}
+
 func TestScaleOnDemandRefuses(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
@@ -88,18 +123,18 @@ func TestScaleOnDemandRefuses(t *testing.T) {
 		merge := func(a uint64) catalog.ScaleDecision {
 			return catalog.ScaleDecision{Step: catalog.Merge(a, a+1), Reason: "cold"}
 		}
-		b.want(b.ScaleOnDemand(ctx, provisioned.ID, s, []catalog.ScaleDecision{split(0)}), leat.KindInUse, "Stream p under account 123456789012 is not in on-demand mode.")
-		b.want(b.ScaleOnDemand(ctx, st.ID, b.session(), []catalog.ScaleDecision{merge(0)}), leat.KindInUse, "shard shardId-000000000000 of stream s belongs to another node")
-		b.want(b.ScaleOnDemand(ctx, st.ID, s, []catalog.ScaleDecision{merge(0), merge(1)}), leat.KindInvalidArgument, "two steps at once would reshard shardId-000000000001 of stream s")
-		b.want(b.ScaleOnDemand(ctx, st.ID, s, []catalog.ScaleDecision{merge(0), merge(2)}), leat.KindInUse, "Stream s under account 123456789012 keeps 4 shards at least.")
-		b.want(b.ScaleOnDemand(ctx, st.ID, s, []catalog.ScaleDecision{merge(7)}), leat.KindNotFound, "")
+		b.want(b.ScaleOnDemand(ctx, provisioned.ID, 0, s, []catalog.ScaleDecision{split(0)}), leat.KindInUse, "Stream p under account 123456789012 is not in on-demand mode.")
+		b.want(b.ScaleOnDemand(ctx, st.ID, 0, b.session(), []catalog.ScaleDecision{merge(0)}), leat.KindInUse, "shard shardId-000000000000 of stream s belongs to another node")
+		b.want(b.ScaleOnDemand(ctx, st.ID, 0, s, []catalog.ScaleDecision{merge(0), merge(1)}), leat.KindInvalidArgument, "two steps at once would reshard shardId-000000000001 of stream s")
+		b.want(b.ScaleOnDemand(ctx, st.ID, 0, s, []catalog.ScaleDecision{merge(0), merge(2)}), leat.KindInUse, "Stream s under account 123456789012 keeps 4 shards at least.")
+		b.want(b.ScaleOnDemand(ctx, st.ID, 0, s, []catalog.ScaleDecision{merge(7)}), leat.KindNotFound, "")
 		b.same("events of what was refused", b.events(st))
 		pending, err := b.PendingReshards(ctx, st.ID)
 		b.must(err)
 		if len(pending) != 0 {
 			t.Errorf("%d reshards are pending of what was refused", len(pending))
 		}
-		b.must(b.ScaleOnDemand(ctx, st.ID, s, []catalog.ScaleDecision{merge(3)}))
+		b.must(b.ScaleOnDemand(ctx, st.ID, 0, s, []catalog.ScaleDecision{merge(3)}))
 		b.same("events", b.events(st), "merge [3 4] cold")
 	})
 }

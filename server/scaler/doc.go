@@ -8,8 +8,10 @@
 // the broker begin the splits and merges, as if somebody had called SplitShard and MergeShards.
 //
 // Invariants:
-//   - It acts on a stream only while it is ACTIVE and this node's session owns all its open shards, since it decides by
-//     what this node has counted. The catalog checks both again.
+//   - It acts on a stream only while it is ACTIVE, and on those shards alone that this node's session owns, since it
+//     decides by what this node has counted: other nodes decide for theirs. Neighbours are merged where they have one owner.
+//   - Bounds are those of the whole stream. The catalog checks who owns the shards, and that the stream is as it was when
+//     the scaler looked: of two nodes that decide at once one looks again.
 //   - A merge is never followed by the split that undoes it, nor the other way around, while the load stays: two shards
 //     are merged only when together they are far below what makes a shard hot.
 //   - A shard is in one reshard at a time; the number of shards stays between the stream's least and Params.MaxShards.

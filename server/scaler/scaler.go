@@ -21,7 +21,8 @@ type Streams interface {
 	ShardRates(stream leat.StreamID) []broker.ShardRate
 	// ScaleFloors returns the least number of shards of each stream in on-demand mode.
 	ScaleFloors(ctx context.Context) (map[leat.StreamID]int, error)
-	// ScaleOnDemand begins splits and merges; KindInUse when the stream or its owner has changed meanwhile.
+	// ScaleOnDemand begins splits and merges; KindInUse when the stream has another version by now, or the shards another
+	// owner.
 	ScaleOnDemand(ctx context.Context, stream leat.Stream, session leat.SessionID, decisions []catalog.ScaleDecision) error
 	// HoldScaling keeps why a hot shard is not split.
 	HoldScaling(ctx context.Context, stream leat.StreamID, shard uint64, reason string) error
@@ -31,9 +32,11 @@ type Streams interface {
 type Config struct {
 	Streams Streams
 	Session func() leat.SessionID // this node's open session; zero while there is none
-	Params  Params
-	Clock   leat.Clock
-	Logger  *slog.Logger
+	// Owns tells whether that session owns a shard. It MUST NOT wait.
+	Owns   func(shard leat.ShardKey) bool
+	Params Params
+	Clock  leat.Clock
+	Logger *slog.Logger
 }
 
 // Scaler is the loop that scales streams in on-demand mode.
@@ -102,22 +105,22 @@ func (s *Scaler) look(ctx context.Context) {
 	s.watches = watches
 }
 
-// openShards returns a stream's open shards, ordered by range; mine is false when the session does not own all of them.
+// openShards returns a stream's open shards, ordered by range; mine is false when the session owns none of them.
 func (s *Scaler) openShards(id leat.StreamID) (shards []Shard, mine bool) {
 	for _, r := range s.cfg.Streams.ShardRates(id) {
 		if !r.Shard.Open() {
 			continue
 		}
-		if r.Shard.Owner != s.session {
-			return nil, false
-		}
+		own := s.cfg.Owns(r.Shard.Key)
+		mine = mine || own
 		shards = append(shards, Shard{
+			Foreign: !own,
 			Ordinal: r.Shard.Key.Ordinal, Range: r.Shard.Range, Balance: r.Balance,
 			Short: Flow{r.Last15s.BytesIn, r.Last15s.RecordsIn}, Long: Flow{r.Last5m.BytesIn, r.Last5m.RecordsIn},
 		})
 	}
 	slices.SortFunc(shards, func(a, b Shard) int { return a.Range.Start.Compare(b.Range.Start) })
-	return shards, len(shards) > 0
+	return shards, mine
 }
 
 // scale looks at one stream and does what has to be done.

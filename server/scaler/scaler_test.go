@@ -65,6 +65,10 @@ func (b *bench) ScaleOnDemand(_ context.Context, _ leat.Stream, session leat.Ses
 	return nil
 }
 
+func (b *bench) owns(k leat.ShardKey) bool {
+	return slices.ContainsFunc(b.rates[k.Stream], func(r broker.ShardRate) bool { return r.Shard.Key == k && r.Shard.Owner == b.session })
+}
+
 var (
 	mine   = leat.SessionID{1}
 	theirs = leat.SessionID{2}
@@ -76,7 +80,7 @@ func newBench(t *testing.T) *bench {
 		t: t, session: mine, rates: map[leat.StreamID][]broker.ShardRate{}, floors: map[leat.StreamID]int{},
 		clock: &stepped{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), armed: make(chan time.Duration), fire: make(chan time.Time)},
 	}
-	s, err := scaler.New(scaler.Config{Streams: b, Session: func() leat.SessionID { return b.session }, Clock: b.clock})
+	s, err := scaler.New(scaler.Config{Streams: b, Session: func() leat.SessionID { return b.session }, Owns: b.owns, Clock: b.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,11 +160,10 @@ func TestScalerMergesWhatIsCold(t *testing.T) {
 // TestScalerKeepsOut: it does nothing where another is responsible, or what it has seen is of no use.
 func TestScalerKeepsOut(t *testing.T) {
 	for name, change := range map[string]func(b *bench){
-		"this node stands by":           func(b *bench) { b.session = leat.SessionID{} },
-		"another node owns the shards":  func(b *bench) { b.session = theirs },
-		"another node owns one of them": func(b *bench) { b.rates[leat.StreamID{1}][1].Shard.Owner = theirs },
-		"the stream is updating":        func(b *bench) { b.streams[0].Status = leat.StreamUpdating },
-		"the stream is provisioned":     func(b *bench) { b.streams = nil },
+		"this node stands by":          func(b *bench) { b.session = leat.SessionID{} },
+		"another node owns the shards": func(b *bench) { b.session = theirs },
+		"the stream is updating":       func(b *bench) { b.streams[0].Status = leat.StreamUpdating },
+		"the stream is provisioned":    func(b *bench) { b.streams = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -170,6 +173,70 @@ func TestScalerKeepsOut(t *testing.T) {
 				t.Errorf("it begins %+v", got)
 			}
 		})
+	}
+}
+
+// TestScalerActsOnItsOwn: of a stream with several owners each node splits its own shards, and merges neighbours that are
+// both its own, within what the whole stream must keep.
+func TestScalerActsOnItsOwn(t *testing.T) {
+	alternate := func(b *bench, foreign ...uint64) {
+		rates := b.rates[leat.StreamID{1}]
+		for i := range rates {
+			if slices.Contains(foreign, rates[i].Shard.Key.Ordinal) {
+				rates[i].Shard.Owner = theirs
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		share   float64
+		least   int
+		foreign []uint64
+		pass    time.Duration
+		want    []catalog.Step
+	}{
+		"hot":                         {0.9, 1, []uint64{1, 2}, 40 * time.Second, []catalog.Step{halve(0, 4), halve(3, 4)}},
+		"cold":                        {0.1, 1, []uint64{0}, 15*time.Minute + 10*time.Second, []catalog.Step{catalog.Merge(1, 2)}},
+		"no neighbours":               {0.1, 1, []uint64{1, 3}, 15*time.Minute + 10*time.Second, nil},
+		"others keep it at its least": {0.1, 4, []uint64{0}, 15*time.Minute + 10*time.Second, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.stream(1, 4, test.share)
+			b.floors[leat.StreamID{1}] = test.least
+			alternate(b, test.foreign...)
+			var got []catalog.Step
+			for _, d := range b.pass(test.pass) {
+				got = append(got, d.Step)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("it begins %+v: want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+// halve is the split of one of n even shards in its middle.
+func halve(shard uint64, n int) catalog.Step {
+	return catalog.Split(shard, leat.SplitEvenly(n)[shard].Middle())
+}
+
+// TestScalerTakesOverAShard: what a shard did while another node owned it does not count.
+func TestScalerTakesOverAShard(t *testing.T) {
+	b := newBench(t)
+	b.stream(1, 2, 0.9)
+	rates := b.rates[leat.StreamID{1}]
+	at := slices.IndexFunc(rates, func(r broker.ShardRate) bool { return r.Shard.Key.Ordinal == 1 })
+	rates[at].Shard.Owner = theirs
+	if got := b.pass(35 * time.Second); len(got) != 1 || got[0].Step != halve(0, 2) {
+		t.Fatalf("it begins %+v: want the split of its own shard", got)
+	}
+	rates[at].Shard.Owner = mine
+	b.rates[leat.StreamID{1}] = rates[at : at+1] // the other one is carried out
+	if got := b.pass(30 * time.Second); len(got) != 0 {
+		t.Errorf("30 s after it has taken the shard over it begins %+v", got)
+	}
+	if got := b.pass(10 * time.Second); len(got) != 1 || got[0].Step != halve(1, 2) {
+		t.Errorf("then it begins %+v: want a split", got)
 	}
 }
 

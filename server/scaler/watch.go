@@ -20,6 +20,7 @@ type Shard struct {
 	Short   Flow           // about the last 15 s: what makes it hot
 	Long    Flow           // about the last 5 min: what, with Short, makes it cold
 	Balance broker.Balance // where a split divides its writes best
+	Foreign bool           // another node owns it, and knows what it does: it is one of the stream's, and is left alone
 }
 
 // Flow is what is put into a shard a second.
@@ -65,18 +66,21 @@ type Watch struct {
 	acted time.Time               // when the last plan was carried out
 }
 
-// Look takes in what the open shards, ordered by range, do now.
+// Look takes in what the open shards of the stream, ordered by range, do now.
 func (w *Watch) Look(now time.Time, p Params, shards []Shard) {
 	hot, cold, held := map[uint64]time.Time{}, map[[2]uint64]time.Time{}, map[uint64]time.Time{}
 	for i := range shards {
 		s := &shards[i]
+		if s.Foreign {
+			continue
+		}
 		if s.Short.Share() >= p.Hot {
 			keep(hot, w.hot, s.Ordinal, now)
 		}
 		if at, ok := w.held[s.Ordinal]; ok {
 			held[s.Ordinal] = at
 		}
-		if i > 0 && together(&shards[i-1], s) <= p.Cold {
+		if i > 0 && !shards[i-1].Foreign && together(&shards[i-1], s) <= p.Cold {
 			keep(cold, w.cold, [2]uint64{shards[i-1].Ordinal, s.Ordinal}, now)
 		}
 	}
@@ -120,6 +124,7 @@ func (w *Watch) warm(p Params, b Bounds, shards []Shard) (plan Plan) {
 		return plan
 	}
 	widest := byWidth(shards)
+	widest = slices.DeleteFunc(widest, func(s *Shard) bool { return s.Foreign })
 	slices.Reverse(widest)
 	for _, s := range widest[:min(missing, len(widest))] {
 		if !s.narrow(p.NarrowBits) {

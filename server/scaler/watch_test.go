@@ -193,6 +193,32 @@ func TestWarmThroughput(t *testing.T) {
 	}
 }
 
+// TestBoundsAreThoseOfTheStream: shards of other nodes count, and are left alone.
+func TestBoundsAreThoseOfTheStream(t *testing.T) {
+	var p scaler.Params
+	p.Defaults()
+	p.MaxShards = 5
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	hot := scaler.Flow{Bytes: leat.ShardBytesIn}
+	var shards []scaler.Shard
+	for i, r := range leat.SplitEvenly(4) {
+		shards = append(shards, scaler.Shard{
+			Ordinal: uint64(i), Range: r, Short: hot, Long: hot, Foreign: i%2 == 0, Balance: broker.Balance{At: r.Middle(), Below: 0.5},
+		})
+	}
+	var w scaler.Watch
+	w.Look(now, p, shards)
+	if plan := w.Decide(now, p, scaler.Bounds{Warm: 8}, shards); len(plan.Decisions) != 1 || shards[plan.Decisions[0].Step.Shard].Foreign {
+		t.Errorf("for warm throughput %+v: want one split of its own, since 5 shards are the most", plan)
+	}
+	now = now.Add(p.HotFor)
+	w.Look(now, p, shards)
+	plan := w.Decide(now, p, scaler.Bounds{}, shards)
+	if len(plan.Decisions) != 1 || shards[plan.Decisions[0].Step.Shard].Foreign || len(plan.Holds) != 1 || shards[plan.Holds[0].Shard].Foreign {
+		t.Errorf("%+v: want one split and one hold, both of its own", plan)
+	}
+}
+
 func TestDecideWaitsAfterActing(t *testing.T) {
 	var p scaler.Params
 	p.Defaults()
