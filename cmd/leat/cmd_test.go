@@ -153,6 +153,12 @@ func TestNodesAndOwners(t *testing.T) {
 			t.Errorf("%s: %s", about, got)
 		}
 	}
+	leatCmd("", "node", "drain", "nobody").refused(t, 1, "leat node list")
+	leatCmd("", "node", "drain", "dev").ok(t)
+	if got := leatCmd("", "node", "list").ok(t); !strings.Contains(got, "DRAINING") {
+		t.Errorf("got %s", got)
+	}
+	leatCmd("", "node", "drain", "dev", "--undo").ok(t)
 	if got := leatCmd("", "node", "list").ok(t); !strings.Contains(got, "LIVE") || !strings.Contains(got, nodes[0].Session) {
 		t.Errorf("got %s", got)
 	}

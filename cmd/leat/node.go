@@ -16,7 +16,8 @@ import (
 type nodeCmd struct {
 	Connection connection `embed:""`
 
-	List nodeListCmd `cmd:"" help:"List the cluster's nodes, and what each of them serves."`
+	List  nodeListCmd  `cmd:"" help:"List the cluster's nodes, and what each of them serves."`
+	Drain nodeDrainCmd `cmd:"" help:"Have a node hand its shards to others, and take no more until it is started again."`
 }
 
 type nodeListCmd struct{}
@@ -37,6 +38,38 @@ func (cmd *nodeListCmd) Run(ctx context.Context, c *connection, t *terminal) err
 		}
 		return p.Flush()
 	})
+}
+
+type nodeDrainCmd struct {
+	Name string `arg:"" help:"Name of the node, or its session where two have one name."`
+	Undo bool   `help:"Let it take shards again."`
+}
+
+// Run drains a node.
+func (cmd *nodeDrainCmd) Run(ctx context.Context, c *connection, t *terminal) error {
+	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
+		res, err := cl.System.DrainNode(ctx, &leatv1.DrainNodeRequest{Node: cmd.Name, Undo: cmd.Undo})
+		if err != nil {
+			return err
+		}
+		v := drainView{Name: cmd.Name, Draining: !cmd.Undo, Shards: int(res.GetShardCount())}
+		text := fmt.Sprintf("node %s hands over %s: `leat node list` shows how many are left", v.Name, plural(v.Shards, "shard"))
+		if cmd.Undo {
+			text = fmt.Sprintf("node %s takes shards again", v.Name)
+		}
+		p := newPrinter(t.out, c.Output)
+		if err := p.Row(v, text); err != nil {
+			return err
+		}
+		return p.Flush()
+	})
+}
+
+// drainView is the JSON form of what became of a drain.
+type drainView struct {
+	Name     string `json:"node"`
+	Draining bool   `json:"draining"`
+	Shards   int    `json:"shard_count"`
 }
 
 // nodeNames returns the names of the nodes by their sessions. It is empty where the server does not tell: names are for

@@ -43,10 +43,7 @@ func StateOf(n *NodeStatus) NodeState {
 
 // ListNodes lists the cluster's nodes, to operators alone: addresses are nobody else's affair.
 func (b *Broker) ListNodes(ctx context.Context, who leat.Principal) ([]NodeStatus, error) {
-	if !who.Operator {
-		return nil, leat.Errorf(leat.KindAccessDenied, "%s of account %s is not authorized to perform %s: it takes the server's own token", who.Name, who.Account, ActionListNodes)
-	}
-	if err := b.authorize.Authorize(ctx, who, ActionListNodes, Resource{Account: who.Account}); err != nil {
+	if err := b.operates(ctx, who, ActionListNodes); err != nil {
 		return nil, err
 	}
 	all, err := b.catalog.Nodes(ctx)
@@ -54,4 +51,12 @@ func (b *Broker) ListNodes(ctx context.Context, who leat.Principal) ([]NodeStatu
 		return nil, away(err)
 	}
 	return all, nil
+}
+
+// operates lets operators alone look at nodes and change them.
+func (b *Broker) operates(ctx context.Context, who leat.Principal, action Action) error {
+	if !who.Operator {
+		return leat.Errorf(leat.KindAccessDenied, "%s of account %s is not authorized to perform %s: it takes the server's own token", who.Name, who.Account, action)
+	}
+	return b.authorize.Authorize(ctx, who, action, Resource{Account: who.Account})
 }

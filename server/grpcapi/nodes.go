@@ -33,3 +33,11 @@ func (s systemService) ListNodes(ctx context.Context, _ *leatv1.ListNodesRequest
 	}
 	return out, nil
 }
+
+func (s systemService) DrainNode(ctx context.Context, req *leatv1.DrainNodeRequest) (*leatv1.DrainNodeResponse, error) {
+	left, err := s.broker.DrainNode(ctx, principal(ctx), broker.DrainNodeRequest{Node: req.GetNode(), Undo: req.GetUndo()})
+	if err != nil {
+		return nil, err
+	}
+	return &leatv1.DrainNodeResponse{ShardCount: int32(left)}, nil
+}

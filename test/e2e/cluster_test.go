@@ -287,7 +287,23 @@ func TestNodesComeAndGo(t *testing.T) {
 		c.AwaitBalance(t, 3, 2, time.Minute)
 	}
 
+	// One that is asked to drain has no shards soon, stays, and passes on what it is asked.
 	began := time.Now()
+	rig.Must(t, c.Nodes[0].Env(), "node", "drain", c.Nodes[1].Name)
+	rig.Eventually(t, time.Minute, "the node has handed over its shards", func() error {
+		if left, err := c.Nodes[1].Metric(t.Context(), "leat_shards_owned"); err != nil || left > 0 {
+			return fmt.Errorf("it has %v: %w", left, errors.Join(err, errors.New("not yet")))
+		}
+		return nil
+	})
+	t.Logf("a node was drained in %v", time.Since(began).Round(10*time.Millisecond))
+	if _, failed := c.answers(c.Running(), rig.Patience); failed > 0 {
+		t.Errorf("%d calls failed with a drained node", failed)
+	}
+	rig.Must(t, c.Nodes[0].Env(), "node", "drain", c.Nodes[1].Name, "--undo")
+	c.AwaitBalance(t, 3, 2, time.Minute)
+
+	began = time.Now()
 	c.Add(t).Start(t)
 	c.AwaitBalance(t, 4, 2, time.Minute)
 	t.Logf("the fourth node had its part %v after its start", time.Since(began).Round(10*time.Millisecond))

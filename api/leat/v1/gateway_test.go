@@ -162,6 +162,8 @@ var restRoutes = []struct {
 		``, &leatv1.GetServerInfoRequest{}},
 	{"SystemService/ListNodes", "GET", "/v1/nodes", ``,
 		``, &leatv1.ListNodesRequest{}},
+	{"SystemService/DrainNode", "POST", "/v1/nodes/node-1:drain", `{"undo":true}`,
+		`node:"node-1" undo:true`, &leatv1.DrainNodeRequest{}},
 }
 
 // TestRESTRoutes shows that every path reaches its operation, custom verbs included, with its members in place.

@@ -54,6 +54,7 @@
 package leatv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -240,6 +241,107 @@ func (ServerState) EnumDescriptor() ([]byte, []int) {
 	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{2}
 }
 
+// DrainNodeRequest names a node.
+type DrainNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name or session of the node. Where two nodes have one name, its session.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Let the node take shards again.
+	Undo          bool `protobuf:"varint,2,opt,name=undo,proto3" json:"undo,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeRequest) Reset() {
+	*x = DrainNodeRequest{}
+	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeRequest) ProtoMessage() {}
+
+func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
+func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *DrainNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *DrainNodeRequest) GetUndo() bool {
+	if x != nil {
+		return x.Undo
+	}
+	return false
+}
+
+// DrainNodeResponse tells what the node has to hand over.
+type DrainNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Shards that it owns now.
+	ShardCount    int32 `protobuf:"varint,1,opt,name=shard_count,json=shardCount,proto3" json:"shard_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNodeResponse) Reset() {
+	*x = DrainNodeResponse{}
+	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNodeResponse) ProtoMessage() {}
+
+func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
+func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DrainNodeResponse) GetShardCount() int32 {
+	if x != nil {
+		return x.ShardCount
+	}
+	return 0
+}
+
 // ListNodesRequest asks about the cluster.
 type ListNodesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -249,7 +351,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	mi := &file_leat_v1_system_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -261,7 +363,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[0]
+	mi := &file_leat_v1_system_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -274,7 +376,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{0}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{2}
 }
 
 // ListNodesResponse tells about the cluster.
@@ -288,7 +390,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	mi := &file_leat_v1_system_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +402,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[1]
+	mi := &file_leat_v1_system_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +415,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{1}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -353,7 +455,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[2]
+	mi := &file_leat_v1_system_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +467,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[2]
+	mi := &file_leat_v1_system_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +480,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{2}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Node) GetNodeId() string {
@@ -460,7 +562,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[3]
+	mi := &file_leat_v1_system_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +574,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[3]
+	mi := &file_leat_v1_system_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +587,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{3}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{5}
 }
 
 // GetServerInfoResponse tells about the server.
@@ -499,7 +601,7 @@ type GetServerInfoResponse struct {
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[4]
+	mi := &file_leat_v1_system_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +613,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[4]
+	mi := &file_leat_v1_system_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +626,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{4}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetServerInfoResponse) GetServer() *ServerInfo {
@@ -561,7 +663,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_leat_v1_system_service_proto_msgTypes[5]
+	mi := &file_leat_v1_system_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +675,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_system_service_proto_msgTypes[5]
+	mi := &file_leat_v1_system_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +688,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{5}
+	return file_leat_v1_system_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServerInfo) GetVersion() string {
@@ -649,7 +751,14 @@ var File_leat_v1_system_service_proto protoreflect.FileDescriptor
 
 const file_leat_v1_system_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cleat/v1/system_service.proto\x12\aleat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
+	"\x1cleat/v1/system_service.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n" +
+	"\x10DrainNodeRequest\x12\x1e\n" +
+	"\x04node\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04node\x12\x12\n" +
+	"\x04undo\x18\x02 \x01(\bR\x04undo\"4\n" +
+	"\x11DrainNodeResponse\x12\x1f\n" +
+	"\vshard_count\x18\x01 \x01(\x05R\n" +
+	"shardCount\"\x12\n" +
 	"\x10ListNodesRequest\"8\n" +
 	"\x11ListNodesResponse\x12#\n" +
 	"\x05nodes\x18\x01 \x03(\v2\r.leat.v1.NodeR\x05nodes\"\x84\x03\n" +
@@ -696,11 +805,12 @@ const file_leat_v1_system_service_proto_rawDesc = "" +
 	"\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14SERVER_STATE_OPENING\x10\x01\x12\x18\n" +
 	"\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n" +
-	"\x15SERVER_STATE_DRAINING\x10\x032\xd0\x01\n" +
+	"\x15SERVER_STATE_DRAINING\x10\x032\xb7\x02\n" +
 	"\rSystemService\x12e\n" +
 	"\rGetServerInfo\x12\x1d.leat.v1.GetServerInfoRequest\x1a\x1e.leat.v1.GetServerInfoResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/server\x90\x02\x01\x12X\n" +
-	"\tListNodes\x12\x19.leat.v1.ListNodesRequest\x1a\x1a.leat.v1.ListNodesResponse\"\x14\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01B/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
+	"\tListNodes\x12\x19.leat.v1.ListNodesRequest\x1a\x1a.leat.v1.ListNodesResponse\"\x14\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x90\x02\x01\x12e\n" +
+	"\tDrainNode\x12\x19.leat.v1.DrainNodeRequest\x1a\x1a.leat.v1.DrainNodeResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/nodes/{node}:drainB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
 
 var (
 	file_leat_v1_system_service_proto_rawDescOnce sync.Once
@@ -715,36 +825,40 @@ func file_leat_v1_system_service_proto_rawDescGZIP() []byte {
 }
 
 var file_leat_v1_system_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_leat_v1_system_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_leat_v1_system_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_leat_v1_system_service_proto_goTypes = []any{
 	(NodeState)(0),                // 0: leat.v1.NodeState
 	(ShardLimits)(0),              // 1: leat.v1.ShardLimits
 	(ServerState)(0),              // 2: leat.v1.ServerState
-	(*ListNodesRequest)(nil),      // 3: leat.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),     // 4: leat.v1.ListNodesResponse
-	(*Node)(nil),                  // 5: leat.v1.Node
-	(*GetServerInfoRequest)(nil),  // 6: leat.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil), // 7: leat.v1.GetServerInfoResponse
-	(*ServerInfo)(nil),            // 8: leat.v1.ServerInfo
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*DrainNodeRequest)(nil),      // 3: leat.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),     // 4: leat.v1.DrainNodeResponse
+	(*ListNodesRequest)(nil),      // 5: leat.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),     // 6: leat.v1.ListNodesResponse
+	(*Node)(nil),                  // 7: leat.v1.Node
+	(*GetServerInfoRequest)(nil),  // 8: leat.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil), // 9: leat.v1.GetServerInfoResponse
+	(*ServerInfo)(nil),            // 10: leat.v1.ServerInfo
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_leat_v1_system_service_proto_depIdxs = []int32{
-	5, // 0: leat.v1.ListNodesResponse.nodes:type_name -> leat.v1.Node
-	0, // 1: leat.v1.Node.state:type_name -> leat.v1.NodeState
-	9, // 2: leat.v1.Node.open_time:type_name -> google.protobuf.Timestamp
-	8, // 3: leat.v1.GetServerInfoResponse.server:type_name -> leat.v1.ServerInfo
-	1, // 4: leat.v1.ServerInfo.shard_limits:type_name -> leat.v1.ShardLimits
-	2, // 5: leat.v1.ServerInfo.state:type_name -> leat.v1.ServerState
-	9, // 6: leat.v1.ServerInfo.start_time:type_name -> google.protobuf.Timestamp
-	6, // 7: leat.v1.SystemService.GetServerInfo:input_type -> leat.v1.GetServerInfoRequest
-	3, // 8: leat.v1.SystemService.ListNodes:input_type -> leat.v1.ListNodesRequest
-	7, // 9: leat.v1.SystemService.GetServerInfo:output_type -> leat.v1.GetServerInfoResponse
-	4, // 10: leat.v1.SystemService.ListNodes:output_type -> leat.v1.ListNodesResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7,  // 0: leat.v1.ListNodesResponse.nodes:type_name -> leat.v1.Node
+	0,  // 1: leat.v1.Node.state:type_name -> leat.v1.NodeState
+	11, // 2: leat.v1.Node.open_time:type_name -> google.protobuf.Timestamp
+	10, // 3: leat.v1.GetServerInfoResponse.server:type_name -> leat.v1.ServerInfo
+	1,  // 4: leat.v1.ServerInfo.shard_limits:type_name -> leat.v1.ShardLimits
+	2,  // 5: leat.v1.ServerInfo.state:type_name -> leat.v1.ServerState
+	11, // 6: leat.v1.ServerInfo.start_time:type_name -> google.protobuf.Timestamp
+	8,  // 7: leat.v1.SystemService.GetServerInfo:input_type -> leat.v1.GetServerInfoRequest
+	5,  // 8: leat.v1.SystemService.ListNodes:input_type -> leat.v1.ListNodesRequest
+	3,  // 9: leat.v1.SystemService.DrainNode:input_type -> leat.v1.DrainNodeRequest
+	9,  // 10: leat.v1.SystemService.GetServerInfo:output_type -> leat.v1.GetServerInfoResponse
+	6,  // 11: leat.v1.SystemService.ListNodes:output_type -> leat.v1.ListNodesResponse
+	4,  // 12: leat.v1.SystemService.DrainNode:output_type -> leat.v1.DrainNodeResponse
+	10, // [10:13] is the sub-list for method output_type
+	7,  // [7:10] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_leat_v1_system_service_proto_init() }
@@ -758,7 +872,7 @@ func file_leat_v1_system_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_v1_system_service_proto_rawDesc), len(file_leat_v1_system_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -68,6 +68,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	SystemService_GetServerInfo_FullMethodName = "/leat.v1.SystemService/GetServerInfo"
 	SystemService_ListNodes_FullMethodName     = "/leat.v1.SystemService/ListNodes"
+	SystemService_DrainNode_FullMethodName     = "/leat.v1.SystemService/DrainNode"
 )
 
 // SystemServiceClient is the client API for SystemService service.
@@ -86,6 +87,13 @@ type SystemServiceClient interface {
 	// It takes the server's own token, and reads the catalog: UNAVAILABLE while that
 	// is away. Nodes that have no session open are not there.
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error)
+	// Has a node hand its shards to others, one by one, and take no more; or undoes
+	// that.
+	//
+	// The node stays and passes on what it is asked. Where no other node takes shards
+	// it keeps its own. It is forgotten when the process ends. It takes the server's
+	// own token.
+	DrainNode(ctx context.Context, in *DrainNodeRequest, opts ...grpc.CallOption) (*DrainNodeResponse, error)
 }
 
 type systemServiceClient struct {
@@ -116,6 +124,16 @@ func (c *systemServiceClient) ListNodes(ctx context.Context, in *ListNodesReques
 	return out, nil
 }
 
+func (c *systemServiceClient) DrainNode(ctx context.Context, in *DrainNodeRequest, opts ...grpc.CallOption) (*DrainNodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrainNodeResponse)
+	err := c.cc.Invoke(ctx, SystemService_DrainNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SystemServiceServer is the server API for SystemService service.
 // All implementations must embed UnimplementedSystemServiceServer
 // for forward compatibility.
@@ -132,6 +150,13 @@ type SystemServiceServer interface {
 	// It takes the server's own token, and reads the catalog: UNAVAILABLE while that
 	// is away. Nodes that have no session open are not there.
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error)
+	// Has a node hand its shards to others, one by one, and take no more; or undoes
+	// that.
+	//
+	// The node stays and passes on what it is asked. Where no other node takes shards
+	// it keeps its own. It is forgotten when the process ends. It takes the server's
+	// own token.
+	DrainNode(context.Context, *DrainNodeRequest) (*DrainNodeResponse, error)
 	mustEmbedUnimplementedSystemServiceServer()
 }
 
@@ -147,6 +172,9 @@ func (UnimplementedSystemServiceServer) GetServerInfo(context.Context, *GetServe
 }
 func (UnimplementedSystemServiceServer) ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNodes not implemented")
+}
+func (UnimplementedSystemServiceServer) DrainNode(context.Context, *DrainNodeRequest) (*DrainNodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DrainNode not implemented")
 }
 func (UnimplementedSystemServiceServer) mustEmbedUnimplementedSystemServiceServer() {}
 func (UnimplementedSystemServiceServer) testEmbeddedByValue()                       {}
@@ -205,6 +233,24 @@ func _SystemService_ListNodes_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SystemService_DrainNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrainNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).DrainNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_DrainNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).DrainNode(ctx, req.(*DrainNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SystemService_ServiceDesc is the grpc.ServiceDesc for SystemService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -219,6 +265,10 @@ var SystemService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNodes",
 			Handler:    _SystemService_ListNodes_Handler,
+		},
+		{
+			MethodName: "DrainNode",
+			Handler:    _SystemService_DrainNode_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cleat/v1/system_service.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10ListNodesRequest\"8\n\x11ListNodesResponse\x12#\n\x05nodes\x18\x01 \x03(\x0b\x32\r.leat.v1.NodeR\x05nodes\"\x84\x03\n\x04Node\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x18\n\x07\x61\x64\x64ress\x18\x03 \x01(\tR\x07\x61\x64\x64ress\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x12.leat.v1.NodeStateR\x05state\x12\x16\n\x06leader\x18\x05 \x01(\x08R\x06leader\x12\x1f\n\x0bshard_count\x18\x06 \x01(\x05R\nshardCount\x12,\n\x12moving_shard_count\x18\x07 \x01(\x05R\x10movingShardCount\x12-\n\x13\x62ytes_in_per_second\x18\x08 \x01(\x03R\x10\x62ytesInPerSecond\x12\x31\n\x15records_in_per_second\x18\t \x01(\x03R\x12recordsInPerSecond\x12\x37\n\topen_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08openTime\"\x16\n\x14GetServerInfoRequest\"D\n\x15GetServerInfoResponse\x12+\n\x06server\x18\x01 \x01(\x0b\x32\x13.leat.v1.ServerInfoR\x06server\"\xb5\x02\n\nServerInfo\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x1d\n\ncluster_id\x18\x02 \x01(\tR\tclusterId\x12\x17\n\x07node_id\x18\x03 \x01(\tR\x06nodeId\x12\x1d\n\nsession_id\x18\x04 \x01(\tR\tsessionId\x12\x16\n\x06region\x18\x05 \x01(\tR\x06region\x12\x37\n\x0cshard_limits\x18\x06 \x01(\x0e\x32\x14.leat.v1.ShardLimitsR\x0bshardLimits\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x14.leat.v1.ServerStateR\x05state\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime*m\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fNODE_STATE_LIVE\x10\x01\x12\x17\n\x13NODE_STATE_DRAINING\x10\x02\x12\x16\n\x12NODE_STATE_FENCING\x10\x03*W\n\x0bShardLimits\x12\x1c\n\x18SHARD_LIMITS_UNSPECIFIED\x10\x00\x12\x14\n\x10SHARD_LIMITS_AWS\x10\x01\x12\x14\n\x10SHARD_LIMITS_OFF\x10\x02*z\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVER_STATE_OPENING\x10\x01\x12\x18\n\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n\x15SERVER_STATE_DRAINING\x10\x03\x32\xad\x01\n\rSystemService\x12S\n\rGetServerInfo\x12\x1d.leat.v1.GetServerInfoRequest\x1a\x1e.leat.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12G\n\tListNodes\x12\x19.leat.v1.ListNodesRequest\x1a\x1a.leat.v1.ListNodesResponse\"\x03\x90\x02\x01\x42/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cleat/v1/system_service.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\":\n\x10\x44rainNodeRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n\x04undo\x18\x02 \x01(\x08R\x04undo\"4\n\x11\x44rainNodeResponse\x12\x1f\n\x0bshard_count\x18\x01 \x01(\x05R\nshardCount\"\x12\n\x10ListNodesRequest\"8\n\x11ListNodesResponse\x12#\n\x05nodes\x18\x01 \x03(\x0b\x32\r.leat.v1.NodeR\x05nodes\"\x84\x03\n\x04Node\x12\x17\n\x07node_id\x18\x01 \x01(\tR\x06nodeId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x18\n\x07\x61\x64\x64ress\x18\x03 \x01(\tR\x07\x61\x64\x64ress\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x12.leat.v1.NodeStateR\x05state\x12\x16\n\x06leader\x18\x05 \x01(\x08R\x06leader\x12\x1f\n\x0bshard_count\x18\x06 \x01(\x05R\nshardCount\x12,\n\x12moving_shard_count\x18\x07 \x01(\x05R\x10movingShardCount\x12-\n\x13\x62ytes_in_per_second\x18\x08 \x01(\x03R\x10\x62ytesInPerSecond\x12\x31\n\x15records_in_per_second\x18\t \x01(\x03R\x12recordsInPerSecond\x12\x37\n\topen_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08openTime\"\x16\n\x14GetServerInfoRequest\"D\n\x15GetServerInfoResponse\x12+\n\x06server\x18\x01 \x01(\x0b\x32\x13.leat.v1.ServerInfoR\x06server\"\xb5\x02\n\nServerInfo\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x1d\n\ncluster_id\x18\x02 \x01(\tR\tclusterId\x12\x17\n\x07node_id\x18\x03 \x01(\tR\x06nodeId\x12\x1d\n\nsession_id\x18\x04 \x01(\tR\tsessionId\x12\x16\n\x06region\x18\x05 \x01(\tR\x06region\x12\x37\n\x0cshard_limits\x18\x06 \x01(\x0e\x32\x14.leat.v1.ShardLimitsR\x0bshardLimits\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x14.leat.v1.ServerStateR\x05state\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime*m\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fNODE_STATE_LIVE\x10\x01\x12\x17\n\x13NODE_STATE_DRAINING\x10\x02\x12\x16\n\x12NODE_STATE_FENCING\x10\x03*W\n\x0bShardLimits\x12\x1c\n\x18SHARD_LIMITS_UNSPECIFIED\x10\x00\x12\x14\n\x10SHARD_LIMITS_AWS\x10\x01\x12\x14\n\x10SHARD_LIMITS_OFF\x10\x02*z\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVER_STATE_OPENING\x10\x01\x12\x18\n\x14SERVER_STATE_SERVING\x10\x02\x12\x19\n\x15SERVER_STATE_DRAINING\x10\x03\x32\xf1\x01\n\rSystemService\x12S\n\rGetServerInfo\x12\x1d.leat.v1.GetServerInfoRequest\x1a\x1e.leat.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12G\n\tListNodes\x12\x19.leat.v1.ListNodesRequest\x1a\x1a.leat.v1.ListNodesResponse\"\x03\x90\x02\x01\x12\x42\n\tDrainNode\x12\x19.leat.v1.DrainNodeRequest\x1a\x1a.leat.v1.DrainNodeResponseB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leat.v1.system_service_pb2', globals())
@@ -26,24 +26,28 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _SYSTEMSERVICE.methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001'
   _SYSTEMSERVICE.methods_by_name['ListNodes']._options = None
   _SYSTEMSERVICE.methods_by_name['ListNodes']._serialized_options = b'\220\002\001'
-  _NODESTATE._serialized_start=949
-  _NODESTATE._serialized_end=1058
-  _SHARDLIMITS._serialized_start=1060
-  _SHARDLIMITS._serialized_end=1147
-  _SERVERSTATE._serialized_start=1149
-  _SERVERSTATE._serialized_end=1271
-  _LISTNODESREQUEST._serialized_start=74
-  _LISTNODESREQUEST._serialized_end=92
-  _LISTNODESRESPONSE._serialized_start=94
-  _LISTNODESRESPONSE._serialized_end=150
-  _NODE._serialized_start=153
-  _NODE._serialized_end=541
-  _GETSERVERINFOREQUEST._serialized_start=543
-  _GETSERVERINFOREQUEST._serialized_end=565
-  _GETSERVERINFORESPONSE._serialized_start=567
-  _GETSERVERINFORESPONSE._serialized_end=635
-  _SERVERINFO._serialized_start=638
-  _SERVERINFO._serialized_end=947
-  _SYSTEMSERVICE._serialized_start=1274
-  _SYSTEMSERVICE._serialized_end=1447
+  _NODESTATE._serialized_start=1063
+  _NODESTATE._serialized_end=1172
+  _SHARDLIMITS._serialized_start=1174
+  _SHARDLIMITS._serialized_end=1261
+  _SERVERSTATE._serialized_start=1263
+  _SERVERSTATE._serialized_end=1385
+  _DRAINNODEREQUEST._serialized_start=74
+  _DRAINNODEREQUEST._serialized_end=132
+  _DRAINNODERESPONSE._serialized_start=134
+  _DRAINNODERESPONSE._serialized_end=186
+  _LISTNODESREQUEST._serialized_start=188
+  _LISTNODESREQUEST._serialized_end=206
+  _LISTNODESRESPONSE._serialized_start=208
+  _LISTNODESRESPONSE._serialized_end=264
+  _NODE._serialized_start=267
+  _NODE._serialized_end=655
+  _GETSERVERINFOREQUEST._serialized_start=657
+  _GETSERVERINFOREQUEST._serialized_end=679
+  _GETSERVERINFORESPONSE._serialized_start=681
+  _GETSERVERINFORESPONSE._serialized_end=749
+  _SERVERINFO._serialized_start=752
+  _SERVERINFO._serialized_end=1061
+  _SYSTEMSERVICE._serialized_start=1388
+  _SYSTEMSERVICE._serialized_end=1629
 # @@protoc_insertion_point(module_scope)

@@ -18,6 +18,20 @@ SHARD_LIMITS_AWS: ShardLimits
 SHARD_LIMITS_OFF: ShardLimits
 SHARD_LIMITS_UNSPECIFIED: ShardLimits
 
+class DrainNodeRequest(_message.Message):
+    __slots__ = ["node", "undo"]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    UNDO_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    undo: bool
+    def __init__(self, node: _Optional[str] = ..., undo: bool = ...) -> None: ...
+
+class DrainNodeResponse(_message.Message):
+    __slots__ = ["shard_count"]
+    SHARD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    shard_count: int
+    def __init__(self, shard_count: _Optional[int] = ...) -> None: ...
+
 class GetServerInfoRequest(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...

@@ -25,6 +25,11 @@ class SystemServiceStub(object):
                 request_serializer=leat_dot_v1_dot_system__service__pb2.ListNodesRequest.SerializeToString,
                 response_deserializer=leat_dot_v1_dot_system__service__pb2.ListNodesResponse.FromString,
                 )
+        self.DrainNode = channel.unary_unary(
+                '/leat.v1.SystemService/DrainNode',
+                request_serializer=leat_dot_v1_dot_system__service__pb2.DrainNodeRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_system__service__pb2.DrainNodeResponse.FromString,
+                )
 
 
 class SystemServiceServicer(object):
@@ -51,6 +56,18 @@ class SystemServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrainNode(self, request, context):
+        """Has a node hand its shards to others, one by one, and take no more; or undoes
+        that.
+
+        The node stays and passes on what it is asked. Where no other node takes shards
+        it keeps its own. It is forgotten when the process ends. It takes the server's
+        own token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +80,11 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.ListNodes,
                     request_deserializer=leat_dot_v1_dot_system__service__pb2.ListNodesRequest.FromString,
                     response_serializer=leat_dot_v1_dot_system__service__pb2.ListNodesResponse.SerializeToString,
+            ),
+            'DrainNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainNode,
+                    request_deserializer=leat_dot_v1_dot_system__service__pb2.DrainNodeRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_system__service__pb2.DrainNodeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -106,5 +128,22 @@ class SystemService(object):
         return grpc.experimental.unary_unary(request, target, '/leat.v1.SystemService/ListNodes',
             leat_dot_v1_dot_system__service__pb2.ListNodesRequest.SerializeToString,
             leat_dot_v1_dot_system__service__pb2.ListNodesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DrainNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.SystemService/DrainNode',
+            leat_dot_v1_dot_system__service__pb2.DrainNodeRequest.SerializeToString,
+            leat_dot_v1_dot_system__service__pb2.DrainNodeResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

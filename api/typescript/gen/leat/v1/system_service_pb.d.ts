@@ -59,6 +59,53 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_leat_v1_system_service: GenFile;
 
 /**
+ * DrainNodeRequest names a node.
+ *
+ * @generated from message leat.v1.DrainNodeRequest
+ */
+export declare type DrainNodeRequest = Message<"leat.v1.DrainNodeRequest"> & {
+  /**
+   * Name or session of the node. Where two nodes have one name, its session.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * Let the node take shards again.
+   *
+   * @generated from field: bool undo = 2;
+   */
+  undo: boolean;
+};
+
+/**
+ * Describes the message leat.v1.DrainNodeRequest.
+ * Use `create(DrainNodeRequestSchema)` to create a new message.
+ */
+export declare const DrainNodeRequestSchema: GenMessage<DrainNodeRequest>;
+
+/**
+ * DrainNodeResponse tells what the node has to hand over.
+ *
+ * @generated from message leat.v1.DrainNodeResponse
+ */
+export declare type DrainNodeResponse = Message<"leat.v1.DrainNodeResponse"> & {
+  /**
+   * Shards that it owns now.
+   *
+   * @generated from field: int32 shard_count = 1;
+   */
+  shardCount: number;
+};
+
+/**
+ * Describes the message leat.v1.DrainNodeResponse.
+ * Use `create(DrainNodeResponseSchema)` to create a new message.
+ */
+export declare const DrainNodeResponseSchema: GenMessage<DrainNodeResponse>;
+
+/**
  * ListNodesRequest asks about the cluster.
  *
  * @generated from message leat.v1.ListNodesRequest
@@ -428,6 +475,21 @@ export declare const SystemService: GenService<{
     methodKind: "unary";
     input: typeof ListNodesRequestSchema;
     output: typeof ListNodesResponseSchema;
+  },
+  /**
+   * Has a node hand its shards to others, one by one, and take no more; or undoes
+   * that.
+   *
+   * The node stays and passes on what it is asked. Where no other node takes shards
+   * it keeps its own. It is forgotten when the process ends. It takes the server's
+   * own token.
+   *
+   * @generated from rpc leat.v1.SystemService.DrainNode
+   */
+  drainNode: {
+    methodKind: "unary";
+    input: typeof DrainNodeRequestSchema;
+    output: typeof DrainNodeResponseSchema;
   },
 }>;
 

@@ -56,49 +56,63 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file leat/v1/system_service.proto.
  */
 export const file_leat_v1_system_service = /*@__PURE__*/
-  fileDesc("ChxsZWF0L3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEgdsZWF0LnYxIhIKEExpc3ROb2Rlc1JlcXVlc3QiMQoRTGlzdE5vZGVzUmVzcG9uc2USHAoFbm9kZXMYASADKAsyDS5sZWF0LnYxLk5vZGUiiwIKBE5vZGUSDwoHbm9kZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSIQoFc3RhdGUYBCABKA4yEi5sZWF0LnYxLk5vZGVTdGF0ZRIOCgZsZWFkZXIYBSABKAgSEwoLc2hhcmRfY291bnQYBiABKAUSGgoSbW92aW5nX3NoYXJkX2NvdW50GAcgASgFEhsKE2J5dGVzX2luX3Blcl9zZWNvbmQYCCABKAMSHQoVcmVjb3Jkc19pbl9wZXJfc2Vjb25kGAkgASgDEi0KCW9wZW5fdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QiPAoVR2V0U2VydmVySW5mb1Jlc3BvbnNlEiMKBnNlcnZlchgBIAEoCzITLmxlYXQudjEuU2VydmVySW5mbyLnAQoKU2VydmVySW5mbxIPCgd2ZXJzaW9uGAEgASgJEhIKCmNsdXN0ZXJfaWQYAiABKAkSDwoHbm9kZV9pZBgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEg4KBnJlZ2lvbhgFIAEoCRIqCgxzaGFyZF9saW1pdHMYBiABKA4yFC5sZWF0LnYxLlNoYXJkTGltaXRzEiMKBXN0YXRlGAcgASgOMhQubGVhdC52MS5TZXJ2ZXJTdGF0ZRIuCgpzdGFydF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCptCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhMKD05PREVfU1RBVEVfTElWRRABEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQAhIWChJOT0RFX1NUQVRFX0ZFTkNJTkcQAypXCgtTaGFyZExpbWl0cxIcChhTSEFSRF9MSU1JVFNfVU5TUEVDSUZJRUQQABIUChBTSEFSRF9MSU1JVFNfQVdTEAESFAoQU0hBUkRfTElNSVRTX09GRhACKnoKC1NlcnZlclN0YXRlEhwKGFNFUlZFUl9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFNFUlZFUl9TVEFURV9PUEVOSU5HEAESGAoUU0VSVkVSX1NUQVRFX1NFUlZJTkcQAhIZChVTRVJWRVJfU1RBVEVfRFJBSU5JTkcQAzKtAQoNU3lzdGVtU2VydmljZRJTCg1HZXRTZXJ2ZXJJbmZvEh0ubGVhdC52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBoeLmxlYXQudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlIgOQAgESRwoJTGlzdE5vZGVzEhkubGVhdC52MS5MaXN0Tm9kZXNSZXF1ZXN0GhoubGVhdC52MS5MaXN0Tm9kZXNSZXNwb25zZSIDkAIBQi9aLWdpdGh1Yi5jb20vbGVhdHN0cmVhbS9sZWF0L2FwaS9sZWF0L3YxO2xlYXR2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChxsZWF0L3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEgdsZWF0LnYxIi4KEERyYWluTm9kZVJlcXVlc3QSDAoEbm9kZRgBIAEoCRIMCgR1bmRvGAIgASgIIigKEURyYWluTm9kZVJlc3BvbnNlEhMKC3NoYXJkX2NvdW50GAEgASgFIhIKEExpc3ROb2Rlc1JlcXVlc3QiMQoRTGlzdE5vZGVzUmVzcG9uc2USHAoFbm9kZXMYASADKAsyDS5sZWF0LnYxLk5vZGUiiwIKBE5vZGUSDwoHbm9kZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSIQoFc3RhdGUYBCABKA4yEi5sZWF0LnYxLk5vZGVTdGF0ZRIOCgZsZWFkZXIYBSABKAgSEwoLc2hhcmRfY291bnQYBiABKAUSGgoSbW92aW5nX3NoYXJkX2NvdW50GAcgASgFEhsKE2J5dGVzX2luX3Blcl9zZWNvbmQYCCABKAMSHQoVcmVjb3Jkc19pbl9wZXJfc2Vjb25kGAkgASgDEi0KCW9wZW5fdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QiPAoVR2V0U2VydmVySW5mb1Jlc3BvbnNlEiMKBnNlcnZlchgBIAEoCzITLmxlYXQudjEuU2VydmVySW5mbyLnAQoKU2VydmVySW5mbxIPCgd2ZXJzaW9uGAEgASgJEhIKCmNsdXN0ZXJfaWQYAiABKAkSDwoHbm9kZV9pZBgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEg4KBnJlZ2lvbhgFIAEoCRIqCgxzaGFyZF9saW1pdHMYBiABKA4yFC5sZWF0LnYxLlNoYXJkTGltaXRzEiMKBXN0YXRlGAcgASgOMhQubGVhdC52MS5TZXJ2ZXJTdGF0ZRIuCgpzdGFydF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCptCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhMKD05PREVfU1RBVEVfTElWRRABEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQAhIWChJOT0RFX1NUQVRFX0ZFTkNJTkcQAypXCgtTaGFyZExpbWl0cxIcChhTSEFSRF9MSU1JVFNfVU5TUEVDSUZJRUQQABIUChBTSEFSRF9MSU1JVFNfQVdTEAESFAoQU0hBUkRfTElNSVRTX09GRhACKnoKC1NlcnZlclN0YXRlEhwKGFNFUlZFUl9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFNFUlZFUl9TVEFURV9PUEVOSU5HEAESGAoUU0VSVkVSX1NUQVRFX1NFUlZJTkcQAhIZChVTRVJWRVJfU1RBVEVfRFJBSU5JTkcQAzLxAQoNU3lzdGVtU2VydmljZRJTCg1HZXRTZXJ2ZXJJbmZvEh0ubGVhdC52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBoeLmxlYXQudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlIgOQAgESRwoJTGlzdE5vZGVzEhkubGVhdC52MS5MaXN0Tm9kZXNSZXF1ZXN0GhoubGVhdC52MS5MaXN0Tm9kZXNSZXNwb25zZSIDkAIBEkIKCURyYWluTm9kZRIZLmxlYXQudjEuRHJhaW5Ob2RlUmVxdWVzdBoaLmxlYXQudjEuRHJhaW5Ob2RlUmVzcG9uc2VCL1otZ2l0aHViLmNvbS9sZWF0c3RyZWFtL2xlYXQvYXBpL2xlYXQvdjE7bGVhdHYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+
+/**
+ * Describes the message leat.v1.DrainNodeRequest.
+ * Use `create(DrainNodeRequestSchema)` to create a new message.
+ */
+export const DrainNodeRequestSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_system_service, 0);
+
+/**
+ * Describes the message leat.v1.DrainNodeResponse.
+ * Use `create(DrainNodeResponseSchema)` to create a new message.
+ */
+export const DrainNodeResponseSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_system_service, 1);
 
 /**
  * Describes the message leat.v1.ListNodesRequest.
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_system_service, 0);
+  messageDesc(file_leat_v1_system_service, 2);
 
 /**
  * Describes the message leat.v1.ListNodesResponse.
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_system_service, 1);
+  messageDesc(file_leat_v1_system_service, 3);
 
 /**
  * Describes the message leat.v1.Node.
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_system_service, 2);
+  messageDesc(file_leat_v1_system_service, 4);
 
 /**
  * Describes the message leat.v1.GetServerInfoRequest.
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_system_service, 3);
+  messageDesc(file_leat_v1_system_service, 5);
 
 /**
  * Describes the message leat.v1.GetServerInfoResponse.
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_system_service, 4);
+  messageDesc(file_leat_v1_system_service, 6);
 
 /**
  * Describes the message leat.v1.ServerInfo.
  * Use `create(ServerInfoSchema)` to create a new message.
  */
 export const ServerInfoSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_system_service, 5);
+  messageDesc(file_leat_v1_system_service, 7);
 
 /**
  * Describes the enum leat.v1.NodeState.
