@@ -47,7 +47,7 @@ func owned(ctx context.Context, blobs blob.Store, id leat.ClusterID) error {
 	case err != nil:
 		return leat.Errorf(leat.KindUnavailable, "it cannot be asked whose records it holds: %w", err)
 	case string(whose) != id.String():
-		return leat.Errorf(leat.KindUnavailable, "it holds the records of another database, cluster %.64q: give another bucket or prefix, or the database that belongs to it", whose)
+		return leat.Errorf(leat.KindUnavailable, "it holds the records of another database, cluster %.64q: give another bucket or prefix, or the database that belongs to it; where that is lost, run `leat rebuild` into an empty one", whose)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/auth"
+	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/blob/s3"
@@ -29,7 +30,11 @@ type Remote struct {
 }
 
 // OpenRemote connects to Postgres and the bucket and checks that both can be used.
-func OpenRemote(ctx context.Context, postgres string, o S3, log *slog.Logger) (r *Remote, err error) {
+func OpenRemote(ctx context.Context, postgres string, o S3, log *slog.Logger) (*Remote, error) {
+	return openRemote(ctx, sqldb.Config{Postgres: postgres, Logger: log}, o)
+}
+
+func openRemote(ctx context.Context, db sqldb.Config, o S3) (r *Remote, err error) {
 	r = &Remote{}
 	defer func() {
 		if err != nil {
@@ -54,7 +59,7 @@ func OpenRemote(ctx context.Context, postgres string, o S3, log *slog.Logger) (r
 		}
 	}
 	r.Blobs = r.doors[0]
-	if r.DB, err = sqldb.Open(ctx, sqldb.Config{Postgres: postgres, Logger: log}); err != nil {
+	if r.DB, err = sqldb.Open(ctx, db); err != nil {
 		return r, bad("postgres", "(hidden)", "%v", err)
 	}
 	return r, nil
@@ -90,6 +95,21 @@ func (r *Remote) Close() error {
 		errs = append(errs, r.DB.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// journal is where the catalog's changes are kept in the bucket.
+func (r *Remote) journal() *journal.Log {
+	return journal.New(r.Blobs, func(ctx context.Context, s leat.SessionID) (bool, error) {
+		segments, err := r.Blobs.List(ctx, "wal/"+s.String()+"/", "", 1)
+		if err != nil || len(segments) > 0 {
+			return len(segments) > 0, err
+		}
+		_, err = r.Blobs.Stat(ctx, shardstore.ClosingKey(s))
+		if errors.Is(err, blob.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	})
 }
 
 // now asks the database for the time (data-plane.md, rule 19).
@@ -132,7 +152,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(remote.Blobs),
 		logParams: c.logParams(), blobs: remote.Blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true, master: master,
-		reference: remote.now, advertise: c.Advertise, close: []io.Closer{remote},
+		journal: remote.journal(), reference: remote.now, advertise: c.Advertise, close: []io.Closer{remote},
 	})
 }
 

@@ -30,6 +30,7 @@ import (
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/grpcapi"
+	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/server/keyring"
 	"github.com/leatstream/leat/server/kinesis"
 	"github.com/leatstream/leat/server/masterkey"
@@ -64,7 +65,8 @@ type parts struct {
 	driver    wal.Driver
 	logParams wal.Params
 	blobs     blob.Store
-	bucket    string // its name, where another one could be given by mistake
+	journal   *journal.Log // nil: changes of the catalog are kept nowhere else
+	bucket    string       // its name, where another one could be given by mistake
 	params    shardstore.Params
 	node      string
 	exclusive bool
@@ -101,15 +103,8 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if s.grpc, err = listen(ctx, "grpc-addr", p.common.GRPCAddr); err != nil {
 		return nil, err
 	}
-	cat := catalog.New(p.db, catalog.Options{Logger: p.log})
+	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal})
 	if err := cat.Migrate(ctx); err != nil {
-		return nil, err
-	}
-	keys := keyring.New(keyring.Options{
-		Catalog: cat, Master: p.master, Logger: p.log,
-		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
-	})
-	if err := keys.Load(ctx); err != nil {
 		return nil, err
 	}
 	info, err := cat.Cluster(ctx)
@@ -120,12 +115,22 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		if err := claim(ctx, cat, info.ID, p.blobs, p.bucket); err != nil {
 			return nil, err
 		}
+		if err := cat.CatchUp(ctx); err != nil {
+			return nil, err
+		}
 		p.reopen = func(ctx context.Context) error {
 			if err := owned(ctx, p.blobs, info.ID); err != nil {
 				return fmt.Errorf("bucket %s: %w", p.bucket, err)
 			}
-			return nil
+			return cat.CatchUp(ctx) // another catalog may have been put in its place
 		}
+	}
+	keys := keyring.New(keyring.Options{
+		Catalog: cat, Master: p.master, Logger: p.log,
+		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
+	})
+	if err := keys.Load(ctx); err != nil {
+		return nil, err
 	}
 	address, err := p.address(s.grpc.Addr().String())
 	if err != nil {

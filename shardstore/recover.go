@@ -25,6 +25,9 @@ type Recovery struct {
 	Clock   leat.Clock
 	Rand    io.Reader
 	Logger  *slog.Logger
+	// Lost says that there is no catalog: trim is any segment below which everything is in registered packs. With a
+	// catalog a log that was trimmed further than it knows is refused: the catalog is older than the log.
+	Lost bool
 }
 
 // ClosingKey is the key of the object that decides how a session ended: closed/<session>.
@@ -55,6 +58,9 @@ func Recover(ctx context.Context, o Recovery, session leat.SessionID, trim uint6
 	if err != nil {
 		return Closing{}, fmt.Errorf("recover the log of session %s: %w", session, err)
 	}
+	if err := notOlder(session, trim, rec); err != nil && !o.Lost {
+		return Closing{}, err
+	}
 	c, err := closingOf(session, trim, rec)
 	if err != nil {
 		return Closing{}, err
@@ -80,6 +86,20 @@ func decide(ctx context.Context, blobs blob.Store, c Closing) (Closing, error) {
 			return Closing{}, fmt.Errorf("write %s: %w", ClosingKey(c.Session), err)
 		}
 	}
+}
+
+// notOlder refuses a trim below one that was committed when a segment was written. Nothing of the log needs to be
+// missing yet; but packs that were registered since are in no catalog, and shards that were released rely on them.
+func notOlder(session leat.SessionID, trim uint64, rec wal.Recovered) error {
+	for _, seg := range rec.Segments {
+		if t := seg.Footer.Header.Trim; t > trim {
+			return &leat.Error{
+				Kind: leat.KindCorrupt, Err: wal.ErrStaleCatalog,
+				Message: fmt.Sprintf("session %s: its log was trimmed to segment %d, and the catalog knows of %d: the catalog is older than the log (was it restored from a backup?); run `leat rebuild`", session, t, trim),
+			}
+		}
+	}
+	return nil
 }
 
 // closingOf sums up the segments that a recovery found.

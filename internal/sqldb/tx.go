@@ -27,7 +27,15 @@ type Tx struct {
 	tx     *sql.Tx
 	engine Engine
 	sent   *atomic.Uint64 // statements
+	notes  []any
 }
+
+// Note leaves a word for whoever began the transaction, who reads all of them with Notes before it commits. Each run
+// begins without any.
+func (tx *Tx) Note(word any) { tx.notes = append(tx.notes, word) }
+
+// Notes returns what was left in this run, in order.
+func (tx *Tx) Notes() []any { return tx.notes }
 
 // Tx runs fn in a transaction and commits it when fn returns nil. It may run fn several times, each time after a
 // rollback. Errors that fn made itself come back unchanged.

@@ -58,6 +58,7 @@ func (c *Catalog) AddAccessKey(ctx context.Context, k StoredKey) (leat.AccessKey
 		}
 		_, err := tx.Exec("INSERT INTO access_keys (id, account, name, secret, state, created) VALUES ($1, $2, $3, $4, $5, $6)",
 			k.ID, k.Account, k.Name, k.Wrapped, keyState(k.Active), k.Created)
+		tx.Note(changedAccount{k.Account})
 		return err
 	})
 	return k.AccessKey, err
@@ -100,6 +101,7 @@ func (c *Catalog) SetAccessKey(ctx context.Context, account, id string, active b
 		if err := sqldb.One(n, err, noAccessKey(id)); err != nil {
 			return err
 		}
+		tx.Note(changedAccount{account})
 		k = leat.AccessKey{ID: id, Account: account, Active: active}
 		return tx.Row("SELECT name, created FROM access_keys WHERE id = $1", id).Scan(&k.Name, sqldb.Time(&k.Created))
 	})
@@ -108,8 +110,14 @@ func (c *Catalog) SetAccessKey(ctx context.Context, account, id string, active b
 
 // DeleteAccessKey removes an account's key for good. KindNotFound when it has none of that id.
 func (c *Catalog) DeleteAccessKey(ctx context.Context, account, id string) error {
-	return c.db.Tx(ctx, func(tx *sqldb.Tx) error {
+	gone := false
+	return c.tx(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec("DELETE FROM access_keys WHERE account = $1 AND id = $2", account, id)
+		if err == nil && n == 0 && gone {
+			return nil // an earlier run of this transaction was applied
+		}
+		gone = gone || n > 0
+		tx.Note(changedAccount{account})
 		return sqldb.One(n, err, noAccessKey(id))
 	})
 }
@@ -117,8 +125,13 @@ func (c *Catalog) DeleteAccessKey(ctx context.Context, account, id string) error
 // RewrapAccessKey stores a key's secret under another master key. It does nothing when the secret is not stored as it
 // was any more.
 func (c *Catalog) RewrapAccessKey(ctx context.Context, id, was, wrapped string) error {
-	return c.db.Tx(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec("UPDATE access_keys SET secret = $3 WHERE id = $1 AND secret = $2", id, was, wrapped)
+	return c.settle(ctx, func(tx *sqldb.Tx) error {
+		var account string
+		err := tx.Row("UPDATE access_keys SET secret = $3 WHERE id = $1 AND secret = $2 RETURNING account", id, was, wrapped).Scan(&account)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		tx.Note(changedAccount{account})
 		return err
 	})
 }

@@ -46,6 +46,7 @@ func (c *Catalog) UpdateAccountSettings(ctx context.Context, account string, edi
 		_, err = tx.Exec(`
 INSERT INTO account_settings (account, settings) VALUES ($1, $2)
 ON CONFLICT (account) DO UPDATE SET settings = excluded.settings`, account, string(text))
+		tx.Note(changedAccount{account})
 		return err
 	})
 	return s, err

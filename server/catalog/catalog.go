@@ -15,6 +15,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Rand   io.Reader    // of identities and the cluster's secret; nil means crypto/rand
 	// DeleteAfter is how long an object stays once nothing names it, where the caller does not say; 0 means 15 minutes.
 	DeleteAfter time.Duration
+	// Journal is where changes are written that a rebuilt catalog must have; nil: nowhere.
+	Journal *journal.Log
 	// RemoveBatch is how many extents one transaction of RemoveStream takes away; 0 means 2,000.
 	RemoveBatch int
 }
@@ -74,7 +77,7 @@ func (c *Catalog) settle(ctx context.Context, fn func(tx *sqldb.Tx) error) error
 	const runs = 3
 	var unknown error
 	for n := 1; ; n++ {
-		err := c.db.Tx(ctx, fn)
+		err := c.tx(ctx, fn)
 		switch {
 		case errors.Is(err, sqldb.ErrCommitUnknown):
 			unknown = err

@@ -81,18 +81,19 @@ func pendingOf(closing shardstore.Closing) (pending []shardstore.ClosedShard) {
 }
 
 // noteClosedShards writes the rows (closed session, shard) for shards that exist. These are locked, so that a stream
-// which is being removed does not leave rows behind.
+// which is being removed does not leave rows behind. Their epochs are not below those of the records: a catalog that was
+// set back may not know of an owner that the log knows of (I12).
 func noteClosedShards(tx *sqldb.Tx, closing shardstore.Closing) error {
 	pending := pendingOf(closing)
-	rows, epochs := sqldb.NewRows(2, len(pending)), map[leat.ShardKey]uint64{}
+	rows, epochs := sqldb.NewRows(3, len(pending)), map[leat.ShardKey]uint64{}
 	for _, s := range pending {
-		rows.Add(s.Shard.Stream, s.Shard.Ordinal)
+		rows.Add(s.Shard.Stream, s.Shard.Ordinal, s.Epoch)
 		epochs[s.Shard] = s.Epoch
 	}
 	noted := sqldb.NewRows(4, len(pending))
 	err := tx.EachRows(`
-WITH v (stream, ordinal) AS (VALUES $rows)
-UPDATE shards SET epoch = shards.epoch FROM v WHERE shards.stream = v.stream AND shards.ordinal = v.ordinal
+WITH v (stream, ordinal, epoch) AS (VALUES $rows)
+UPDATE shards SET epoch = CASE WHEN shards.epoch < v.epoch THEN v.epoch ELSE shards.epoch END FROM v WHERE shards.stream = v.stream AND shards.ordinal = v.ordinal
 RETURNING shards.stream, shards.ordinal`, rows, func(scan sqldb.Scan) error {
 		k, err := scanShardKey(scan)
 		noted.Add(closing.Session, k.Stream, k.Ordinal, epochs[k])

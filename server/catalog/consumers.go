@@ -59,6 +59,7 @@ func (c *Catalog) RegisterConsumer(ctx context.Context, spec NewConsumer) (leat.
 			return err
 		}
 		written = true
+		tx.Note(changedStream{stream})
 		return writeTags(tx, Resource{Stream: stream, Consumer: name}, spec.Tags)
 	})
 	return consumerAt(stream, name, now, spec.Active, now), err
@@ -126,17 +127,23 @@ func (c *Catalog) consumers(ctx context.Context, where string, args ...any) (all
 // DeregisterConsumer removes a consumer at once, with its tags and its policy. created is when it was made, in seconds since
 // 1970, or 0 for any. KindNotFound when there is none of that name and time.
 func (c *Catalog) DeregisterConsumer(ctx context.Context, stream leat.StreamID, name string, created int64) error {
-	return c.db.Tx(ctx, func(tx *sqldb.Tx) error {
+	gone := false
+	return c.tx(ctx, func(tx *sqldb.Tx) error {
 		if _, err := bump(tx); err != nil {
 			return err
 		}
 		if _, err := (Resource{stream, name, created}).find(tx); err != nil {
+			if gone && leat.KindOf(err) == leat.KindNotFound {
+				return nil // an earlier run of this transaction was applied
+			}
 			return err
 		}
 		n, err := tx.Exec("DELETE FROM consumers WHERE stream = $1 AND name = $2", stream, name)
 		if err := sqldb.One(n, err, noConsumer(name)); err != nil {
 			return err
 		}
+		gone = true
+		tx.Note(changedStream{stream})
 		return dropConsumerResources(tx, stream, name)
 	})
 }

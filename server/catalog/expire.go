@@ -33,7 +33,7 @@ func (c *Catalog) ExpireShards(ctx context.Context) (gone []leat.ShardKey, err e
 	if err != nil {
 		return nil, err
 	}
-	err = c.db.Tx(ctx, func(tx *sqldb.Tx) error {
+	err = c.tx(ctx, func(tx *sqldb.Tx) error {
 		gone = nil
 		revision, err := bump(tx)
 		if err != nil {
@@ -47,6 +47,9 @@ func (c *Catalog) ExpireShards(ctx context.Context) (gone []leat.ShardKey, err e
 		}, c.now())
 		if err != nil {
 			return err
+		}
+		if len(gone) > 0 {
+			tx.Note(droppedShards{gone})
 		}
 		for _, k := range gone {
 			if _, err := tx.Exec("UPDATE streams SET version = $2 WHERE id = $1", k.Stream, revision); err != nil {

@@ -127,7 +127,10 @@ func (c *Catalog) DueDeletions(ctx context.Context, now int64, limit int) (keys 
 			return err
 		}, now, limit)
 	})
-	return keys, err
+	if err != nil {
+		return nil, err
+	}
+	return c.markDeletions(ctx, keys)
 }
 
 // Deleted takes keys off the deletion queue; see shardstore.Index.

@@ -55,6 +55,7 @@ func (c *Catalog) finishReshard(tx *sqldb.Tx, revision uint64, r shardstore.Resh
 	if _, err := tx.Exec("UPDATE intents SET state = 'done', finished = $2, error = '' WHERE id = $1", r.ID, c.now()); err != nil {
 		return err
 	}
+	noteReshard(tx, stream, r)
 	s, err := theStream(tx, stream)
 	if err != nil {
 		return err
@@ -64,6 +65,18 @@ func (c *Catalog) finishReshard(tx *sqldb.Tx, revision uint64, r shardstore.Resh
 		return err
 	}
 	return c.writeStream(tx, &s, before, revision)
+}
+
+func noteReshard(tx *sqldb.Tx, stream leat.StreamID, r shardstore.Reshard) {
+	var shards []leat.ShardKey
+	for _, p := range r.Parents {
+		shards = append(shards, p.Shard)
+	}
+	for _, ch := range r.Children {
+		shards = append(shards, ch.Shard)
+	}
+	tx.Note(changedStream{stream})
+	tx.Note(changedShards{shards})
 }
 
 // sameIntent checks that the record of the log speaks of the parents and children that the intent fixed.

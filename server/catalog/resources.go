@@ -46,6 +46,7 @@ func (r Resource) changeable(tx *sqldb.Tx) error {
 	if err == nil && s.Status == leat.StreamDeleting {
 		return notActive(&s)
 	}
+	tx.Note(changedStream{r.Stream})
 	return err
 }
 

@@ -65,6 +65,7 @@ ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now())
 		if n == 0 {
 			return sameSession(tx, s)
 		}
+		tx.Note(openedSession{s.ID})
 		_, err = tx.Exec("INSERT INTO beats (session, beat) VALUES ($1, 0)", s.ID)
 		return err
 	})

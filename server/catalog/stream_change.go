@@ -246,6 +246,7 @@ func (c *Catalog) edit(tx *sqldb.Tx, id leat.StreamID, edit func(*sqldb.Tx, *lea
 	if err != nil {
 		return s, err
 	}
+	tx.Note(changedStream{id})
 	return s, c.writeStream(tx, &s, before.Status, revision)
 }
 

@@ -88,7 +88,12 @@ func (c *Catalog) StreamKeys(ctx context.Context) (all []StreamKey, err error) {
 // wrapped. What it seals does not change.
 func (c *Catalog) RewrapStreamKey(ctx context.Context, id leat.KeyID, was, wrapped string) error {
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec("UPDATE stream_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2", id, was, wrapped)
+		var stream leat.StreamID
+		err := tx.Row("UPDATE stream_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2 RETURNING stream", id, was, wrapped).Scan(sqldb.ID(&stream))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		tx.Note(changedStream{stream})
 		return err
 	})
 }

@@ -39,7 +39,10 @@ func (c *Catalog) RemoveStream(ctx context.Context, id leat.StreamID) error {
 		if _, err := tx.Exec("DELETE FROM stream_keys WHERE stream = $1", id); err != nil {
 			return err
 		}
-		_, err := tx.Exec("DELETE FROM streams WHERE id = $1 AND status = 'DELETING'", id)
+		n, err := tx.Exec("DELETE FROM streams WHERE id = $1 AND status = 'DELETING'", id)
+		if n > 0 {
+			tx.Note(goneStream{id})
+		}
 		return err
 	})
 }
@@ -63,6 +66,8 @@ func (c *Catalog) removeShards(ctx context.Context, id leat.StreamID) (there boo
 			return leat.Errorf(leat.KindInUse, "Stream %s under account %s not DELETING, instead in state %s", s.Name, s.Account, s.Status)
 		}
 		there = true
+		tx.Note(changedStream{id})
+		tx.Note(bareStream{id})
 		for _, table := range []string{"intents", "consumers", "shards", "tags", "policies", "scale_calls", "scale_events"} {
 			if _, err := tx.Exec("DELETE FROM "+table+" WHERE stream = $1", id); err != nil {
 				return err

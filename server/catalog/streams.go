@@ -55,6 +55,7 @@ ON CONFLICT (account, name) DO NOTHING`,
 		if err := insertShards(tx, &s); err != nil {
 			return err
 		}
+		noteNewStream(tx, &s)
 		return writeTags(tx, Resource{Stream: s.ID}, spec.Tags)
 	})
 	return s, err
@@ -71,6 +72,15 @@ func sameStream(tx *sqldb.Tx, s *leat.Stream) error {
 	}
 	*s = there
 	return nil
+}
+
+func noteNewStream(tx *sqldb.Tx, s *leat.Stream) {
+	shards := make([]leat.ShardKey, s.NextOrdinal)
+	for i := range shards {
+		shards[i] = leat.ShardKey{Stream: s.ID, Ordinal: uint64(i)}
+	}
+	tx.Note(changedStream{s.ID})
+	tx.Note(changedShards{shards})
 }
 
 func insertShards(tx *sqldb.Tx, s *leat.Stream) error {

@@ -1,0 +1,226 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/blob"
+)
+
+// Where the journal is in the bucket.
+const (
+	entries = "journal/entries/"
+	fulls   = "journal/full/"
+)
+
+// FullEvery is how many entries there are from one full one to the next.
+const FullEvery = 1000
+
+// The waits of one change of the control plane on the bucket.
+const (
+	lookWithin  = 3 * time.Second
+	writeTries  = 3
+	writeWithin = 3 * time.Second // one try of a small entry
+	writeRate   = 2 << 20         // bytes a second of a large one, at least
+)
+
+// ErrTaken says that another entry stands at the number: the catalog is behind and catches up first.
+var ErrTaken = errors.New("journal: another entry has this number")
+
+// Log is the journal of one bucket. Its methods may be called from any goroutine.
+type Log struct {
+	blobs blob.Store
+	// Begun tells whether a session has left anything in the bucket: then its opening was committed.
+	Begun func(ctx context.Context, s leat.SessionID) (bool, error)
+}
+
+// New makes the journal of a bucket.
+func New(blobs blob.Store, begun func(ctx context.Context, s leat.SessionID) (bool, error)) *Log {
+	return &Log{blobs: blobs, Begun: begun}
+}
+
+// EntryKey is the key of an entry.
+func EntryKey(n uint64) string { return fmt.Sprintf("%s%020d", entries, n) }
+
+// Has tells whether an entry stands. KindUnavailable when the bucket does not say.
+func (l *Log) Has(ctx context.Context, n uint64) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	_, err := l.blobs.Stat(ctx, EntryKey(n))
+	if errors.Is(err, blob.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, away(err)
+	}
+	return true, nil
+}
+
+// away is the refusal of a change while the bucket does not answer. Its cause is text alone: it is not the database that
+// is away, and nothing is to look as if.
+func away(err error) error {
+	return &leat.Error{
+		Kind: leat.KindUnavailable, After: time.Second,
+		Message: "nothing was changed: the object store, which keeps a journal of all changes, does not answer: retry",
+		Err:     errors.New(err.Error()),
+	}
+}
+
+// Append writes an entry if absent. ErrTaken when another one stands there; KindUnknownOutcome when it may or may not
+// stand.
+func (l *Log) Append(ctx context.Context, e *Entry) error {
+	body, err := Encode(e)
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // a write cut short has an unknown outcome
+	for try := 1; ; try++ {
+		err := l.create(ctx, e, body)
+		if err == nil || errors.Is(err, ErrTaken) {
+			return err
+		}
+		if try == writeTries {
+			return &leat.Error{
+				Kind: leat.KindUnknownOutcome, Err: errors.New(err.Error()),
+				Message: "the object store, which keeps a journal of all changes, did not say whether it took this one: look whether it was made",
+			}
+		}
+	}
+}
+
+// create is one try of the same bytes.
+func (l *Log) create(ctx context.Context, e *Entry, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, writeWithin+time.Duration(len(body)/writeRate)*time.Second)
+	defer cancel()
+	err := l.blobs.Create(ctx, EntryKey(e.N), body)
+	if !errors.Is(err, blob.ErrExists) {
+		return err
+	}
+	there, err := l.Read(ctx, e.N)
+	if err == nil && there.Nonce != e.Nonce {
+		err = ErrTaken
+	}
+	return err
+}
+
+// MarkFull says that reading may begin at an entry. It is a hint alone.
+func (l *Log) MarkFull(ctx context.Context, n uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	err := l.blobs.Create(ctx, fmt.Sprintf("%s%020d", fulls, n), []byte("full\n"))
+	if errors.Is(err, blob.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// Read reads an entry; blob.ErrNotFound when there is none.
+func (l *Log) Read(ctx context.Context, n uint64) (*Entry, error) {
+	b, err := l.blobs.Read(ctx, EntryKey(n), 0, -1)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", EntryKey(n), err)
+	}
+	e, err := Decode(b)
+	if err == nil && e.N != n {
+		err = leat.Errorf(leat.KindCorrupt, "it is entry %d", e.N)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", EntryKey(n), err)
+	}
+	return e, nil
+}
+
+// lastFull finds where reading may begin; 1 when nothing says more.
+func (l *Log) lastFull(ctx context.Context) (n uint64, err error) {
+	n = 1
+	for info, err := range blob.All(ctx, l.blobs, fulls) {
+		if err != nil {
+			return 0, fmt.Errorf("list the journal: %w", err)
+		}
+		if m, err := strconv.ParseUint(strings.TrimPrefix(info.Key, fulls), 10, 64); err == nil {
+			n = max(n, m)
+		}
+	}
+	return n, nil
+}
+
+// Entries reads the entries from the last full one on, in order, and ends with the first error. KindCorrupt where one is
+// missing.
+func (l *Log) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		next, err := l.lastFull(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		const batch = 64
+		for {
+			page, err := l.batch(ctx, next, batch)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if next += uint64(len(page)); len(page) < batch {
+				if err := l.endsAt(ctx, next); err != nil {
+					yield(nil, err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// batch reads up to size entries from n on: those before the first that is missing.
+func (l *Log) batch(ctx context.Context, n uint64, size int) ([]*Entry, error) {
+	const parallel = 16
+	page := make([]*Entry, size)
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	for i := range page {
+		g.Go(func() error {
+			e, err := l.Read(ctx, n+uint64(i))
+			if errors.Is(err, blob.ErrNotFound) {
+				return nil
+			}
+			page[i] = e
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for i, e := range page {
+		if e == nil {
+			return page[:i], nil
+		}
+	}
+	return page, nil
+}
+
+// endsAt returns nil when no entry stands at or beyond n, the first that is missing.
+func (l *Log) endsAt(ctx context.Context, n uint64) error {
+	beyond, err := l.blobs.List(ctx, entries, EntryKey(n), 1)
+	if err != nil {
+		return fmt.Errorf("list the journal: %w", err)
+	}
+	if len(beyond) > 0 {
+		return leat.Errorf(leat.KindCorrupt, "%s is missing, and %s stands", EntryKey(n), beyond[0].Key)
+	}
+	return nil
+}
