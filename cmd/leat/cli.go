@@ -32,6 +32,7 @@ type cli struct {
 	Tail      tailCmd      `cmd:"" help:"Show the last records of a stream, and follow it."`
 	Bench     benchCmd     `cmd:"" help:"Measure a server beside the machine's own limits."`
 	Fsck      fsckCmd      `cmd:"" help:"Check stored data against the catalog; repairs nothing."`
+	Rebuild   rebuildCmd   `cmd:"" help:"Make a lost database anew from the bucket alone."`
 	MasterKey masterKeyCmd `cmd:"" help:"Print a new master key, under which a server keeps secrets."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

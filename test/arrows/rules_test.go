@@ -78,10 +78,22 @@ var rules = map[string]rule{
 	"internal/cli":      {local: wiring, third: anyModule, reason: "the commands of cmd/leat"},
 
 	// The control plane. It satisfies the interfaces that the engine declares.
+	"server/journal": {
+		local:  []string{".", "shardstore/blob"},
+		tests:  []string{"shardstore/..."},
+		third:  []string{"golang.org/x/..."},
+		reason: "entries in the bucket, nothing of the tables",
+	},
 	"server/catalog": {
-		local: []string{".", "internal/sqldb", "shardstore"},
+		local: []string{".", "internal/sqldb", "shardstore", "shardstore/blob", "server/journal"},
 		tests: []string{"shardstore/..."},
 		third: anyModule,
+	},
+	"server/rebuild": {
+		local:  []string{".", "shardstore", "shardstore/wal", "shardstore/segment", "shardstore/blob", "server/catalog", "server/journal"},
+		tests:  []string{"internal/sqldb", "shardstore/..."},
+		third:  []string{"golang.org/x/..."},
+		reason: "a catalog from the bucket: it reads both",
 	},
 	"server/cluster": {
 		local: []string{".", "internal/sqldb", "shardstore", "shardstore/wal", "shardstore/segment", "shardstore/blob", "server/catalog"},
