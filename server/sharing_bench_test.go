@@ -93,7 +93,7 @@ func forwarding(b *testing.B) (owner, gateway string) {
 	})
 	local := func() forward.Session {
 		if s := node.Store(); s != nil {
-			return s
+			return brokers[0].Metered(s)
 		}
 		return nil
 	}
@@ -129,7 +129,7 @@ func forwarding(b *testing.B) (owner, gateway string) {
 	})
 	for i, engine := range []*forward.Router{near, far} {
 		brokers[i], err = broker.New(broker.Config{
-			Engine: engine, Catalog: cat, Control: node, ShardLimits: broker.LimitsOff, Region: "us-east-1", Secret: info.Secret[:],
+			Engine: engine, Shared: true, Catalog: cat, Control: node, ShardLimits: broker.LimitsOff, Region: "us-east-1", Secret: info.Secret[:],
 		})
 		must(err)
 		api, err := grpcapi.New(grpcapi.Options{
