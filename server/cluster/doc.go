@@ -17,9 +17,32 @@
 // session counts as dead when its heartbeat did not move across this node's own successful polls for DeadAfter, when it was this very
 // process's earlier session, or when this process holds the exclusive lock of the folder.
 //
-// In this version one session at a time serves all shards: a second node stands by, answers Unavailable, and takes over
-// when the first is dead. Ownership, epochs and hand-over are per shard already; spreading them comes with the
-// cluster issue.
+// A node that is alone (a local folder, or Config.Shared false) serves all shards in one session at a time: a second node
+// stands by, answers Unavailable, and takes over when the first is dead.
+//
+// # Nodes that share the shards
+//
+// With Config.Shared each node opens a session beside the others:
+//
+//	start ─▶ open ─▶ serve ──session over──▶ recover it ─▶ open
+//	                   │
+//	                   └──context done──▶ drain: CLOSE, catalog close; others take its shards at once
+//
+// Four loops live in a session. The heart beats, and sees the revision, its peers and the leader's lease in the same
+// transaction. The control loop takes unowned shards up to its fair share, opens what the catalog gave to this session,
+// lets go of what is gone, runs the reshards whose parents it owns, and tells with the beat how far it is. The hand-over
+// loop releases shards that are to move (rule 15). The leader's loop, which rests in all sessions but one, fences the
+// silent, brings streams to rest, hands out what nobody takes, and moves shards from those who have many.
+//
+// What these rest on:
+//   - Leadership is no matter of safety: every step of a leader is a compare-and-swap or is decided once.
+//   - Silence counts only as far as this node's own successful polls cover it, and of many that are silent at once a
+//     fifth is fenced before the evidence begins anew (rule 9): a whole cluster that died comes back by itself, in turns.
+//   - Nobody opens a shard before the read lease of every fenced session has passed since this node saw it closed
+//     (rule 13); a CLOSE or RELEASE needs no wait.
+//   - A stream is ACTIVE when every shard is open at a live owner, and after a change of settings only when every session
+//     that is not closed has said that it knows them.
+//   - The table of owners (Owners) is advice: an owner checks every call against its engine, and the log is the judge.
 //
 // A new session acks nothing before the read lease of the fenced one has passed (rule 13), unless a lock or a CLOSE
 // proves that it serves no more.

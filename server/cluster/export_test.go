@@ -56,3 +56,13 @@ func Level(seats []Seat) (shards []int, moves int) {
 	}
 	return shards, moves
 }
+
+// Overload tells which session should take over work from own, and how much.
+func Overload(own leat.SessionID, peers []catalog.Peer) (to leat.SessionID, share float64) {
+	return overload(own, peers)
+}
+
+// Heaviest chooses the shard to move.
+func Heaviest(rates map[leat.ShardKey]float64, share float64) (leat.ShardKey, bool) {
+	return heaviest(rates, share)
+}

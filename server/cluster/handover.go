@@ -23,7 +23,7 @@ const movesAtOnce = 4
 func (m *member) handOver(ctx context.Context, s *shardstore.Store) {
 	for {
 		wait := m.n.cfg.Heartbeat
-		if err := m.handOverSome(ctx, s); err != nil && ctx.Err() == nil {
+		if err := errors.Join(m.handOverSome(ctx, s), m.shedLoad(ctx, s)); err != nil && ctx.Err() == nil {
 			m.n.cfg.Logger.Warn("a shard is not handed over yet", "error", err)
 		}
 		c, stop := m.n.cfg.Clock.NewTimer(wait)

@@ -31,6 +31,7 @@ type member struct {
 
 	applied atomic.Uint64 // the revision that this session has applied
 	load    load          // of the heart
+	shed    shed          // of the hand-over loop
 
 	mu    sync.Mutex
 	pulse catalog.Pulse // the last
@@ -187,7 +188,7 @@ func (m *member) report() catalog.Report {
 	if s := m.store.Load(); s != nil {
 		st := s.Stats()
 		r.Shards = st.Shards
-		r.BytesIn, r.RecordsIn = m.load.rates(m.n.cfg.Clock.Now(), st.Bytes, st.Records)
+		r.BytesIn, r.RecordsIn = m.load.rates(m.n.cfg.Clock.Now(), 10*m.n.cfg.Heartbeat, st.Bytes, st.Records)
 	}
 	return r
 }
@@ -200,9 +201,8 @@ type load struct {
 	perRecord      float64 // records a second
 }
 
-// rates returns bytes and records a second, as an average that forgets with a time constant of five seconds.
-func (l *load) rates(now time.Time, bytes, records uint64) (uint64, uint64) {
-	const memory = 5 * time.Second
+// rates returns bytes and records a second, as an average that forgets in about the time of memory.
+func (l *load) rates(now time.Time, memory time.Duration, bytes, records uint64) (uint64, uint64) {
 	if passed := now.Sub(l.at); !l.at.IsZero() && passed > 0 {
 		weight := min(1, float64(passed)/float64(memory))
 		l.perByte += weight * (float64(bytes-l.bytes)/passed.Seconds() - l.perByte)
