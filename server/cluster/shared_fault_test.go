@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,13 +71,14 @@ func TestManyLeaders(t *testing.T) {
 	c.join("victim", g.around(w))
 	s, keys := w.stream(c.nodes[0], "s", 8)
 	ctx, stop := context.WithCancel(t.Context())
+	several := slices.Clone(c.nodes[:3])
 	var chaos sync.WaitGroup
 	chaos.Go(func() {
-		tick := time.NewTicker(time.Millisecond)
+		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for ctx.Err() == nil {
 			<-tick.C
-			for _, id := range sessionsOf(c.nodes[:3]) {
+			for _, id := range sessionsOf(several) {
 				if err := w.cat.ReleaseLeader(ctx, id); err != nil && ctx.Err() == nil {
 					t.Log(err)
 				}
@@ -97,13 +99,13 @@ func TestManyLeaders(t *testing.T) {
 	for _, k := range keys {
 		c.put(k, "1")
 	}
-	if _, err := w.cat.SetTargetShards(t.Context(), s.ID, 11, nil); err != nil {
+	if _, err := w.cat.SetTargetShards(t.Context(), s.ID, 16, nil); err != nil {
 		t.Fatal(err)
 	}
 	g.shut.Store(true)
 	c.nodes = c.nodes[:3]
 	c.join("fifth")
-	await(t, "the stream has eleven shards", func() bool { return w.status(s.ID) == leat.StreamActive && w.openShards(s.ID) == 11 })
+	await(t, "the stream has sixteen shards", func() bool { return w.status(s.ID) == leat.StreamActive && w.openShards(s.ID) == 16 })
 	all, err := w.cat.Shards(t.Context(), s.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -130,15 +132,20 @@ func sessionsOf(nodes []*life) (ids []leat.SessionID) {
 func TestSharedCatalogAway(t *testing.T) {
 	w := newWorld(t)
 	g := &gate{}
-	away := func(c *cluster.Config) { c.Catalog = w.open(sqldb.Faults{BeforeCommit: g.check}) }
+	away := func(c *cluster.Config) {
+		c.Catalog = w.open(sqldb.Faults{BeforeCommit: g.check})
+		c.Heartbeat, c.DeadAfter, c.Log.StallAfter = 50*time.Millisecond, time.Second, 10*time.Second
+	}
 	c := &team{world: w, acked: map[leat.ShardKey][]string{}}
 	for i := range 3 {
 		c.join(fmt.Sprint("n", i), away)
 	}
 	_, keys := w.stream(c.nodes[0], "s", 6)
+	// A shard that is amid a move when the catalog goes away waits for it (rule 15).
+	await(t, "all is at rest", func() bool { return c.balanced(6) })
 	before := sessionsOf(c.nodes)
 	g.shut.Store(true)
-	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
 		for _, k := range keys {
 			c.put(k, time.Now().String())
 		}
