@@ -182,7 +182,7 @@ func (f clusterFaults) blindZombie(w *world) {
 	f.c.PG.Crash(w.t)
 	f.c.Nodes[i].Thaw(w.t)
 	rig.Eventually(w.t, rig.Patience, "the zombie serves nothing", func() error { return stands(w.t.Context(), f.c.Nodes[i]) })
-	w.progress("while PostgreSQL is down", 200, rig.Patience)
+	w.static("while PostgreSQL is down", 200, rig.Patience)
 	f.c.PG.Start(w.t)
 	f.reborn(w, i, was)
 }

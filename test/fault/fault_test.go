@@ -110,7 +110,7 @@ func (f serveFaults) blindZombie(w *world) {
 	f.b.PG.Crash(w.t)
 	w.nodes[i].Thaw(w.t)
 	rig.Eventually(w.t, rig.Patience, "the zombie serves nothing", func() error { return stands(w.t.Context(), w.nodes[i]) })
-	w.progress("while PostgreSQL is down", 200, rig.Patience)
+	w.static("while PostgreSQL is down", 200, rig.Patience)
 	f.b.PG.Start(w.t)
 }
 
@@ -135,16 +135,16 @@ func (f serveFaults) killBoth(w *world) {
 func (f serveFaults) postgresStopped(w *world) {
 	w.owner()
 	f.b.PG.Stop(w.t)
-	w.progress("while PostgreSQL is away", 200, 10*time.Second)
+	w.static("while PostgreSQL is away", 200, 10*time.Second)
 	w.hold(w.between(0, 3*time.Second))
-	w.progress("while PostgreSQL is still away", 200, 10*time.Second)
+	w.static("while PostgreSQL is still away", 200, 10*time.Second)
 	f.b.PG.Start(w.t)
 }
 
 func (f serveFaults) postgresCrashed(w *world) {
 	w.owner()
 	f.b.PG.Crash(w.t)
-	w.progress("while PostgreSQL is down", 50, 10*time.Second)
+	w.static("while PostgreSQL is down", 50, 10*time.Second)
 	f.b.PG.Start(w.t)
 }
 
@@ -198,7 +198,7 @@ func (f serveFaults) killWithoutS3(w *world) {
 func (f serveFaults) killWithoutPostgres(w *world) {
 	i := w.owner()
 	f.b.PG.Crash(w.t)
-	w.progress("while PostgreSQL is down", 50, 10*time.Second)
+	w.static("while PostgreSQL is down", 50, 10*time.Second)
 	w.nodes[i].Kill(w.t)
 	w.hold(w.between(0, 3*time.Second))
 	f.b.PG.Start(w.t)
