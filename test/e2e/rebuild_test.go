@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,7 +118,7 @@ func TestRebuild(t *testing.T) {
 	rig.Eventually(t, rig.Patience, "the server finds out", func() error {
 		err := two.Ready(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "older than the bucket") {
-			return fmt.Errorf("it says %v", err)
+			return errors.New("it says " + fmt.Sprint(err))
 		}
 		return nil
 	})
