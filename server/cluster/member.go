@@ -87,9 +87,9 @@ func (n *Node) join(ctx context.Context) error {
 // buryOwn recovers this process's earlier sessions: it knows that they are over, and nobody need suspect them.
 func (n *Node) buryOwn(ctx context.Context) error {
 	n.mu.Lock()
-	any := len(n.mine) > 0
+	some := len(n.mine) > 0
 	n.mu.Unlock()
-	if !any {
+	if !some {
 		return nil
 	}
 	left, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionLive, catalog.SessionFencing)

@@ -22,7 +22,7 @@ func TestIdleClusterAsksLittle(t *testing.T) {
 	w := newWorld(t)
 	c := &team{world: w, acked: map[leat.ShardKey][]string{}}
 	var dbs []*sqldb.DB
-	real := func(cfg *cluster.Config) {
+	own := func(cfg *cluster.Config) {
 		db, err := sqldb.Open(t.Context(), sqldb.Config{SQLite: w.file})
 		if err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestIdleClusterAsksLittle(t *testing.T) {
 		cfg.Heartbeat, cfg.DeadAfter, cfg.Log.Lease = 500*time.Millisecond, 2500*time.Millisecond, 1500*time.Millisecond
 	}
 	for i := range 3 {
-		c.join(fmt.Sprint("n", i), real)
+		c.join(fmt.Sprint("n", i), own)
 	}
 	for i := range 5 {
 		w.stream(c.nodes[0], fmt.Sprint("s", i), shards/5)

@@ -56,6 +56,9 @@ func (h *Handler) putRecords(ctx context.Context, c *call) error {
 	w.unlist()
 	w.close()
 	c.end(w.b)
+	if failed > 0 {
+		h.logFailures(c, m.puts)
+	}
 	return nil
 }
 
