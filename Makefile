@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint gen clients bench bench-peers fault fmt clean
+.PHONY: help run build test lint gen clients bench bench-peers fault cluster fmt clean
 
 # What a verb passes on: make run ARGS='--http-addr 127.0.0.1:8080'
 ARGS ?=
@@ -57,6 +57,12 @@ fault: ## run the fault tests long (FOR=10m), then the engine's crashes and simu
 	tools/install.sh minio >/dev/null
 	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v ./test/fault/... $(ARGS)
 	go test -count=20 -timeout=60m -run 'Crash|Simulation' ./shardstore
+
+cluster: ## test nodes that share their shards (serve --share-shards), with faults for FOR=10m
+	tools/debian.sh test
+	tools/install.sh minio >/dev/null
+	LEAT_SHARE_SHARDS=true go test -count=1 -timeout=20m ./test/e2e/... $(ARGS)
+	LEAT_SHARE_SHARDS=true LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'Cluster|Rolling' ./test/fault $(ARGS)
 
 fmt: ## format the code and the protos
 	PATH="$$(tools/install.sh golangci-lint buf):$$PATH"

@@ -53,6 +53,7 @@ type ServeConfig struct {
 	MasterKey     string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file, for environments that hold secrets."`
 	Profile       string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
 	Node          string `name:"node" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
+	Share         bool   `name:"share-shards" env:"LEAT_SHARE_SHARDS" help:"Share the shards with all other nodes that were started so, rather than to stand by until the one that serves all of them is dead. A preview: see docs/scale.md. Nodes of one cluster are all started with it or all without."`
 	Advertise     string `name:"advertise-address" placeholder:"HOST:PORT" env:"LEAT_ADVERTISE_ADDRESS" help:"Where other nodes reach this one's gRPC. Default: the address that it listens on."`
 	S3            S3     `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
 }

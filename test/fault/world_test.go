@@ -188,7 +188,7 @@ func (w *world) progress(what string, n uint64, within time.Duration) {
 // between nodes: a reader that is behind the last move needs the index of packs, which is in PostgreSQL.
 func (w *world) static(what string, n uint64, within time.Duration) {
 	w.t.Helper()
-	if !rig.Shared {
+	if !rig.Shared() {
 		w.progress(what, n, within)
 		return
 	}

@@ -43,12 +43,16 @@ func backend(tb testing.TB, pg *pgtest.Cluster, s3 *s3test.Server) *Backend {
 
 // Env is the environment of a node, or of another command on the database and the bucket.
 func (b *Backend) Env() []string {
-	return []string{
+	env := []string{
 		"LEAT_POSTGRES=" + b.DSN,
 		"LEAT_S3_ENDPOINT=http://" + b.S3.Endpoint, "LEAT_S3_BUCKET=" + b.Bucket, "LEAT_S3_REGION=" + b.S3.Region,
 		"LEAT_S3_ACCESS_KEY=" + b.S3.AccessKey, "LEAT_S3_SECRET_KEY=" + b.S3.SecretKey,
 		"LEAT_TOKEN=" + b.Token,
 	}
+	if Shared() {
+		env = append(env, "LEAT_SHARE_SHARDS=true")
+	}
+	return env
 }
 
 // Fsck is what leat fsck has counted.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -16,28 +17,27 @@ import (
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
-// Shared says that the nodes of one cluster share its shards. It is false while the server's wiring leaves
-// cluster.Config.Shared false: one node serves all shards then, and the others stand by. Whoever changes the one changes
-// the other; the tests of each state return early in the other one, so that main is green in both. It is a constant
-// because a test run that forgot to set a variable would test nothing and say that all is well.
-const Shared = false
+// Shared says that the nodes of `leat serve` share their shards in this run, as `make cluster` has them do
+// (--share-shards). Otherwise one node serves all and the others stand by. The tests of each state return early in the
+// other one.
+func Shared() bool { return os.Getenv("LEAT_SHARE_SHARDS") == "true" }
 
 // OnlyShared tells whether a test of nodes that share shards is to run, and logs when it is not.
 func OnlyShared(tb testing.TB) bool {
 	tb.Helper()
-	if !Shared {
-		tb.Log("nodes do not share shards yet: see rig.Shared")
+	if !Shared() {
+		tb.Log("nodes do not share shards in this run: make cluster")
 	}
-	return Shared
+	return Shared()
 }
 
 // OnlyAlone tells whether a test of nodes that stand by is to run, and logs when it is not.
 func OnlyAlone(tb testing.TB) bool {
 	tb.Helper()
-	if Shared {
-		tb.Log("nodes share their shards: see rig.Shared")
+	if Shared() {
+		tb.Log("nodes share their shards in this run")
 	}
-	return !Shared
+	return !Shared()
 }
 
 // Cluster is nodes on one backend, each behind a road of its own for the others.
