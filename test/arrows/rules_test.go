@@ -117,7 +117,7 @@ var rules = map[string]rule{
 
 	// The broker decides; it knows no transport.
 	"server/broker": {
-		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey"},
+		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/delivery/spec"},
 		tests: []string{"shardstore/...", "internal/sqldb"},
 		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
 	},
@@ -126,8 +126,13 @@ var rules = map[string]rule{
 		tests:  []string{"api/leat/v1", "api/client", "api/leattest", "server"},
 		reason: "on-demand scaling decides by the broker's counts and acts through it",
 	},
+	// Delivery: what a delivery stream is told (spec), pure parts over it, and the engine.
+	"server/delivery/spec":       {local: []string{"."}, reason: "vocabulary"},
+	"server/delivery/objectname": {local: []string{".", "server/delivery/spec"}, reason: "no I/O"},
+	"server/delivery/encode":     {local: []string{".", "server/delivery/spec"}, third: anyModule},
+	"server/delivery/transform":  {local: []string{".", "server/delivery/spec"}, tests: []string{"server/delivery/..."}, third: anyModule},
 	"server/delivery": {
-		local: []string{".", "internal/sqldb", "shardstore/blob", "server/catalog", "server/broker"},
+		local: []string{".", "internal/sqldb", "shardstore", "shardstore/blob", "server/catalog", "server/broker", "server/masterkey", "server/delivery/..."},
 		tests: []string{"shardstore/..."},
 		third: anyModule,
 	},
@@ -156,7 +161,7 @@ var engine = []string{"shardstore/...", "internal/sqldb", "server/catalog", "ser
 
 // edge is what a transport may import.
 func edge(more ...string) []string {
-	return append([]string{".", "server/broker", "server/auth"}, more...)
+	return append([]string{".", "server/broker", "server/auth", "server/delivery/spec"}, more...)
 }
 
 // topmost are the packages that no package below the wiring may import, so that
