@@ -144,6 +144,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Keys:       keys,
 		Known:      func(ctx context.Context) error { return s.broker.Directory().RefreshAll(ctx) },
 		Changed:    func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
+		Resharded:  func(ctx context.Context, r shardstore.Reshard) { s.broker.Directory().Resharded(ctx, r) },
 	})
 	if p.shared {
 		if s.sharing, err = newSharing(s.node, func(own broker.OwnShards) broker.Metered { return s.broker.Metered(own) }, info, p.log); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
 )
 
 // Source is where streams and shards are decided; catalog.Catalog satisfies it.
@@ -51,7 +52,8 @@ type Directory struct {
 	// turn holds one token: who has it reads the catalog and writes snap, so that an older answer never replaces a
 	// newer one.
 	turn     chan struct{}
-	revision uint64 // of the last whole load; with turn
+	revision uint64                                 // of the last whole load; with turn
+	ahead    map[leat.StreamID][]shardstore.Reshard // durable reshards that the catalog has not shown yet; with turn
 
 	mu    sync.Mutex
 	asked map[streamName]question // the last one about each stream
@@ -62,6 +64,7 @@ func NewDirectory(source Source, clock leat.Clock, log *slog.Logger) *Directory 
 	d := &Directory{
 		source: source, clock: clock, log: log,
 		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), asked: map[streamName]question{},
+		ahead: map[leat.StreamID][]shardstore.Reshard{},
 	}
 	d.snap.Store(newSnapshot())
 	return d
@@ -224,7 +227,7 @@ func (d *Directory) view(ctx context.Context, s leat.Stream) (*streamView, error
 	if err != nil {
 		return nil, err
 	}
-	return newStreamView(s, shards), nil
+	return newStreamView(s, d.goAhead(s.ID, shards)), nil
 }
 
 // RefreshAll reads every stream that has changed since the last time.
@@ -253,6 +256,11 @@ func (d *Directory) RefreshAll(ctx context.Context) error {
 	d.snap.Store(next)
 	d.revision = ch.Revision
 	d.loaded.Store(true)
+	for id := range d.ahead {
+		if next.byID[id] == nil {
+			delete(d.ahead, id)
+		}
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
 )
 
 var who = leat.Principal{Account: leat.DevAccount, Name: "tester"}
@@ -108,6 +109,14 @@ func (r *rig) settleStream(s leat.Stream) {
 // reshard carries out the pending intents of a stream.
 func (r *rig) reshard(id leat.StreamID) {
 	r.t.Helper()
+	for _, done := range r.makeDurable(id) {
+		r.must(r.catalog.FinishReshard(r.t.Context(), done))
+	}
+}
+
+// makeDurable is reshard as far as the log: the catalog does not know yet.
+func (r *rig) makeDurable(id leat.StreamID) (done []shardstore.Reshard) {
+	r.t.Helper()
 	intents, err := r.catalog.PendingReshards(r.t.Context(), id)
 	r.must(err)
 	for _, in := range intents {
@@ -122,8 +131,9 @@ func (r *rig) reshard(id leat.StreamID) {
 			in.Parents[i].Final = final
 		}
 		in.Time = leat.Micros(r.clock.Now())
-		r.must(r.catalog.FinishReshard(r.t.Context(), in))
+		done = append(done, in)
 	}
+	return done
 }
 
 func (r *rig) must(err error) {

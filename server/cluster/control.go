@@ -184,8 +184,14 @@ func (n *Node) runIntent(ctx context.Context, s *shardstore.Store, r shardstore.
 	if err != nil {
 		return fmt.Errorf("reshard %s: %w", r.ID, err)
 	}
-	n.moved[r.ID] = done
+	n.resharded(ctx, done)
 	return n.tellMoved(ctx, s)
+}
+
+// resharded keeps the outcome of a durable reshard for the catalog, and lets this node's edges have it at once.
+func (n *Node) resharded(ctx context.Context, done shardstore.Reshard) {
+	n.moved[done.ID] = done
+	n.cfg.Resharded(ctx, done)
 }
 
 // tellMoved brings the outcomes of durable reshards to the catalog. One whose answer was lost, or whose stream was

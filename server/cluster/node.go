@@ -44,6 +44,8 @@ type Config struct {
 	Known func(context.Context) error
 	// Changed is called after the control loop changed something that readers of the catalog want to see.
 	Changed func(context.Context)
+	// Resharded is called when a split or merge is durable, before the catalog is told: the catalog may be away.
+	Resharded func(context.Context, shardstore.Reshard)
 	// Keys seals and opens the records of encrypted streams; nil where none is.
 	Keys shardstore.Keys
 	// Reopen, where it is given, makes the stores usable again before a session is opened: a local folder whose fsync
@@ -85,6 +87,9 @@ func (c *Config) Defaults() {
 	}
 	if c.Changed == nil {
 		c.Changed = func(context.Context) {}
+	}
+	if c.Resharded == nil {
+		c.Resharded = func(context.Context, shardstore.Reshard) {}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
+	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
@@ -58,6 +59,46 @@ func TestReshardWhoseAnswerIsLost(t *testing.T) {
 		st, _ := a.Stats()
 		return st.Trim == st.Durable
 	})
+}
+
+// The catalog is lost between a RESHARD record and FinishReshard: the node's edges are told all the same, the children
+// take records, and the catalog is told once it is back.
+func TestReshardWithoutTheCatalog(t *testing.T) {
+	w := newWorld(t)
+	var down atomic.Bool
+	told := make(chan shardstore.Reshard, 1)
+	refuse := func() error {
+		if down.Load() {
+			return errCut
+		}
+		return nil
+	}
+	a := w.node("a", func(c *cluster.Config) {
+		c.Catalog = w.open(sqldb.Faults{BeforeCommit: refuse})
+		c.Resharded = func(_ context.Context, r shardstore.Reshard) {
+			down.Store(true)
+			told <- r
+		}
+	}).awaitReady()
+	s, k := w.stream(a, "s", 1)
+	a.mustPut(k[0], "0", "1")
+	if _, err := w.cat.BeginReshard(t.Context(), s.ID, catalog.Split(0, leat.FullRange.Middle())); err != nil {
+		t.Fatal(err)
+	}
+	a.Kick()
+	r := <-told
+	if len(r.Parents) != 1 || r.Parents[0].Final != 2 || len(r.Children) != 2 || r.Time == 0 {
+		t.Errorf("told of %+v", r)
+	}
+	for _, c := range r.Children {
+		a.mustPut(c.Shard, "child")
+		a.mustRead(c.Shard, "child")
+	}
+	if st := w.status(s.ID); st != leat.StreamUpdating {
+		t.Errorf("the stream is %s in a catalog that was not told", st)
+	}
+	down.Store(false)
+	await(t, "the catalog is told", func() bool { return w.status(s.ID) == leat.StreamActive })
 }
 
 // A node whose clock is wrong opens no session until it is right (rule 19).

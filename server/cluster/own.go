@@ -284,7 +284,7 @@ func (m *member) reshards(ctx context.Context, s *shardstore.Store) (due time.Du
 			if err != nil {
 				return due, fmt.Errorf("reshard %s: %w", r.ID, err)
 			}
-			m.n.moved[r.ID] = done
+			m.n.resharded(ctx, done)
 			if err := m.tell(ctx, s); err != nil {
 				return due, err
 			}

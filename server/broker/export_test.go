@@ -1,0 +1,14 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+// Ahead counts the reshards that the directory keeps since the catalog has not shown them.
+func (d *Directory) Ahead() (n int) {
+	d.turn <- struct{}{}
+	defer d.leave()
+	for _, all := range d.ahead {
+		n += len(all)
+	}
+	return n
+}
