@@ -42,7 +42,13 @@ for name in "$@"; do
 	read -r package version < <(awk -v n="$name" '$1 == n { print $2, $3 }' "$versions") || true
 	[ -n "${version:-}" ] || { echo "install: $name is not in tools/versions.txt" >&2; exit 2; }
 	dest=$cache/$name-$version
-	[ -x "$dest/$name" ] || build "$name" "$package" "$version" "$dest"
+	if ! [ -x "$dest/$name" ]; then
+		# Of several installs of one program, one builds and the others wait, where flock is there.
+		exec 9>"$cache/.$name.lock"
+		! command -v flock >/dev/null || flock 9
+		[ -x "$dest/$name" ] || build "$name" "$package" "$version" "$dest" 9>&-
+		exec 9>&-
+	fi
 	path=$path${path:+:}$dest
 	unset package version
 done
