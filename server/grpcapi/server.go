@@ -57,6 +57,10 @@ const (
 	connWindow      = 16 << 20 // of one connection
 	connBuffer      = 128 << 10
 	loopbackBuffer  = 1 << 20
+
+	// A call that waits for its commit does so deep in a stack, which a goroutine of its own would have to grow for it. With
+	// more calls at a time than this the rest get goroutines of their own.
+	workers = 256
 )
 
 // Server is the native API over gRPC and REST.
@@ -128,7 +132,7 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
-		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer),
+		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer), grpc.NumStreamWorkers(workers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
 	if tls != nil {
