@@ -27,6 +27,7 @@ type cli struct {
 	Consumer  consumerCmd  `cmd:"" help:"Register consumers, to which records are pushed."`
 	Key       keyCmd       `cmd:"" help:"Make access keys, with which AWS SDKs and tools sign requests."`
 	Account   accountCmd   `cmd:"" help:"Look at the account's quotas and settings."`
+	Billing   billingCmd   `cmd:"" help:"Look at what was used and what it costs."`
 	Put       putCmd       `cmd:"" help:"Put records into a stream."`
 	Get       getCmd       `cmd:"" help:"Read a stream to its present end."`
 	Tail      tailCmd      `cmd:"" help:"Show the last records of a stream, and follow it."`

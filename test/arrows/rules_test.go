@@ -113,7 +113,12 @@ var rules = map[string]rule{
 		tests: []string{"shardstore/...", "internal/sqldb", "api/leat/v1", "server/auth", "server/broker", "server/catalog", "server/cluster", "server/grpcapi"},
 		third: anyModule,
 	},
-	"billing": {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "concrete over sqldb"},
+	"billing/rating": {local: []string{"."}, third: []string{"github.com/shopspring/decimal", "gopkg.in/yaml.v3"}, reason: "a pure function"},
+	"billing": {
+		local: []string{".", "internal/sqldb", "billing/rating", "server/catalog", "shardstore", "shardstore/segment", "shardstore/blob"},
+		tests: []string{"shardstore/..."},
+		third: anyModule, reason: "concrete over sqldb; it reads the catalog's usage in its own transactions",
+	},
 
 	// The broker decides; it knows no transport.
 	"server/broker": {
