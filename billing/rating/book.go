@@ -23,6 +23,7 @@ type Book struct {
 	Zone     *time.Location
 	Rounding Rounding
 	Prices   []PriceList // sorted by Effective
+	Text     string      // the YAML that it was read from
 }
 
 // Rounding says how amounts become money.

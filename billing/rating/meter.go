@@ -5,6 +5,7 @@ package rating
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/leatstream/leat"
 )
@@ -14,28 +15,28 @@ type Meter uint8
 
 // The meters. Their names are in price books, the API and exports: they MUST NOT change.
 const (
-	PutRecords            Meter = iota
-	PutBytes                    // of data and partition keys
-	PutUnits                    // 25 KiB put payload units, each record rounded up
-	StorageDay                  // byte-hours of records put in the last 24 hours
-	StorageWeek                 // byte-hours of records older than that, put in the last 7 days
-	StorageLong                 // byte-hours of records that are older
-	ShardHours                  // open shards, microseconds
-	ShardExtendedHours          // open shards of streams that retain more than 24 hours, microseconds
-	StreamHours                 // microseconds
-	ConsumerHours               // registered consumers, microseconds
-	ConsumerShardHours          // consumers times open shards, microseconds
-	ReadRecords                 // of GetRecords
-	ReadBytes                   //
-	PushRecords                 // of subscriptions
-	PushBytes                   //
-	DeliveryRecords             // of delivery streams
-	DeliveryBytes               //
-	DeliveryRoundedBytes        // each record rounded up to 5 KiB, as Firehose does
-	DeliveryConvertedBytes      // of records that were converted to a columnar format
-	DeliveryPartitionedBytes    // of records under dynamic partitioning
-	DeliveryObjects             // written
-	Meters                      // how many there are
+	PutRecords               Meter = iota
+	PutBytes                       // of data and partition keys
+	PutUnits                       // 25 KiB put payload units, each record rounded up
+	StorageDay                     // byte-hours of records put in the last 24 hours
+	StorageWeek                    // byte-hours of records older than that, put in the last 7 days
+	StorageLong                    // byte-hours of records that are older
+	ShardHours                     // open shards, microseconds
+	ShardExtendedHours             // open shards of streams that retain more than 24 hours, microseconds
+	StreamHours                    // microseconds
+	ConsumerHours                  // registered consumers, microseconds
+	ConsumerShardHours             // consumers times open shards, microseconds
+	ReadRecords                    // of GetRecords
+	ReadBytes                      //
+	PushRecords                    // of subscriptions
+	PushBytes                      //
+	DeliveryRecords                // of delivery streams
+	DeliveryBytes                  //
+	DeliveryRoundedBytes           // each record rounded up to 5 KiB, as Firehose does
+	DeliveryConvertedBytes         // of records that were converted to a columnar format
+	DeliveryPartitionedBytes       // of records under dynamic partitioning
+	DeliveryObjects                // written
+	Meters                         // how many there are
 )
 
 // kind is what a meter's base unit is, and with it the units that prices of it may name.
@@ -69,6 +70,22 @@ func (m Meter) String() string {
 	}
 	return meters[m].name
 }
+
+// MarshalText returns the meter's name.
+func (m Meter) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText undoes MarshalText.
+func (m *Meter) UnmarshalText(text []byte) error {
+	known, ok := ParseMeter(string(text))
+	if !ok {
+		return leat.Invalid("meter", "%q is no meter", text)
+	}
+	*m = known
+	return nil
+}
+
+// Column is the meter's name in SQL and in tables: with underscores.
+func (m Meter) Column() string { return strings.ReplaceAll(m.String(), ".", "_") }
 
 // ParseMeter finds a meter by its name.
 func ParseMeter(name string) (Meter, bool) {

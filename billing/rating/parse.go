@@ -25,7 +25,7 @@ func ParseBook(text []byte) (*Book, error) {
 		return nil, leat.Invalid("price_book", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	r := &reader{}
-	b := &Book{Zone: time.UTC, Rounding: Rounding{Places: 2, Mode: HalfUp, Scope: RoundLines}, Version: 1}
+	b := &Book{Zone: time.UTC, Rounding: Rounding{Places: 2, Mode: HalfUp, Scope: RoundLines}, Version: 1, Text: string(text)}
 	if len(doc.Content) == 0 {
 		r.fail(&doc, "", "the book is empty")
 	} else {

@@ -33,14 +33,20 @@ var errBehind = errors.New("catalog: the journal is ahead of the catalog")
 // tx runs a transaction and writes what it notes to the journal before it commits (package journal says how). Without a
 // journal, and where nothing was noted, it is a plain transaction.
 func (c *Catalog) tx(ctx context.Context, fn func(tx *sqldb.Tx) error) error {
+	metered := func(tx *sqldb.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return c.meter(tx)
+	}
 	if c.opts.Journal == nil {
-		return c.db.Tx(ctx, fn)
+		return c.db.Tx(ctx, metered)
 	}
 	const runs = 5
 	written := false // an entry of ours may stand
 	for run := 1; ; run++ {
 		err := c.db.Tx(ctx, func(tx *sqldb.Tx) error {
-			if err := fn(tx); err != nil {
+			if err := metered(tx); err != nil {
 				return err
 			}
 			return c.record(ctx, tx, &written)
@@ -205,7 +211,10 @@ func (c *Catalog) takeIn(ctx context.Context, e *journal.Entry) error {
 		if info.ID != e.Cluster {
 			return leat.Errorf(leat.KindCorrupt, "entry %d of the bucket's journal belongs to cluster %s, the database to %s", e.N, e.Cluster, info.ID)
 		}
-		return applyEntry(tx, e, revision)
+		if err := applyEntry(tx, e, revision); err != nil {
+			return err
+		}
+		return c.meterEntry(tx, e)
 	})
 }
 

@@ -75,6 +75,7 @@ ON CONFLICT (one) DO UPDATE SET id = excluded.id, secret = excluded.secret`, r.S
 		for _, step := range []func() error{
 			func() error { return rebuildState(tx, r.State, revision) },
 			func() error { return rebuildShards(tx, r.Shards) },
+			func() error { return meterAll(tx) },
 			func() error { return rebuildExtents(tx, r) },
 			func() error { return c.rebuildSessions(tx, r) },
 			func() error { return queue(tx, r.Deletes, c.deleteAt()) },
@@ -148,7 +149,8 @@ func rebuildExtents(tx *sqldb.Tx, r *Rebuilt) error {
 	if _, err := tx.ExecRows(insertExtents, rows); err != nil {
 		return err
 	}
-	return writeUsage(tx, r.Extents, there)
+	_, err := writeUsage(tx, r.Extents, there)
+	return err
 }
 
 func (c *Catalog) rebuildSessions(tx *sqldb.Tx, r *Rebuilt) error {

@@ -48,7 +48,11 @@ func (c *Catalog) register(tx *sqldb.Tx, r *shardstore.Registration, p *plan) er
 		return err
 	}
 	if r.Counted {
-		if err := writeUsage(tx, r.Extents, there); err != nil {
+		counted, err := writeUsage(tx, r.Extents, there)
+		if err != nil {
+			return err
+		}
+		if err := writeManifests(tx, r, counted); err != nil {
 			return err
 		}
 	}
@@ -200,44 +204,5 @@ WHERE (stream, ordinal, first_offset, records, object) IN (VALUES $rows)`, rows)
 	if err == nil && n != int64(rows.Len()) {
 		err = fmt.Errorf("%d of %d extents to be replaced are there: %w", n, rows.Len(), shardstore.ErrFenced)
 	}
-	return err
-}
-
-// writeUsage counts extents that are new to the index (I15).
-func writeUsage(tx *sqldb.Tx, extents []shardstore.Extent, there map[leat.ShardKey]bool) error {
-	type place struct {
-		stream leat.StreamID
-		hour   int64
-	}
-	type sums struct{ records, bytes, units int64 }
-	total := map[place]*sums{}
-	var order []place // of streams, as the extents are sorted
-	for i := range extents {
-		e := &extents[i]
-		if !there[e.Shard] {
-			continue
-		}
-		at := place{e.Shard.Stream, hourOf(e.MaxTime)}
-		t := total[at]
-		if t == nil {
-			t = &sums{}
-			total[at] = t
-			order = append(order, at)
-		}
-		t.records += int64(e.Count)
-		t.bytes += e.Bytes
-		t.units += e.Units
-	}
-	rows := sqldb.NewRows(5, len(order))
-	for _, at := range order {
-		t := total[at]
-		rows.Add(at.stream, at.hour, t.records, t.bytes, t.units)
-	}
-	_, err := tx.ExecRows(`
-WITH v (stream, hour, records, bytes, units) AS (VALUES $rows)
-INSERT INTO usage (stream, hour, account, records, bytes, units)
-SELECT v.stream, v.hour, s.account, v.records, v.bytes, v.units FROM v JOIN streams s ON s.id = v.stream WHERE true
-ON CONFLICT (stream, hour) DO UPDATE
-SET records = usage.records + excluded.records, bytes = usage.bytes + excluded.bytes, units = usage.units + excluded.units`, rows)
 	return err
 }

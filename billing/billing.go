@@ -1,0 +1,80 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package billing
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/billing/rating"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/shardstore/blob"
+)
+
+// Billing is the ledger and what is made of it. Its methods may be called from any goroutine, on any node.
+type Billing struct {
+	db   *sqldb.DB
+	opts Options
+}
+
+// Options are what Billing does not find in its database.
+type Options struct {
+	Book   *rating.Book // nil: the showback preset
+	Blobs  blob.Store   // where manifests go; nil: they stay in the database
+	Clock  leat.Clock   // nil means the machine's
+	Logger *slog.Logger // nil logs nothing
+	Rand   io.Reader    // of identities; nil means crypto/rand
+
+	Settle time.Duration     // how long after its end an hour is booked; 0 means 15 minutes
+	Grace  time.Duration     // how long after its end a month is closed; 0 means 72 hours
+	HTTP   http.RoundTripper // of webhooks; nil means the machine's own
+}
+
+// New makes billing on a database, whose catalog MUST be migrated before Migrate is called.
+func New(db *sqldb.DB, o Options) (*Billing, error) {
+	if o.Book == nil {
+		book, err := rating.Preset("showback")
+		if err != nil {
+			return nil, err
+		}
+		o.Book = book
+	}
+	if o.Clock == nil {
+		o.Clock = leat.SystemClock{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Settle = cmp.Or(o.Settle, 15*time.Minute)
+	o.Grace = cmp.Or(o.Grace, 72*time.Hour)
+	return &Billing{db: db, opts: o}, nil
+}
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrate makes or updates the tables; see sqldb.DB.Migrate.
+func (b *Billing) Migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	return b.db.Migrate(ctx, "billing", files)
+}
+
+// Prices is the book that invoices are made by.
+func (b *Billing) Prices() *rating.Book { return b.opts.Book }
+
+func (b *Billing) now() time.Time { return b.opts.Clock.Now() }
+
+var hourMicros = time.Hour.Microseconds()
+
+func hourOf(micros int64) int64 { return micros - ((micros%hourMicros)+hourMicros)%hourMicros }
