@@ -158,17 +158,17 @@ func TestMonth(t *testing.T) {
 			if day <= 10 {
 				r.put(c, 0, at("09:00"), 5000, 20e6, 5000)
 			}
-			switch {
-			case day == 8:
+			switch day {
+			case 8:
 				r.at(at("10:06"))
 				reg := r.pack(r.extent(o, 1, at("10:05"), 1000, 2e6, 1000))
 				r.lose = true
 				r.register(reg)
 				r.register(reg)
-			case day == 25:
+			case 25:
 				late = r.extent(o, 1, at("10:05"), 1000, 2e6, 1000)
-			case day == 26:
-				// Nobody serves: what would be put then is put into another shard, after the take-over.
+			case 26:
+				// Nobody serves: what is put then comes with the take-over.
 			default:
 				r.put(o, 1, at("10:05"), 1000, 2e6, 1000)
 			}
@@ -220,6 +220,8 @@ usage deliveries 0.5 thousand at 0.5 = 0.25
 minimum deliveries = 0.75
 DRAFT 6.77 EUR
 `)
+		r.proved()
+
 		// The sum of the stream-hours behind each line is the line.
 		usage, err := r.bill.Usage(ctx, orders, moment("2026-11-01 00:00"), moment("2026-12-01 00:00"), o)
 		r.must(err)
@@ -231,6 +233,28 @@ DRAFT 6.77 EUR
 			r.t.Errorf("%d units in stream-hours, want 30000", units)
 		}
 	})
+}
+
+// proved verifies the month from what is in the bucket: before and after manifests have moved there. Orders put 30 × 1,000 records of 2 MB in 1,000
+// units; clicks 11 × 5,000 of 20 MB and 5,000 of 5 MB, in as many units as records.
+func (r *rig) proved() {
+	r.t.Helper()
+	check := func(manifests int) {
+		r.t.Helper()
+		v, err := r.bill.Verify(r.t.Context(), moment("2026-11-01 00:00"), moment("2026-12-01 00:00"))
+		r.must(err)
+		if len(v.Problems) > 0 || v.Records != 90_000 || v.Bytes != 285e6 || v.Units != 90_000 || v.Manifests != manifests {
+			r.t.Errorf("verified %+v", v)
+		}
+	}
+	// One pack for each of 30 days of orders and 10 of clicks, and one for the two of the 10th at noon.
+	check(41)
+	n, err := r.bill.WriteManifests(r.t.Context())
+	r.must(err)
+	if n != 41 {
+		r.t.Errorf("%d manifests moved", n)
+	}
+	check(41)
 }
 
 func ptr[T any](v T) *T { return &v }

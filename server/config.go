@@ -35,6 +35,8 @@ type Common struct {
 	OnDemand    string        `name:"on-demand-scaling" default:"on" enum:"on,off" env:"LEAT_ON_DEMAND_SCALING" help:"on: streams in on-demand mode split shards that stay hot and merge neighbours that stay cold. off: they keep the shards they have."`
 	Transition  time.Duration `name:"transition-delay" default:"50ms" env:"LEAT_TRANSITION_DELAY" help:"How long CREATING, UPDATING and DELETING are visible at least: tools wait to see them (20ms to 1m)."`
 
+	PriceBook string `name:"price-book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
+
 	Scaling scaler.Params `kong:"-"` // of on-demand scaling; no flags: docs/on-demand.md says what they are
 }
 

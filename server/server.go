@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/billing"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
@@ -50,6 +51,8 @@ type Server struct {
 	keys    *auth.KeyStore
 	scaler  *scaler.Scaler // nil when it is off
 	sharing *sharing       // nil when this node serves all shards alone
+	billing *billing.Billing
+	meter   *billing.Meter
 	metrics *prometheus.Registry
 	http    net.Listener
 	grpc    net.Listener
@@ -107,6 +110,10 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err := cat.Migrate(ctx); err != nil {
 		return nil, err
 	}
+	if s.billing, err = openBilling(ctx, &p); err != nil {
+		return nil, err
+	}
+	s.meter = s.billing.NewMeter()
 	info, err := cat.Cluster(ctx)
 	if err != nil {
 		return nil, err
@@ -160,7 +167,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Engine: s.engine(), Shared: p.shared, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Logger: p.log,
-		RateStep: p.common.Scaling.Every,
+		RateStep: p.common.Scaling.Every, Meter: s.meter,
 	})
 	if err != nil {
 		return nil, err
@@ -242,6 +249,8 @@ func (s *Server) Run(ctx context.Context) error {
 	inner.Go(func() error { return s.node.Run(node) })
 	inner.Go(func() error { return s.broker.Run(node) })
 	inner.Go(func() error { return s.keys.Run(node) })
+	inner.Go(func() error { return s.meter.Run(node) })
+	inner.Go(func() error { return s.billing.Run(node, s.node.Leads) })
 	if s.sharing != nil {
 		inner.Go(func() error { return s.sharing.router.Run(node) })
 	}

@@ -86,6 +86,7 @@ type Config struct {
 	Logger     *slog.Logger
 	AccessKeys AccessKeys // nil: there are none
 	StreamKeys StreamKeys // nil: streams cannot be encrypted
+	Meter      Meter      // nil: reads and pushes are not counted
 }
 
 // Validate tells everything that is wrong, joined.
@@ -137,6 +138,7 @@ type Broker struct {
 
 	accessKeys AccessKeys
 	streamKeys StreamKeys
+	meter      Meter
 
 	draining  chan struct{} // closed by Drain
 	drainOnce sync.Once
@@ -162,6 +164,9 @@ func New(c Config) (*Broker, error) {
 	if c.Authorizer == nil {
 		c.Authorizer = SameAccount{}
 	}
+	if c.Meter == nil {
+		c.Meter = noMeter{}
+	}
 	c.Quotas.Shards = cmp.Or(c.Quotas.Shards, 100_000)
 	c.Quotas.OnDemandStreams = cmp.Or(c.Quotas.OnDemandStreams, 10_000)
 	return &Broker{
@@ -177,6 +182,7 @@ func New(c Config) (*Broker, error) {
 
 		streamKeys: c.StreamKeys,
 		accessKeys: c.AccessKeys,
+		meter:      c.Meter,
 		draining:   make(chan struct{}),
 	}, nil
 }

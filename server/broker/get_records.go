@@ -70,6 +70,7 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if !b.shared {
 		b.countRead(v, it.shard, &p, size, true)
 	}
+	b.meter.CountRead(&v.Stream, int64(len(p.Records)), int64(size))
 	res := GetRecordsResult{Stream: v.Stream, Shard: it.shard, Records: p.Records, Behind: p.Behind}
 	if p.Ended {
 		res.Children = b.children(ctx, v, it.shard.Ordinal)

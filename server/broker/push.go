@@ -127,7 +127,7 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 func (p *push) end(ctx context.Context, records []leat.Record) (pause time.Duration, ended bool, err error) {
 	children := p.b.children(ctx, p.view, p.shard.Ordinal)
 	if len(children) > 0 {
-		return 0, true, p.send(Event{Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind, Children: children})
+		return 0, true, p.give(Event{Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind, Children: children})
 	}
 	if len(records) > 0 {
 		if err := p.event(records); err != nil {
@@ -227,8 +227,21 @@ func (p *push) event(records []leat.Record) error {
 	p.unset()
 	p.beat, p.unset = p.b.clock.NewTimer(heartbeat)
 	p.told = true
-	return p.send(Event{
+	return p.give(Event{
 		Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind,
 		Continuation: continuation(p.shard, p.next),
 	})
+}
+
+// give sends an event, and counts what the client has got.
+func (p *push) give(e Event) error {
+	if err := p.send(e); err != nil || len(e.Records) == 0 {
+		return err
+	}
+	size := int64(0)
+	for i := range e.Records {
+		size += int64(e.Records[i].Size())
+	}
+	p.b.meter.CountPush(&e.Stream, int64(len(e.Records)), size)
+	return nil
 }
