@@ -142,10 +142,6 @@ var rules = map[string]rule{
 		third: anyModule,
 	},
 
-	"server/delivery/objectname": {local: []string{".", "server/delivery/spec"}, reason: "names from what it is given, nothing of the engine"},
-	"server/delivery/encode":     {local: []string{".", "server/delivery/spec"}, third: anyModule, reason: "bytes from records, nothing of the engine"},
-	"server/delivery/transform":  {local: []string{".", "server/delivery/spec"}, third: anyModule, reason: "records from records, nothing of the engine"},
-
 	// The edges translate; they know the broker and not each other.
 	"server/grpcapi":  {local: edge("api/leat/v1"), tests: engine, third: anyModule},
 	"server/kinesis":  {local: edge(), tests: engine, third: anyModule},

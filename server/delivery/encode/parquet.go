@@ -34,7 +34,7 @@ type rows struct {
 	o     spec.Parquet
 	codec compress.Codec
 	t     table
-	file  *parquet.Writer // nil until there is a schema
+	file  *parquet.GenericWriter[any] // nil until there is a schema
 	fixed bool
 	buf   []parquet.Value
 	kept  []byte // texts without their escapes, and numbers as texts, of the values in buf
@@ -161,7 +161,7 @@ func (r *rows) open() error {
 	if err != nil {
 		return err
 	}
-	r.file = parquet.NewWriter(r.w, config)
+	r.file = parquet.NewGenericWriter[any](r.w, config)
 	return nil
 }
 

@@ -95,7 +95,7 @@ var duck = sync.OnceValues(func() (string, error) {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if dir, err := duck(); err == nil {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir) // it is temporary
 	}
 	os.Exit(code)
 }
