@@ -107,7 +107,7 @@ func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
-		blobs: objects, reopen: objects.reopen, params: params, node: "dev", exclusive: true, auth: auth.Anybody{}, master: master,
+		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, auth: auth.Anybody{}, master: master,
 		close: []io.Closer{local},
 	})
 }

@@ -9,13 +9,14 @@ import (
 
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/wal"
 )
 
 // engineMetrics turns the open session's numbers into metrics when they are scraped.
 type engineMetrics struct {
-	node *cluster.Node
-	up   *prometheus.Desc
-	all  []engineMetric
+	node      *cluster.Node
+	up, flush *prometheus.Desc
+	all       []engineMetric
 }
 
 type engineMetric struct {
@@ -26,7 +27,11 @@ type engineMetric struct {
 
 func newMetrics(node *cluster.Node) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	m := &engineMetrics{node: node, up: prometheus.NewDesc("leat_session_open", "1 while this node has a live session and serves its shards.", nil, nil)}
+	m := &engineMetrics{
+		node:  node,
+		up:    prometheus.NewDesc("leat_session_open", "1 while this node has a live session and serves its shards.", nil, nil),
+		flush: prometheus.NewDesc("leat_log_flush_duration_seconds", "From the first try to write a segment of the log to it and all before it being durable.", nil, nil),
+	}
 	counter := func(name, help string, v func(*shardstore.Stats) uint64) {
 		m.add(name, help, prometheus.CounterValue, func(s *shardstore.Stats) float64 { return float64(v(s)) })
 	}
@@ -63,6 +68,7 @@ func (m *engineMetrics) add(name, help string, kind prometheus.ValueType, v func
 // Describe implements prometheus.Collector.
 func (m *engineMetrics) Describe(c chan<- *prometheus.Desc) {
 	c <- m.up
+	c <- m.flush
 	for _, e := range m.all {
 		c <- e.desc
 	}
@@ -79,4 +85,17 @@ func (m *engineMetrics) Collect(c chan<- prometheus.Metric) {
 	for _, e := range m.all {
 		c <- prometheus.MustNewConstMetric(e.desc, e.kind, e.value(&st))
 	}
+	c <- histogram(m.flush, &st.Flush)
+}
+
+// histogram is the log's own histogram as one of Prometheus, whose buckets count all below them. The last of the log's
+// has no bound.
+func histogram(d *prometheus.Desc, l *wal.Latency) prometheus.Metric {
+	buckets := map[float64]uint64{}
+	var below uint64
+	for i, n := range l.Buckets[:len(l.Buckets)-1] {
+		below += n
+		buckets[wal.LatencyBound(i).Seconds()] = below
+	}
+	return prometheus.MustNewConstHistogram(d, l.Count, l.Sum.Seconds(), buckets)
 }

@@ -29,6 +29,8 @@ type monitoring struct {
 	session func() leat.SessionID          // this node's; zero while it has none
 	owns    func(shard leat.ShardKey) bool // tells whether that has a shard
 	metrics map[leat.ShardMetric]monitored
+
+	retention *prometheus.Desc
 }
 
 // monitored is one metric as two series.
@@ -46,6 +48,9 @@ type measured struct {
 
 func newMonitoring(b *broker.Broker, session func() leat.SessionID, owns func(leat.ShardKey) bool) *monitoring {
 	m := &monitoring{streams: b, session: session, owns: owns, metrics: map[leat.ShardMetric]monitored{}}
+	m.retention = prometheus.NewDesc("leat_stream_retention_seconds",
+		"How long records are kept, of streams with the metric IteratorAgeMilliseconds: less leat_stream_iterator_age_seconds it is the time until a reader loses records.",
+		[]string{"account", "stream"}, nil)
 	counter := func(metric leat.ShardMetric, name, help string, value func(of *measured) uint64) {
 		m.add(metric, name, help, prometheus.CounterValue, func(of *measured) float64 { return float64(value(of)) })
 	}
@@ -70,6 +75,7 @@ func (m *monitoring) add(metric leat.ShardMetric, name, help string, kind promet
 
 // Describe implements prometheus.Collector.
 func (m *monitoring) Describe(c chan<- *prometheus.Desc) {
+	c <- m.retention
 	for _, metric := range m.metrics {
 		c <- metric.shard
 		c <- metric.stream
@@ -91,6 +97,9 @@ func (m *monitoring) Collect(c chan<- prometheus.Metric) {
 			m.each(&s, func(metric monitored) {
 				c <- prometheus.MustNewConstMetric(metric.shard, metric.kind, metric.value(&shard), s.Account, s.Name, leat.ShardID(rates[i].Shard.Key.Ordinal))
 			})
+		}
+		if slices.Contains(s.Monitoring, leat.MetricIteratorAgeMillis) {
+			c <- prometheus.MustNewConstMetric(m.retention, prometheus.GaugeValue, s.Retention.Seconds(), s.Account, s.Name)
 		}
 		m.each(&s, func(metric monitored) {
 			c <- prometheus.MustNewConstMetric(metric.stream, metric.kind, metric.value(&whole), s.Account, s.Name)

@@ -149,9 +149,10 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 	}
 	params := shardstore.DefaultParams()
 	c.tune(&params)
+	blobs := newMeasuredStore(remote.Blobs)
 	return build(ctx, parts{
-		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(remote.Blobs),
-		logParams: c.logParams(), blobs: remote.Blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true, master: master,
+		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
+		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true, master: master,
 		journal: remote.journal(), reference: remote.now, shared: c.Share, advertise: c.Advertise, close: []io.Closer{remote},
 	})
 }

@@ -37,7 +37,6 @@ import (
 	"github.com/leatstream/leat/server/masterkey"
 	"github.com/leatstream/leat/server/scaler"
 	"github.com/leatstream/leat/shardstore"
-	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/wal"
 )
 
@@ -54,6 +53,7 @@ type Server struct {
 	billing *billing.Billing
 	meter   *billing.Meter
 	metrics *prometheus.Registry
+	calls   *measuredEngine
 	http    net.Listener
 	grpc    net.Listener
 	close   []io.Closer // in the order of closing
@@ -67,7 +67,7 @@ type parts struct {
 	db        *sqldb.DB
 	driver    wal.Driver
 	logParams wal.Params
-	blobs     blob.Store
+	blobs     *measuredStore
 	journal   *journal.Log // nil: changes of the catalog are kept nowhere else
 	bucket    string       // its name, where another one could be given by mistake
 	params    shardstore.Params
@@ -163,8 +163,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	p.common.Scaling.Defaults()
+	s.calls = newMeasuredEngine(s.engine())
 	s.broker, err = broker.New(broker.Config{
-		Engine: s.engine(), Shared: p.shared, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		Engine: s.calls, Shared: p.shared, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Logger: p.log,
 		RateStep: p.common.Scaling.Every, Meter: s.meter,
@@ -194,7 +195,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
-	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session))
+	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.calls, p.blobs)
 	return s, nil
 }
 

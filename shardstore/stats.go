@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/wal"
 )
 
 // stats counts what the session did.
@@ -55,13 +56,14 @@ type Stats struct {
 	Reloads, Missing       uint64 // objects not found: at first, and after the index was asked again
 
 	Shards     int
-	NotDurable int    // bytes of records not yet durable
-	TailBytes  int64  // of visible chunks in memory
-	CacheBytes int64  // of blocks read back
-	Unpacked   int64  // bytes of segments not yet packed
-	Unindexed  int64  // extents that the index does not have yet: in segments, or in packs that wait for the catalog
-	Durable    uint64 // number of the next segment to become durable
-	Trim       uint64 // segments below it are in packs
+	NotDurable int         // bytes of records not yet durable
+	TailBytes  int64       // of visible chunks in memory
+	CacheBytes int64       // of blocks read back
+	Unpacked   int64       // bytes of segments not yet packed
+	Unindexed  int64       // extents that the index does not have yet: in segments, or in packs that wait for the catalog
+	Durable    uint64      // number of the next segment to become durable
+	Trim       uint64      // segments below it are in packs
+	Flush      wal.Latency // of the log's segments
 }
 
 // Stats returns the session's numbers.
@@ -84,6 +86,7 @@ func (s *Store) Stats() Stats {
 	s.packer.mu.Lock()
 	out.Unpacked = s.packer.bytes
 	s.packer.mu.Unlock()
+	out.Flush = s.writer.Stats().Latency
 	out.CacheBytes, out.Unindexed = s.cache.size(), s.unindexed.Load()
 	return out
 }

@@ -4,6 +4,7 @@
 #	tools/debian.sh test     for make test
 #	tools/debian.sh clients  for make clients
 #	tools/debian.sh peers    for make bench-peers
+#	tools/debian.sh deploy   for make deploy-check
 #
 # Needs root or passwordless sudo when something is missing; otherwise it says
 # what to install. Servers that come with a package are not started.
@@ -27,8 +28,12 @@ clients) parts=(
 	"npm npm"
 ) ;;
 peers) parts=("redis-server redis-server") ;;
+deploy) parts=(
+	"prometheus promtool"
+	"haproxy /usr/sbin/haproxy"
+) ;;
 *)
-	echo "usage: tools/debian.sh test|clients|peers" >&2
+	echo "usage: tools/debian.sh test|clients|peers|deploy" >&2
 	exit 2
 	;;
 esac
