@@ -41,17 +41,14 @@ func openRemote(ctx context.Context, db sqldb.Config, o S3) (r *Remote, err erro
 			_ = r.Close() // the first error is the one to tell
 		}
 	}()
-	ca, err := readCA(o.CAFile)
+	stores, err := o.Stores()
 	if err != nil {
 		return r, err
 	}
-	for _, endpoint := range o.Endpoint {
-		door, err := s3.Open(s3.Options{
-			Endpoint: endpoint, Region: o.Region, Bucket: o.Bucket, Prefix: o.Prefix,
-			AccessKey: o.AccessKey, SecretKey: o.SecretKey, CA: ca,
-		})
+	for _, one := range stores {
+		door, err := s3.Open(one)
 		if err != nil {
-			return r, bad("s3-endpoint", endpoint, "%v", err)
+			return r, bad("s3-endpoint", one.Endpoint, "%v", err)
 		}
 		r.doors = append(r.doors, door)
 		if err := door.CheckBucket(ctx); err != nil {
@@ -63,6 +60,24 @@ func openRemote(ctx context.Context, db sqldb.Config, o S3) (r *Remote, err erro
 		return r, bad("postgres", "(hidden)", "%v", err)
 	}
 	return r, nil
+}
+
+// Stores says how the bucket is reached, once for each endpoint; nothing when none is named.
+func (o S3) Stores() (all []s3.Options, err error) {
+	ca, err := readCA(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.Endpoint) > 0 && o.Bucket == "" {
+		return nil, bad("s3-bucket", `""`, "give the name of an existing bucket")
+	}
+	for _, endpoint := range o.Endpoint {
+		all = append(all, s3.Options{
+			Endpoint: endpoint, Region: o.Region, Bucket: o.Bucket, Prefix: o.Prefix,
+			AccessKey: o.AccessKey, SecretKey: o.SecretKey, CA: ca,
+		})
+	}
+	return all, nil
 }
 
 // prove refuses a bucket that could lose or double records: one whose rules would delete fences (data-plane.md,

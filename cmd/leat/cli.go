@@ -34,6 +34,8 @@ type cli struct {
 	Bench     benchCmd     `cmd:"" help:"Measure a server beside the machine's own limits."`
 	Fsck      fsckCmd      `cmd:"" help:"Check stored data against the catalog; repairs nothing."`
 	Rebuild   rebuildCmd   `cmd:"" help:"Make a lost database anew from the bucket alone."`
+	Plan      planCmd      `cmd:"" help:"Estimate nodes, database and cost for some traffic, beside Kinesis and Kafka."`
+	Doctor    doctorCmd    `cmd:"" help:"Look at what a server stands on, and say what to do."`
 	Health    healthCmd    `cmd:"" help:"Ask a server whether it serves: the exit status tells."`
 	MasterKey masterKeyCmd `cmd:"" help:"Print a new master key, under which a server keeps secrets."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

@@ -74,6 +74,7 @@ var rules = map[string]rule{
 	"internal/testproc": {},
 	"internal/pgtest":   {local: []string{"internal/testproc"}, third: anyModule},
 	"internal/s3test":   {local: []string{"internal/testproc"}, third: anyModule},
+	"internal/plan":     {local: []string{"."}, reason: "arithmetic"},
 	"internal/sqldb":    {local: []string{"."}, third: anyModule},
 	"internal/cli":      {local: wiring, third: anyModule, reason: "the commands of cmd/leat"},
 
@@ -100,7 +101,12 @@ var rules = map[string]rule{
 		tests: []string{"shardstore/..."},
 		third: anyModule,
 	},
-	"server/auth":      {local: []string{".", "internal/sqldb", "server/catalog", "server/masterkey"}, third: anyModule},
+	"server/auth": {local: []string{".", "internal/sqldb", "server/catalog", "server/masterkey"}, third: anyModule},
+	"server/doctor": {
+		local:  []string{".", "internal/sqldb", "shardstore/blob", "shardstore/blob/s3"},
+		tests:  []string{"shardstore/blob/..."},
+		reason: "it looks at what a server stands on, and knows no server",
+	},
 	"server/masterkey": {local: []string{"."}, reason: "secrets are wrapped with the standard library alone"},
 	"server/keyring": {
 		local:  []string{".", "server/catalog", "server/masterkey", "shardstore", "shardstore/segment"},

@@ -1,0 +1,167 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/internal/pgtest"
+	"github.com/leatstream/leat/internal/s3test"
+	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/blob/mem"
+	"github.com/leatstream/leat/shardstore/blob/s3"
+)
+
+func run(t *testing.T, o Options) (found map[string]Finding, healthy bool) {
+	t.Helper()
+	found = map[string]Finding{}
+	healthy = Run(t.Context(), o, func(f Finding) {
+		t.Log(f)
+		found[f.Check] = f
+		if (f.Grade == OK) == (f.Do != "") {
+			t.Errorf("%+v: what is not well has a remedy, what is well has none", f)
+		}
+	})
+	return found, healthy
+}
+
+func (f Finding) is(t *testing.T, grade Grade, words string) {
+	t.Helper()
+	if f.Grade != grade || !strings.Contains(f.Found, words) {
+		t.Errorf("%+v: want %s with %q", f, grade, words)
+	}
+}
+
+func TestRealEnginesAreWell(t *testing.T) {
+	srv := s3test.Start(t)
+	o := s3.Options{Endpoint: "http://" + srv.Endpoint, Bucket: srv.Bucket(t), Region: srv.Region, AccessKey: srv.AccessKey, SecretKey: srv.SecretKey}
+	found, _ := run(t, Options{Postgres: pgtest.Database(t), Buckets: []s3.Options{o}, DataDir: t.TempDir()})
+	for _, check := range []string{"postgres version", "postgres clock", "bucket", "bucket lifecycle", "bucket conditional PUT", "bucket consistency", "bucket clock"} {
+		if found[check].Grade != OK {
+			t.Errorf("%s: %+v", check, found[check])
+		}
+	}
+	// pgtest's cluster does not sync, for speed: a good doctor says so.
+	found["postgres fsync"].is(t, Bad, "off")
+	if found["disk fsync"].Found == "" || found["bucket PUT latency"].Found == "" {
+		t.Errorf("%+v", found)
+	}
+	s, err := s3.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if left, err := s.List(t.Context(), "", "", 0); err != nil || len(left) > 0 {
+		t.Errorf("the doctor leaves %v (%v)", left, err)
+	}
+}
+
+func TestWhatIsAwayIsBad(t *testing.T) {
+	found, healthy := run(t, Options{
+		Postgres: "postgres://leat@127.0.0.1:1/leat?connect_timeout=1", HTTP: "http://127.0.0.1:1",
+		Buckets: []s3.Options{{Endpoint: "http://127.0.0.1:1", Bucket: "leat", AccessKey: "a", SecretKey: "b"}},
+		DataDir: filepath.Join(t.TempDir(), "none"),
+	})
+	if healthy {
+		t.Error("healthy")
+	}
+	for _, check := range []string{"postgres", "bucket", "server"} {
+		found[check].is(t, Bad, "")
+	}
+}
+
+func TestSettings(t *testing.T) {
+	good := map[string]string{"server_version_num": "170006", "server_version": "17.6", "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "max_connections": "100", "default_transaction_read_only": "off", "server_encoding": "UTF8"}
+	for _, f := range judgeSettings(good) {
+		f.is(t, OK, "")
+	}
+	for name, c := range map[string]struct {
+		value string
+		want  Grade
+	}{
+		"fsync": {"off", Bad}, "synchronous_commit": {"off", Bad}, "full_page_writes": {"off", Bad}, "server_version_num": {"130001", Warn},
+		"max_connections": {"20", Warn}, "default_transaction_read_only": {"on", Bad}, "server_encoding": {"SQL_ASCII", Bad},
+	} {
+		s := map[string]string{}
+		for k, v := range good {
+			s[k] = v
+		}
+		s[name] = c.value
+		worse := 0
+		for _, f := range judgeSettings(s) {
+			if f.Grade != OK {
+				worse++
+				f.is(t, c.want, "")
+			}
+		}
+		if worse != 1 {
+			t.Errorf("%s = %s: %d findings", name, c.value, worse)
+		}
+	}
+}
+
+// lying is a store that shows a write late.
+type lying struct {
+	blob.Store
+	read func() ([]byte, error)
+}
+
+func (l lying) Read(context.Context, string, int64, int64) ([]byte, error) { return l.read() }
+
+func TestStoresThatLag(t *testing.T) {
+	good := mem.New(time.Now)
+	consistent(t.Context(), []blob.Store{good}, "a/").is(t, OK, "")
+	old := lying{mem.New(time.Now), func() ([]byte, error) { return nil, blob.ErrNotFound }}
+	consistent(t.Context(), []blob.Store{old}, "a/").is(t, Bad, "just written")
+	// Two endpoints that are not one bucket.
+	consistent(t.Context(), []blob.Store{mem.New(time.Now), mem.New(time.Now)}, "a/").is(t, Bad, "just written")
+}
+
+func TestClocks(t *testing.T) {
+	skew("c", "x", time.Second, 0).is(t, OK, "")
+	skew("c", "x", -10*time.Second, time.Second).is(t, Warn, "-10s")
+	skew("c", "x", 10*time.Second, 9*time.Second).is(t, OK, "")
+	skew("c", "x", 10*time.Minute, time.Second).is(t, Bad, "10m")
+}
+
+func TestDisks(t *testing.T) {
+	judgeSync(timing{time.Millisecond}).is(t, OK, "")
+	judgeSync(timing{time.Microsecond}).is(t, Warn, "")
+	judgeSync(timing{50 * time.Millisecond}).is(t, Warn, "50ms")
+	if os.Getuid() != 0 { // root may write anywhere
+		disk("/proc").is(t, Bad, "")
+	}
+}
+
+// A proxy that speaks HTTP/1.1 alone, or is not Leat at all, is found.
+func TestServersThatAreNotLeat(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer srv.Close()
+	found, healthy := run(t, Options{HTTP: srv.URL})
+	if healthy {
+		t.Error("healthy")
+	}
+	found["AWS wire, HTTP/1.1, JSON"].is(t, Bad, "not an answer of Leat")
+	found["AWS wire, HTTP/2, CBOR"].is(t, Bad, "")
+}
+
+func TestCertificates(t *testing.T) {
+	srv := httptest.NewTLSServer(http.NotFoundHandler())
+	defer srv.Close()
+	f := certificates(t.Context(), srv.URL, nil)
+	if f == nil {
+		t.Fatal("not looked at")
+	}
+	f.is(t, Bad, "certificate")
+	if certificates(t.Context(), "http://127.0.0.1:1", nil) != nil {
+		t.Error("http has no certificate")
+	}
+}
