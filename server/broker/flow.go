@@ -42,6 +42,7 @@ type flow struct {
 	total [counters]atomic.Uint64
 	slots [flowSlots]flowSlot
 	load  loadMap
+	hot   hotKeys
 	age   atomic.Int64 // nanoseconds: how far the last read was behind
 	used  atomic.Int64 // the newest step in which anything was counted
 	dead  atomic.Bool  // forgotten: another one counts
@@ -87,6 +88,7 @@ func (f *flow) begin(s *flowSlot, step int64) {
 	}
 	if n := (step - f.halved) / halveEvery; n > 0 {
 		f.load.halve(n)
+		f.hot.halve(n)
 		f.halved += n * halveEvery
 	}
 }

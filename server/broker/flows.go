@@ -33,14 +33,16 @@ func newFlows(clock leat.Clock, step time.Duration) *flows {
 // now is the step under way.
 func (f *flows) now() int64 { return f.clock.Now().UnixNano() / int64(f.step) }
 
-// routed notes where in its shard's range a record falls. at is the shard's place among the open ones.
-func (f *flows) routed(v *streamView, at int, h leat.HashKey, size int) {
+// routed notes where in its shard's range a record falls, and its key. at is the shard's place among the open ones.
+func (f *flows) routed(v *streamView, at int, h leat.HashKey, r *leat.Record) {
 	known := v.flows[at].Load()
 	if known == nil || known.dead.Load() {
 		known = f.of(&v.shards[v.open[at]])
 		v.flows[at].Store(known)
 	}
+	size := r.Size()
 	known.load.add(h, size)
+	known.hot.add(r.PartitionKey, h, size)
 }
 
 // of returns the flow of a shard and begins one where there is none.

@@ -61,7 +61,7 @@ func (m Metered) locate(v *streamView, puts []Put) {
 	for i := range puts {
 		h := puts[i].Record.HashKey()
 		if at, ok := v.at(h); ok && v.shards[v.open[at]].Key == puts[i].Shard {
-			m.b.flows.routed(v, at, h, puts[i].Record.Size())
+			m.b.flows.routed(v, at, h, &puts[i].Record)
 		}
 	}
 }

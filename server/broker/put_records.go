@@ -153,7 +153,7 @@ func (b *Broker) route(v *streamView, p *Put) {
 	}
 	p.Shard, p.Err = v.shards[v.open[at]].Key, nil
 	if !b.shared {
-		b.flows.routed(v, at, h, p.Record.Size())
+		b.flows.routed(v, at, h, &p.Record)
 	}
 }
 
