@@ -23,7 +23,7 @@ import (
 // Common is what `leat dev` and `leat serve` share. The struct tags are the flags, their help and their environment; a YAML file
 // has the same names.
 type Common struct {
-	HTTPAddr    string        `name:"http-addr" default:"127.0.0.1:4567" placeholder:"HOST:PORT" env:"LEAT_HTTP_ADDR" help:"Listen here for REST under /v1, /docs, /metrics, /healthz and /readyz. Port 0 lets the kernel choose."`
+	HTTPAddr    string        `name:"http-addr" default:"127.0.0.1:4567" placeholder:"HOST:PORT" env:"LEAT_HTTP_ADDR" help:"Listen here for REST under /v1, the console under /console, /docs, /metrics, /healthz and /readyz. Port 0 lets the kernel choose."`
 	GRPCAddr    string        `name:"grpc-addr" default:"127.0.0.1:4568" placeholder:"HOST:PORT" env:"LEAT_GRPC_ADDR" help:"Listen here for gRPC. Port 0 lets the kernel choose."`
 	Region      string        `name:"region" default:"us-east-1" env:"LEAT_REGION" help:"The region that ARNs name and, with leat serve, that AWS requests must be signed for."`
 	Memory      int64         `name:"memory-mib" default:"0" env:"LEAT_MEMORY_MIB" help:"Budget in MiB of recent records kept in memory for readers. 0: a quarter of the machine's memory, 1024 at most (dev: 256)."`

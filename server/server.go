@@ -38,6 +38,7 @@ import (
 	"github.com/leatstream/leat/server/scaler"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/wal"
+	"github.com/leatstream/leat/web"
 )
 
 // Server is one Leat process.
@@ -47,6 +48,7 @@ type Server struct {
 	broker  *broker.Broker
 	grpcapi *grpcapi.Server
 	kinesis *kinesis.Handler
+	console *web.Console
 	keys    *auth.KeyStore
 	scaler  *scaler.Scaler // nil when it is off
 	sharing *sharing       // nil when this node serves all shards alone
@@ -194,6 +196,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.console, err = s.newConsole(&p, info.Secret[:]); err != nil {
+		return nil, err
+	}
 	s.metrics = newMetrics(s.node)
 	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.calls, p.blobs)
 	return s, nil
@@ -256,11 +261,11 @@ func (s *Server) Run(ctx context.Context) error {
 		inner.Go(func() error { return s.sharing.router.Run(node) })
 	}
 
-	web := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	web.Protocols = new(http.Protocols)
-	web.Protocols.SetHTTP1(true)
-	web.Protocols.SetUnencryptedHTTP2(true)
-	web.HTTP2 = &http.HTTP2Config{
+	edge := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	edge.Protocols = new(http.Protocols)
+	edge.Protocols.SetHTTP1(true)
+	edge.Protocols.SetUnencryptedHTTP2(true)
+	edge.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams:          1000,      // one connection carries all the subscriptions of a consumer
 		MaxReceiveBufferPerStream:     2 << 20,   // two batches of 500 KiB in base64
 		MaxReceiveBufferPerConnection: 4<<20 - 1, // as much as is allowed: many batches are in flight on one connection
@@ -271,7 +276,7 @@ func (s *Server) Run(ctx context.Context) error {
 		edges.Go(func() error { return s.scaler.Run(ectx) }) // a node that stops begins no more reshards
 	}
 	edges.Go(func() error {
-		if err := web.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
+		if err := edge.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)
 		}
 		return nil
@@ -286,9 +291,10 @@ func (s *Server) Run(ctx context.Context) error {
 			s.broker.Drain()
 			s.sharing.server.Stop()
 		}
-		err := web.Shutdown(stop)
+		s.console.Drain()
+		err := edge.Shutdown(stop)
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = web.Close() // pushes and slow readers do not keep a node from stopping
+			err = edge.Close() // pushes and slow readers do not keep a node from stopping
 		}
 		s.grpcapi.Stop(stop)
 		return err
@@ -305,6 +311,8 @@ const edgeStop = 3 * time.Second
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.Handle(web.Root, s.console)
+	mux.Handle(web.Root+"/", s.console)
 	native := s.grpcapi.Handler()
 	mux.Handle("/", native)
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {

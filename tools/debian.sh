@@ -21,6 +21,7 @@ test) parts=(
 	"npm npm"
 	"awscli /usr/bin/aws"
 	"python3-boto3 /usr/lib/python3/dist-packages/boto3/__init__.py"
+	"chromium chromium"
 ) ;;
 clients) parts=(
 	"protobuf-compiler protoc"

@@ -1,0 +1,20 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import "github.com/leatstream/leat/web"
+
+// newConsole makes the pages for people. Where callers need no credential, people need not sign in.
+func (s *Server) newConsole(p *parts, secret []byte) (*web.Console, error) {
+	o := web.Options{
+		Broker: s.broker, Auth: p.auth, Secret: secret, HTTP: s.HTTPAddr(), GRPC: s.GRPCAddr(),
+		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log,
+	}
+	if _, err := p.auth.Authenticate(""); err == nil {
+		o.Open = true
+	} else {
+		o.Keys = s.keys
+	}
+	return web.New(o)
+}

@@ -1,0 +1,98 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package console_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/leatstream/leat/test/e2e/rig"
+)
+
+func TestSignIn(t *testing.T) {
+	backend := rig.SharedBackend(t)
+	file := filepath.Join(t.TempDir(), "master.key")
+	if err := os.WriteFile(file, []byte(rig.Must(t, nil, "master-key")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := rig.Serve(t, "n1", backend, "--master-key-file", file)
+	n.Start(t)
+	env := append(backend.Env(), "LEAT_ENDPOINT="+n.GRPC)
+	var key struct{ ID, Secret string }
+	if err := json.Unmarshal([]byte(rig.Must(t, env, "key", "create", "maria", "-o", "json")), &key); err != nil {
+		t.Fatal(err)
+	}
+	v := newVisitor(t, "http://"+n.HTTP)
+
+	v.get("/console/streams").is(t, 200, "Sign in to Leat")
+	if p := v.get("/console/streams/orders/settings?x=1"); p.Request.URL.Query().Get("next") != "/console/streams/orders/settings?x=1" {
+		t.Errorf("after signing in one goes to %s", p.Request.URL)
+	}
+	again := v.get("/console/streams/orders", header("Sec-Fetch-Site", "cross-site"))
+	again.is(t, 200, `http-equiv="refresh"`, `url=/console/streams/orders`)
+	part := v.get("/console/streams", header("HX-Request", "true"))
+	if part.StatusCode != 401 || part.Header.Get("HX-Redirect") != "/console/signin" {
+		t.Errorf("a part of a page for nobody answers %s to %q", part.Status, part.Header.Get("HX-Redirect"))
+	}
+
+	in := func(form url.Values) page { return v.ask(http.MethodPost, "/console/signin", form) }
+	in(url.Values{"key": {key.ID}, "secret": {"wrong"}}).is(t, 401, "not a credential of this server")
+	in(url.Values{"key": {"LEAKNOSUCHKEY0000000"}, "secret": {key.Secret}}).is(t, 401, "not a credential of this server")
+	in(url.Values{"bearer": {"wrong-wrong-wrong-wrong"}}).is(t, 401, "the credential is wrong")
+	in(url.Values{}).is(t, 401, "Give an access key")
+
+	p := in(url.Values{"key": {key.ID}, "secret": {key.Secret}, "next": {"https://evil.example/x"}})
+	p.is(t, 200, "No streams yet", "maria")
+	if p.Request.URL.Path != "/console/streams" {
+		t.Errorf("signing in leads to %s", p.Request.URL)
+	}
+	p.Body.Close()
+	cookie := signedCookie(t, n.HTTP, key.ID, key.Secret)
+	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/console" || cookie.MaxAge <= 0 {
+		t.Errorf("the session's cookie is %+v", cookie)
+	}
+	for _, secret := range []string{key.ID, key.Secret, "maria"} {
+		if strings.Contains(cookie.Value, secret) {
+			t.Errorf("the session's cookie has %q in it", secret)
+		}
+	}
+
+	// A cookie that was changed by one letter is nobody's.
+	forged := newVisitor(t, "http://"+n.HTTP)
+	flip := []byte(cookie.Value)
+	flip[20] ^= 1
+	forged.get("/console/streams", header("Cookie", cookie.Name+"="+string(flip))).is(t, 200, "Sign in to Leat")
+	forged.get("/console/streams", header("Cookie", cookie.Name+"="+cookie.Value)).is(t, 200, "No streams yet")
+
+	// A key that is disabled is out at once.
+	rig.Must(t, env, "key", "disable", key.ID)
+	v.get("/console/streams").is(t, 200, "Sign in to Leat")
+	in(url.Values{"key": {key.ID}, "secret": {key.Secret}}).is(t, 401, "is disabled")
+
+	in(url.Values{"bearer": {backend.Token}}).is(t, 200, "No streams yet", "bootstrap")
+	v.ask(http.MethodPost, "/console/signout", url.Values{}).is(t, 200, "Sign in to Leat")
+	v.get("/console/streams").is(t, 200, "Sign in to Leat")
+	if log := n.Log(); strings.Contains(log, key.Secret) || strings.Contains(log, backend.Token) {
+		t.Error("the log has a secret")
+	}
+}
+
+// signedCookie signs in and returns the session's cookie as it was set.
+func signedCookie(t *testing.T, addr, id, secret string) *http.Cookie {
+	t.Helper()
+	v := newVisitor(t, "http://"+addr)
+	v.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, c := range v.ask(http.MethodPost, "/console/signin", url.Values{"key": {id}, "secret": {secret}}).Cookies() {
+		if c.Name == "leat_session" {
+			return c
+		}
+	}
+	t.Fatal("signing in sets no session cookie")
+	return nil
+}

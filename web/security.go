@@ -1,0 +1,70 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/leatstream/leat"
+)
+
+// policy is the content security policy of every answer: this package's own files and nothing else, in particular no script
+// or style in a page.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// maxForm bounds what a form may send: a record of 10 MiB, escaped.
+const maxForm = 32 << 20
+
+// guarded puts around every request what keeps others' pages out: headers, origin, host, size.
+func (c *Console) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+		h.Set("Cache-Control", "no-store")
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+					panic(p)
+				}
+				c.Logger.Error("console: panic", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				c.fail(w, r, nil, leat.Errorf(leat.KindInternal, "panic"))
+			}
+		}()
+		if c.Open && !localHost(r.Host) {
+			c.fail(w, r, nil, leat.Errorf(leat.KindAccessDenied, "This server lets everybody in, so its console answers on localhost and loopback addresses alone, not as %q.", r.Host))
+			return
+		}
+		if err := c.cross.Check(r); err != nil {
+			c.fail(w, r, nil, leat.Errorf(leat.KindAccessDenied, "This request came from another site, so nothing was done. Open the console and try again there."))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// localHost tells whether a Host header names this machine.
+func localHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// secure tells whether the browser speaks TLS, to us or to a proxy before us.
+func secure(r *http.Request) bool {
+	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}

@@ -1,0 +1,202 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
+)
+
+// A session is a cookie: what somebody signed in with, sealed with AES-256-GCM under a key that every node derives from the
+// cluster's secret. Nothing is kept on the server; each request presents the credential anew.
+const (
+	sessionCookie = "leat_session"
+	sessionLasts  = 12 * time.Hour
+)
+
+// ticket is the content of a session cookie.
+type ticket struct {
+	ID     string `json:"i"`           // random; the form token is made from it
+	Bearer string `json:"b,omitempty"` // a token
+	Key    string `json:"k,omitempty"` // the id of an access key whose secret was shown
+	Ends   int64  `json:"e"`           // seconds since 1970
+}
+
+// session is who makes a request.
+type session struct {
+	who   leat.Principal
+	token string // that forms carry
+}
+
+type sessions struct {
+	seal  cipher.AEAD
+	forms []byte
+	clock leat.Clock
+}
+
+func newSessions(secret []byte, clock leat.Clock) (s sessions, err error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, "leat console session", 32)
+	if err != nil {
+		return s, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return s, err
+	}
+	if s.seal, err = cipher.NewGCM(block); err != nil {
+		return s, err
+	}
+	s.clock = clock
+	s.forms, err = hkdf.Key(sha256.New, secret, nil, "leat console form", 32)
+	return s, err
+}
+
+func (s *sessions) write(w http.ResponseWriter, r *http.Request, t ticket) error {
+	t.ID, t.Ends = rand.Text(), s.clock.Now().Add(sessionLasts).Unix()
+	plain, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	nonce := make([]byte, s.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, plain, []byte(sessionCookie))),
+		Path: Root, MaxAge: int(sessionLasts.Seconds()), HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode,
+	})
+	return nil
+}
+
+func (s *sessions) end(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: Root, MaxAge: -1, HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode})
+}
+
+// read returns the ticket of a request; false when there is none, or none that is good.
+func (s *sessions) read(r *http.Request) (t ticket, ok bool) {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return t, false
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	n := s.seal.NonceSize()
+	if err != nil || len(sealed) < n {
+		return t, false
+	}
+	plain, err := s.seal.Open(nil, sealed[:n], sealed[n:], []byte(sessionCookie))
+	if err != nil || json.Unmarshal(plain, &t) != nil {
+		return t, false
+	}
+	return t, s.clock.Now().Unix() < t.Ends
+}
+
+// formToken is what forms of a session carry, so that a form made elsewhere is refused.
+func (s *sessions) formToken(id string) string {
+	m := hmac.New(sha256.New, s.forms)
+	m.Write([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// errSignIn says that nobody is signed in.
+var errSignIn = leat.Errorf(leat.KindUnauthenticated, "Sign in first.")
+
+// admit finds who makes a request.
+func (c *Console) admit(w http.ResponseWriter, r *http.Request) (*session, error) {
+	t, ok := c.sessions.read(r)
+	if c.Open {
+		who, err := c.Auth.Authenticate("")
+		if err != nil {
+			return nil, err
+		}
+		if !ok { // it is for the form token alone
+			t.ID = "open"
+		}
+		return &session{who: who, token: c.sessions.formToken(t.ID)}, nil
+	}
+	if !ok {
+		return nil, errSignIn
+	}
+	who, err := c.check(r.Context(), t)
+	if err != nil {
+		if leat.KindOf(err) == leat.KindUnauthenticated {
+			c.sessions.end(w, r)
+			return nil, errSignIn
+		}
+		return nil, err
+	}
+	return &session{who: who, token: c.sessions.formToken(t.ID)}, nil
+}
+
+// check finds who a ticket's credential belongs to now.
+func (c *Console) check(ctx context.Context, t ticket) (leat.Principal, error) {
+	if t.Bearer != "" {
+		return c.Auth.Authenticate("Bearer " + t.Bearer)
+	}
+	key, err := c.key(ctx, t.Key)
+	if err != nil {
+		return leat.Principal{}, err
+	}
+	return leat.Principal{Account: key.Account, Name: key.Name}, nil
+}
+
+// key finds an access key that may be used.
+func (c *Console) key(ctx context.Context, id string) (auth.Key, error) {
+	if c.Keys == nil {
+		return auth.Key{}, leat.Errorf(leat.KindUnauthenticated, "This server has no access keys: sign in with its token.")
+	}
+	key, err := c.Keys.Key(ctx, id)
+	switch {
+	case errors.Is(err, auth.ErrUnknownKey):
+		return auth.Key{}, errWrong
+	case err != nil:
+		return auth.Key{}, leat.Errorf(leat.KindUnavailable, "Access keys cannot be checked now; try again in a moment: %w", err)
+	case !key.Active:
+		return auth.Key{}, leat.Errorf(leat.KindUnauthenticated, "Access key %s is disabled.", key.ID)
+	}
+	return key, nil
+}
+
+var errWrong = leat.Errorf(leat.KindUnauthenticated, "That is not a credential of this server.")
+
+// same compares secrets in a time that tells nothing of them.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// signedIn lets those in who are signed in, and refuses forms that are not of their session.
+func (c *Console) signedIn(next handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s, err := c.admit(w, r)
+		if err != nil {
+			c.fail(w, r, nil, err)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			if err := r.ParseForm(); err != nil {
+				c.fail(w, r, s, leat.Invalid("form", "The form cannot be read: %v", err))
+				return
+			}
+			if !same(r.PostForm.Get("token"), s.token) {
+				c.fail(w, r, s, leat.Errorf(leat.KindAccessDenied, "This form is from another session, so nothing was done. Go back, reload the page and send it again."))
+				return
+			}
+		}
+		if err := next(w, r, s); err != nil {
+			c.fail(w, r, s, err)
+		}
+	}
+}
