@@ -172,8 +172,13 @@ func plural(n int, one, many string) string {
 	return formatCount(n) + " " + many
 }
 
-// shortShard is a shard's id without its zeros.
-func shortShard(ordinal uint64) string { return "shard " + strconv.FormatUint(ordinal, 10) }
+// shortShard is a shard's id without its zeros; of a number or of where one is.
+func shortShard(ordinal any) string {
+	if p, ok := ordinal.(*uint64); ok {
+		ordinal = *p
+	}
+	return fmt.Sprintf("shard %d", ordinal)
+}
 
 // statusTone chooses the colour of a state.
 func statusTone(s any) string {

@@ -101,3 +101,20 @@ func terraformName(name string) string {
 	}
 	return s
 }
+
+func (c *Console) copyShards(d broker.StreamDescription) []snippet {
+	return snippets(
+		fmt.Sprintf("leat shard list %[1]s\nleat stream scale %[1]s %[2]d", d.Name, d.OpenShards+1),
+		fmt.Sprintf("for page in kinesis.get_paginator(\"list_shards\").paginate(StreamName=\"%s\"):\n    for shard in page[\"Shards\"]:\n        print(shard[\"ShardId\"], shard[\"HashKeyRange\"])", d.Name),
+		"", "curl -s "+c.rest("/streams/"+d.Name+"/shards")+c.authorization(),
+	)
+}
+
+func (c *Console) copyShard(d broker.StreamDescription, s *leat.Shard) []snippet {
+	id := leat.ShardID(s.Key.Ordinal)
+	return snippets(
+		fmt.Sprintf("leat get %[1]s --shard %[2]d --from trim-horizon\nleat stream split %[1]s %[2]d", d.Name, s.Key.Ordinal),
+		fmt.Sprintf("it = kinesis.get_shard_iterator(StreamName=\"%s\", ShardId=\"%s\",\n                                ShardIteratorType=\"TRIM_HORIZON\")[\"ShardIterator\"]\nkinesis.get_records(ShardIterator=it)", d.Name, id),
+		"", fmt.Sprintf("curl -s '%s?start.type=START_TYPE_TRIM_HORIZON'%s", c.rest("/streams/"+d.Name+"/shards/"+id+":iterator"), c.authorization()),
+	)
+}

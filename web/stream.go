@@ -26,6 +26,8 @@ func (c *Console) streamPage(d broker.StreamDescription, tab string, body any) *
 	at := streamPath(d.Name)
 	h := &head{StreamDescription: d, ARN: d.ARN(c.Broker.Region()), Tab: tab, Tabs: []place{
 		{ID: "overview", Text: "Overview", Link: at},
+		{ID: "shards", Text: "Shards", Link: at + "/shards"},
+		{ID: "scaling", Text: "Scaling", Link: at + "/scaling"},
 		{ID: "settings", Text: "Settings", Link: at + "/settings"},
 	}}
 	return &page{Title: d.Name, Nav: "streams", Crumbs: []crumb{{"Streams", Root + "/streams"}}, Stream: h, Body: body, Copy: c.copyStream(d)}

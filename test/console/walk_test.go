@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/api/client"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/api/leattest"
 )
 
@@ -128,6 +128,17 @@ func TestWalk(t *testing.T) {
 	w.flow(t, "clicks", 120, 100*time.Millisecond)
 	w.flow(t, "iot-telemetry", 15, 150*time.Millisecond)
 	b := newBrowser(t, w.HTTP)
+	// Split two shards of clicks and merge two, as people do.
+	for _, shard := range []string{"2", "5"} {
+		b.open("/console/streams/clicks/shards/" + shard)
+		b.press("#split button")
+		b.wants("The split is under way")
+		w.active(t, "clicks")
+	}
+	b.open("/console/streams/clicks/shards/1")
+	b.press("button[name=with]")
+	b.wants("The merge is under way")
+	w.active(t, "clicks")
 	b.open("/console/streams/orders")
 	b.until("a step of load is over", `Array.from(document.querySelectorAll("#load td:nth-child(2)")).some(e => Number(e.dataset.v) > 0)`)
 
@@ -138,10 +149,14 @@ func TestWalk(t *testing.T) {
 			name, path string
 			wants      []string
 		}{
-			{"streams", "/console/streams", []string{"orders", "clicks", "payments.eu", "5 streams", "21 open shards"}},
+			{"streams", "/console/streams", []string{"orders", "clicks", "payments.eu", "5 streams", "22 open shards"}},
 			{"no-match", "/console/streams?q=nothing", []string{"Nothing is called that"}},
 			{"new-stream", "/console/streams/new", []string{"On demand", "Provisioned", "Create stream"}},
 			{"overview", "/console/streams/orders", []string{"Records in", "arn:aws:kinesis", "team=payments", "4 open shards"}},
+			{"shards", "/console/streams/orders/shards", []string{"4 open shards by hash range", "Splits and merges", "customer-042", "shardId-000000000003"}},
+			{"shards-resharded", "/console/streams/clicks/shards?heat=records", []string{"Splits and merges", "closed"}},
+			{"shard", "/console/streams/orders/shards/0", []string{"Hash range", "Split this shard", "epoch 1"}},
+			{"scaling", "/console/streams/orders/scaling", []string{"Nothing was scaled yet"}},
 			{"settings", "/console/streams/orders/settings", []string{"Encryption at rest", "Delete this stream"}},
 			{"delete", "/console/streams/orders/delete", []string{"Delete orders?", "Nobody can bring them back"}},
 			{"search", "/console/search?q=or", []string{"orders"}},
