@@ -93,7 +93,7 @@ func (d *ShardDescription) objects(extents []shardstore.Extent) {
 		d.PackedBytes += uint64(e.Bytes)
 		if i < objectsTold {
 			d.Objects = append(d.Objects, ShardObject{
-				Object: e.Object, First: e.First, Records: e.Count, Bytes: int64(e.Len), From: time.UnixMicro(e.MinTime), To: time.UnixMicro(e.MaxTime),
+				Object: e.Object, First: e.First, Records: e.Count, Bytes: e.Len, From: time.UnixMicro(e.MinTime), To: time.UnixMicro(e.MaxTime),
 			})
 		}
 	}

@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -155,12 +154,6 @@ func (b *browser) wants(texts ...string) {
 	}
 }
 
-// fill types into a field; click presses what a selector finds; a page that follows is waited for.
-func (b *browser) fill(selector, text string) {
-	b.t.Helper()
-	b.do("fill "+selector, chromedp.SetValue(chromedp.CSS(selector), text))
-}
-
 // press submits or follows and waits for the next page.
 func (b *browser) press(selector string) {
 	b.t.Helper()
@@ -236,15 +229,6 @@ next:
 		b.t.Errorf("the browser's console says: %s", m)
 	}
 	b.said = nil
-}
-
-// cookie sets one, as a page's script cannot.
-func (b *browser) cookie(name, value string) {
-	b.t.Helper()
-	b.do("cookie", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: b.root + "/console"})
-		return err
-	}))
 }
 
 // each runs a walk in light and dark, on a telephone and at a desk.

@@ -52,7 +52,6 @@ func TestSignIn(t *testing.T) {
 	if p.Request.URL.Path != "/console/streams" {
 		t.Errorf("signing in leads to %s", p.Request.URL)
 	}
-	p.Body.Close()
 	cookie := signedCookie(t, n.HTTP, key.ID, key.Secret)
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/console" || cookie.MaxAge <= 0 {
 		t.Errorf("the session's cookie is %+v", cookie)
