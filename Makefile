@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint gen clients bench bench-peers fault cluster deploy-check fmt clean
+.PHONY: help run build test lint gen clients bench bench-peers fault cluster release release-check deploy-check fmt clean
 
 # What a verb passes on: make run ARGS='--http-addr 127.0.0.1:8080'
 ARGS ?=
@@ -64,6 +64,12 @@ cluster: ## test nodes that share their shards (serve --share-shards), with faul
 	LEAT_SHARE_SHARDS=true go test -count=1 -timeout=20m ./test/e2e/... $(ARGS)
 	LEAT_SHARE_SHARDS=true LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'Cluster|Rolling' ./test/fault $(ARGS)
 
+release: ## build dist/: binaries for VERSION, their SBOMs and checksums
+	tools/release.sh $(VERSION)
+
+release-check: ## build twice in two folders and compare
+	tools/release.sh check --check
+
 deploy-check: ## check deploy/ with Debian's promtool and haproxy as well
 	tools/debian.sh deploy
 	LEAT_DEPLOY_CHECK=1 go test $(TESTFLAGS) ./test/deploy
@@ -74,4 +80,4 @@ fmt: ## format the code and the protos
 	buf format --write proto
 
 clean: ## remove what make built in this tree
-	rm -rf bin
+	rm -rf bin dist

@@ -108,7 +108,7 @@ func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
 		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, auth: auth.Anybody{}, master: master,
-		close: []io.Closer{local},
+		settings: c, close: []io.Closer{local},
 	})
 }
 

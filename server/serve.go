@@ -168,7 +168,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
 		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true, master: master,
-		journal: remote.journal(), reference: remote.now, shared: c.Share, advertise: c.Advertise, close: []io.Closer{remote},
+		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), advertise: c.Advertise, close: []io.Closer{remote},
 	})
 }
 

@@ -56,6 +56,7 @@ type Server struct {
 	meter   *billing.Meter
 	metrics *prometheus.Registry
 	calls   *measuredEngine
+	debug   http.Handler
 	http    net.Listener
 	grpc    net.Listener
 	close   []io.Closer // in the order of closing
@@ -81,6 +82,8 @@ type parts struct {
 	master    *masterkey.Ring // nil: none was given
 	reference func() (time.Time, error)
 	shared    bool   // this node is one of many that share the shards
+	token     string // the operator's; empty: loopback alone
+	settings  any    // without secrets
 	advertise string // where other nodes reach it; empty: where it listens
 	close     []io.Closer
 }
@@ -96,7 +99,7 @@ func (s *Server) Node() *cluster.Node { return s.node }
 
 // build puts a server on opened parts. It closes them when it fails.
 func build(ctx context.Context, p parts) (_ *Server, err error) {
-	s := &Server{log: p.log, close: p.close}
+	s := &Server{log: p.log, close: p.close, debug: debugHandler(p.token, p.settings)}
 	defer func() {
 		if err != nil {
 			s.shut()
@@ -313,6 +316,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.Handle(web.Root, s.console)
 	mux.Handle(web.Root+"/", s.console)
+	mux.Handle("/debug/", s.debug)
 	native := s.grpcapi.Handler()
 	mux.Handle("/", native)
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {

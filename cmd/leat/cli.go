@@ -6,9 +6,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -34,6 +32,7 @@ type cli struct {
 	Bench     benchCmd     `cmd:"" help:"Measure a server beside the machine's own limits."`
 	Fsck      fsckCmd      `cmd:"" help:"Check stored data against the catalog; repairs nothing."`
 	Rebuild   rebuildCmd   `cmd:"" help:"Make a lost database anew from the bucket alone."`
+	Debug     debugCmd     `cmd:"" help:"Gather what is needed to understand a server."`
 	Plan      planCmd      `cmd:"" help:"Estimate nodes, database and cost for some traffic, beside Kinesis and Kafka."`
 	Doctor    doctorCmd    `cmd:"" help:"Look at what a server stands on, and say what to do."`
 	Health    healthCmd    `cmd:"" help:"Ask a server whether it serves: the exit status tells."`
@@ -105,13 +104,4 @@ func (c *connection) with(ctx context.Context, do func(ctx context.Context, cl *
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
 	return do(ctx, cl)
-}
-
-// versionCmd is `leat version`.
-type versionCmd struct{}
-
-// Run prints the version.
-func (versionCmd) Run(t *terminal) error {
-	_, err := fmt.Fprintf(t.out, "leat %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
 }
