@@ -35,6 +35,8 @@ type Common struct {
 	OnDemand    string        `name:"on-demand-scaling" default:"on" enum:"on,off" env:"LEAT_ON_DEMAND_SCALING" help:"on: streams in on-demand mode split shards that stay hot and merge neighbours that stay cold. off: they keep the shards they have."`
 	Transition  time.Duration `name:"transition-delay" default:"50ms" env:"LEAT_TRANSITION_DELAY" help:"How long CREATING, UPDATING and DELETING are visible at least: tools wait to see them (20ms to 1m)."`
 
+	DeliveryMemory int64 `name:"delivery-memory-mib" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold and work on at a time."`
+
 	PriceBook string `name:"price-book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
 
 	Scaling scaler.Params `kong:"-"` // of on-demand scaling; no flags: docs/on-demand.md says what they are
@@ -82,6 +84,7 @@ func (c *Common) validate() error {
 		checkAddr("grpc-addr", c.GRPCAddr),
 		check(c.Memory == 0 || c.Memory >= 16 && c.Memory <= 1<<20, "memory-mib", c.Memory, "give 16 to 1048576, or 0 for the default"),
 		check(c.PackEvery >= time.Second && c.PackEvery <= time.Hour, "pack-every", c.PackEvery, "give 1s to 1h"),
+		check(c.DeliveryMemory == 0 || c.DeliveryMemory >= 64 && c.DeliveryMemory <= 1<<20, "delivery-memory-mib", c.DeliveryMemory, "give 64 to 1048576"),
 		check(c.OnDemand == "" || c.OnDemand == "on" || c.OnDemand == "off", "on-demand-scaling", c.OnDemand, "give on or off"),
 		check(c.ShardLimits == "aws" || c.ShardLimits == "off", "shard-limits", c.ShardLimits, "give aws or off"),
 		check(c.ScaleLimits == "" || c.ScaleLimits == "aws" || c.ScaleLimits == "off", "scale-limits", c.ScaleLimits, "give aws or off"),

@@ -15,6 +15,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/auth"
+	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
@@ -112,6 +113,15 @@ func (r *Remote) Close() error {
 	return errors.Join(errs...)
 }
 
+// objects is the bucket's server, for deliveries that name none of their own.
+func (r *Remote) objects(o S3) delivery.S3 {
+	ca, err := readCA(o.CAFile)
+	if err != nil {
+		ca = nil // it was read a moment ago
+	}
+	return delivery.S3{Endpoint: r.Blobs.Endpoint(), Region: o.Region, AccessKey: o.AccessKey, SecretKey: o.SecretKey, CA: ca}
+}
+
 // journal is where the catalog's changes are kept in the bucket.
 func (r *Remote) journal() *journal.Log {
 	return journal.New(r.Blobs, func(ctx context.Context, s leat.SessionID) (bool, error) {
@@ -168,6 +178,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
 		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true, master: master,
+		objects: remote.objects(c.S3),
 		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), advertise: c.Advertise, close: []io.Closer{remote},
 	})
 }

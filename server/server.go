@@ -30,6 +30,7 @@ import (
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
+	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/grpcapi"
 	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/server/keyring"
@@ -51,7 +52,8 @@ type Server struct {
 	console *web.Console
 	keys    *auth.KeyStore
 	scaler  *scaler.Scaler // nil when it is off
-	sharing *sharing       // nil when this node serves all shards alone
+	deliver *delivery.Engine
+	sharing *sharing // nil when this node serves all shards alone
 	billing *billing.Billing
 	meter   *billing.Meter
 	metrics *prometheus.Registry
@@ -72,6 +74,7 @@ type parts struct {
 	logParams wal.Params
 	blobs     *measuredStore
 	journal   *journal.Log // nil: changes of the catalog are kept nowhere else
+	objects   delivery.S3  // where deliveries go that name no server of their own
 	bucket    string       // its name, where another one could be given by mistake
 	params    shardstore.Params
 	node      string
@@ -154,9 +157,15 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Transition: p.common.Transition,
 		Streams:    func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
 		Keys:       keys,
-		Known:      func(ctx context.Context) error { return s.broker.Directory().RefreshAll(ctx) },
-		Changed:    func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
-		Resharded:  func(ctx context.Context, r shardstore.Reshard) { s.broker.Directory().Resharded(ctx, r) },
+		Hold: func(id leat.StreamID) (int64, bool) {
+			if s.deliver == nil {
+				return 0, true
+			}
+			return s.deliver.Hold(id)
+		},
+		Known:     func(ctx context.Context) error { return s.broker.Directory().RefreshAll(ctx) },
+		Changed:   func(ctx context.Context) { s.broker.Directory().Changed(ctx) },
+		Resharded: func(ctx context.Context, r shardstore.Reshard) { s.broker.Directory().Resharded(ctx, r) },
 	})
 	if p.shared {
 		if s.sharing, err = newSharing(s.node, func(own broker.OwnShards) broker.Metered { return s.broker.Metered(own) }, info, p.log); err != nil {
@@ -167,12 +176,18 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.deliver, err = s.newDeliveries(&p, p.db, cat); err != nil {
+		return nil, err
+	}
+	if err := s.deliver.Migrate(ctx); err != nil {
+		return nil, err
+	}
 	p.common.Scaling.Defaults()
 	s.calls = newMeasuredEngine(s.engine())
 	s.broker, err = broker.New(broker.Config{
 		Engine: s.calls, Shared: p.shared, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
-		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Logger: p.log,
+		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log,
 		RateStep: p.common.Scaling.Every, Meter: s.meter,
 	})
 	if err != nil {
@@ -203,7 +218,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
-	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.calls, p.blobs)
+	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.deliver.Metrics(), s.calls, p.blobs)
 	return s, nil
 }
 
@@ -278,6 +293,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.scaler != nil {
 		edges.Go(func() error { return s.scaler.Run(ectx) }) // a node that stops begins no more reshards
 	}
+	edges.Go(func() error { return s.deliver.Run(ectx) }) // a node that stops begins no more objects
 	edges.Go(func() error {
 		if err := edge.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)

@@ -36,6 +36,7 @@ type Client struct {
 	Resources leatv1.ResourceServiceClient
 	Account   leatv1.AccountServiceClient
 	Keys      leatv1.KeyServiceClient
+	Delivery  leatv1.DeliveryServiceClient
 	System    leatv1.SystemServiceClient
 
 	endpoint string
@@ -115,6 +116,7 @@ func Dial(endpoint string, opts ...Option) (*Client, error) {
 	c.Resources = leatv1.NewResourceServiceClient(c.conn)
 	c.Account = leatv1.NewAccountServiceClient(c.conn)
 	c.Keys = leatv1.NewKeyServiceClient(c.conn)
+	c.Delivery = leatv1.NewDeliveryServiceClient(c.conn)
 	c.System = leatv1.NewSystemServiceClient(c.conn)
 	return c, nil
 }

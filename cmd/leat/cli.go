@@ -23,6 +23,7 @@ type cli struct {
 	Shard     shardCmd     `cmd:"" help:"Look at the shards of a stream."`
 	Node      nodeCmd      `cmd:"" help:"Look at the nodes of a cluster."`
 	Consumer  consumerCmd  `cmd:"" help:"Register consumers, to which records are pushed."`
+	Delivery  deliveryCmd  `cmd:"" help:"Deliver streams to buckets and HTTP endpoints, exactly once."`
 	Key       keyCmd       `cmd:"" help:"Make access keys, with which AWS SDKs and tools sign requests."`
 	Account   accountCmd   `cmd:"" help:"Look at the account's quotas and settings."`
 	Billing   billingCmd   `cmd:"" help:"Look at what was used and what it costs."`

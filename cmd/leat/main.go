@@ -146,6 +146,8 @@ func remedy(err error) string {
 		return ": set --token or LEAT_TOKEN"
 	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Access key"):
 		return ": see `leat key list`"
+	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Delivery stream "):
+		return ": see `leat delivery list`"
 	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Node "):
 		return ": see `leat node list`"
 	case e.Kind == leat.KindNotFound && strings.Contains(e.Message, "policy"):

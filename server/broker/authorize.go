@@ -48,10 +48,11 @@ const (
 	ActionUpdateAccountSettings Action = "UpdateAccountSettings"
 )
 
-// Resource is what an action is done to. Stream is empty for actions on the account.
+// Resource is what an action is done to. Stream and Delivery are empty for actions on the account.
 type Resource struct {
-	Account string
-	Stream  string
+	Account  string
+	Stream   string
+	Delivery string // a delivery stream
 }
 
 // Authorizer decides whether a caller may act. It returns nil or a KindAccessDenied error.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -87,6 +88,7 @@ type Config struct {
 	AccessKeys AccessKeys // nil: there are none
 	StreamKeys StreamKeys // nil: streams cannot be encrypted
 	Meter      Meter      // nil: reads and pushes are not counted
+	Deliveries Deliveries // nil: there are no delivery streams
 }
 
 // Validate tells everything that is wrong, joined.
@@ -139,6 +141,8 @@ type Broker struct {
 	accessKeys AccessKeys
 	streamKeys StreamKeys
 	meter      Meter
+	deliveries Deliveries
+	spread     atomic.Uint64 // spreads direct puts over shards
 
 	draining  chan struct{} // closed by Drain
 	drainOnce sync.Once
@@ -183,6 +187,7 @@ func New(c Config) (*Broker, error) {
 		streamKeys: c.StreamKeys,
 		accessKeys: c.AccessKeys,
 		meter:      c.Meter,
+		deliveries: c.Deliveries,
 		draining:   make(chan struct{}),
 	}, nil
 }

@@ -81,6 +81,14 @@ func (d *Directory) Stream(id leat.StreamID) (leat.Stream, bool) {
 	return leat.Stream{}, false
 }
 
+// Shards returns what the snapshot says of a stream's shards, by ordinal. They MUST NOT be changed.
+func (d *Directory) Shards(id leat.StreamID) []leat.Shard {
+	if v := d.snap.Load().byID[id]; v != nil {
+		return v.shards
+	}
+	return nil
+}
+
 // Changed reads what has changed, now. That the catalog is away is Run's to say.
 func (d *Directory) Changed(ctx context.Context) {
 	if d.RefreshAll(ctx) != nil {

@@ -48,6 +48,9 @@ type Config struct {
 	Resharded func(context.Context, shardstore.Reshard)
 	// Keys seals and opens the records of encrypted streams; nil where none is.
 	Keys shardstore.Keys
+	// Hold returns from which time of arrival on (microseconds since 1970) a stream's records are kept though their
+	// retention is over; ok is false when that is no time. nil: none are.
+	Hold func(leat.StreamID) (from int64, ok bool)
 	// Reopen, where it is given, makes the stores usable again before a session is opened: a local folder whose fsync
 	// failed takes nothing until then.
 	Reopen func(context.Context) error
@@ -440,6 +443,11 @@ func (n *Node) retention(id leat.StreamID) (shardstore.Retention, bool) {
 		return shardstore.Retention{}, false
 	}
 	before := max(leat.Micros(n.cfg.Clock.Now().Add(-st.Retention)), leat.Micros(st.ExpiredBefore))
+	if n.cfg.Hold != nil {
+		if from, held := n.cfg.Hold(id); held {
+			before = min(before, from)
+		}
+	}
 	return shardstore.Retention{ExpiredBefore: before, Keep: st.Retention}, true
 }
 

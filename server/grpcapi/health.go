@@ -32,7 +32,7 @@ var healthNames = [...]string{
 	"", leatv1.StreamService_ServiceDesc.ServiceName, leatv1.ShardService_ServiceDesc.ServiceName,
 	leatv1.RecordService_ServiceDesc.ServiceName, leatv1.ConsumerService_ServiceDesc.ServiceName,
 	leatv1.ResourceService_ServiceDesc.ServiceName, leatv1.AccountService_ServiceDesc.ServiceName,
-	leatv1.KeyService_ServiceDesc.ServiceName,
+	leatv1.KeyService_ServiceDesc.ServiceName, leatv1.DeliveryService_ServiceDesc.ServiceName,
 }
 
 func (h healthService) now(service string) grpc_health_v1.HealthCheckResponse_ServingStatus {

@@ -144,7 +144,7 @@ var rules = map[string]rule{
 	"server/delivery/transform":  {local: []string{".", "server/delivery/spec"}, tests: []string{"server/delivery/..."}, third: anyModule},
 	"server/delivery": {
 		local: []string{".", "internal/sqldb", "shardstore", "shardstore/blob", "server/catalog", "server/broker", "server/masterkey", "server/delivery/..."},
-		tests: []string{"shardstore/..."},
+		tests: []string{"shardstore/...", "server/cluster"},
 		third: anyModule,
 	},
 

@@ -1,0 +1,47 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// CreateDelivery promises: when it returns no error the delivery stream is ACTIVE and its place in its source is decided.
+// What cannot work as it is configured is refused with the member that is wrong; that the destination cannot be reached now
+// is no reason to refuse.
+//
+// Differs from AWS (Firehose's CreateDeliveryStream): it is never seen CREATING.
+
+// CreateDeliveryRequest says what delivery stream to make.
+type CreateDeliveryRequest struct {
+	Delivery string // its name
+	Config   spec.Config
+	Tags     map[string]string
+}
+
+// CreateDelivery makes a delivery stream.
+func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req CreateDeliveryRequest) (spec.Delivery, error) {
+	if err := spec.ValidateName(req.Delivery); err != nil {
+		return spec.Delivery{}, err
+	}
+	req.Config.Defaults()
+	if err := req.Config.Validate(); err != nil {
+		return spec.Delivery{}, err
+	}
+	if err := validateDeliveryTags(req.Tags); err != nil {
+		return spec.Delivery{}, err
+	}
+	if err := b.delivery(ctx, who, ActionCreateDelivery, req.Delivery); err != nil {
+		return spec.Delivery{}, err
+	}
+	if !req.Config.Source.Direct() { // who may make a delivery of a stream may read it
+		if err := b.authorize.Authorize(ctx, who, ActionGetRecords, Resource{Account: who.Account, Stream: req.Config.Source.Stream}); err != nil {
+			return spec.Delivery{}, err
+		}
+	}
+	return b.deliveries.Create(ctx, who.Account, req.Delivery, req.Config, req.Tags)
+}

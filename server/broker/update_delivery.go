@@ -1,0 +1,39 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// UpdateDelivery promises: the delivery stream keeps its place, and what is planned already is delivered by the
+// configuration that it was planned with. Pausing and resuming are updates of the state.
+//
+// Differs from AWS (UpdateDestination): it is the whole configuration that is given, and its version is optional.
+
+// UpdateDeliveryRequest says what to change.
+type UpdateDeliveryRequest struct {
+	Delivery string
+	Change   spec.Change
+}
+
+// UpdateDelivery changes a delivery stream.
+func (b *Broker) UpdateDelivery(ctx context.Context, who leat.Principal, req UpdateDeliveryRequest) (spec.Delivery, error) {
+	if err := b.delivery(ctx, who, ActionUpdateDelivery, req.Delivery); err != nil {
+		return spec.Delivery{}, err
+	}
+	if s := req.Change.State; s != "" && s != spec.Active && s != spec.Paused {
+		return spec.Delivery{}, leat.Invalid("state", "state %.40q must be ACTIVE or PAUSED", s)
+	}
+	if req.Change.Config != nil {
+		req.Change.Config.Defaults() // the rest is checked once secrets that stay are known
+	}
+	if err := validateDeliveryTags(req.Change.SetTags); err != nil {
+		return spec.Delivery{}, err
+	}
+	return b.deliveries.Update(ctx, who.Account, req.Delivery, req.Change)
+}

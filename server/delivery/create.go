@@ -1,0 +1,287 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/shardstore"
+)
+
+// Create makes a delivery stream, whose place in its source is decided when Create returns. The Config has its defaults and
+// is valid in form.
+func (e *Engine) Create(ctx context.Context, account, name string, c spec.Config, tags map[string]string) (spec.Delivery, error) {
+	if err := e.check(ctx, account, name, c); err != nil {
+		return spec.Delivery{}, err
+	}
+	if _, err := e.tables.one(ctx, account, name); leat.KindOf(err) != leat.KindNotFound {
+		if err == nil {
+			err = leat.Errorf(leat.KindInUse, "Delivery stream %s under account %s already exists.", name, account)
+		}
+		return spec.Delivery{}, err
+	}
+	now := e.cfg.Clock.Now().UTC().Truncate(time.Microsecond)
+	d := spec.Delivery{
+		ID: leat.NewID[leat.StreamID](e.cfg.Rand).String(), Account: account, Name: name, State: spec.Active, Version: 1, Config: c, Tags: tags, Created: now, Updated: now,
+	}
+	var cursors []cursor
+	var err error
+	if c.Source.Direct() {
+		d.Stream, err = e.hidden(ctx, account, name, c.Source.Shards)
+	} else {
+		cursors, err = e.places(ctx, &d)
+	}
+	if err != nil {
+		return spec.Delivery{}, err
+	}
+	if err := e.tables.insert(ctx, &d, cursors); err != nil {
+		return spec.Delivery{}, err
+	}
+	e.wake()
+	return d, nil
+}
+
+// check refuses a configuration that cannot work, naming the member: expressions, queries, modules and credentials.
+func (e *Engine) check(ctx context.Context, account, name string, c spec.Config) error {
+	for _, s := range c.Secrets() {
+		if *s != "" && e.cfg.Master == nil {
+			return leat.Errorf(leat.KindUnsupported, "this server was started without a master key, so it keeps no credentials of destinations: give it one with --master-key-file, or leave the credentials to the server")
+		}
+	}
+	t, err := e.compile(ctx, account, name, c)
+	if err != nil {
+		return err
+	}
+	t.close()
+	return nil
+}
+
+// hidden makes the stream that keeps direct puts.
+func (e *Engine) hidden(ctx context.Context, account, name string, shards int) (leat.StreamID, error) {
+	s, err := e.cfg.Catalog.CreateStream(ctx, catalog.NewStream{
+		Account: spec.HiddenAccount(account), Name: name, Mode: leat.ModeOnDemand, Shards: shards, Retention: leat.MinRetention, MaxRecordBytes: leat.DefaultMaxRecordBytes,
+	})
+	if leat.KindOf(err) == leat.KindInUse {
+		// Of a delivery stream that is being deleted, or whose creation failed: nobody's records are in it any more.
+		return leat.StreamID{}, errors.Join(leat.Errorf(leat.KindUnavailable, "delivery stream %s is being deleted: retry", name), e.discard(ctx, account, name))
+	}
+	if err != nil {
+		return leat.StreamID{}, err
+	}
+	e.cfg.Kick()
+	return s.ID, nil
+}
+
+// discard has the hidden stream of a delivery stream removed.
+func (e *Engine) discard(ctx context.Context, account, name string) error {
+	s, err := e.cfg.Catalog.StreamByName(ctx, spec.HiddenAccount(account), name)
+	switch {
+	case leat.KindOf(err) == leat.KindNotFound || err == nil && s.Status == leat.StreamDeleting:
+		return nil
+	case err != nil:
+		return err
+	}
+	err = e.cfg.Catalog.BeginDelete(ctx, s.ID, true)
+	e.cfg.Directory.Changed(ctx) // it takes no puts any more
+	e.cfg.Kick()
+	return err
+}
+
+// places finds where in the source stream to begin.
+func (e *Engine) places(ctx context.Context, d *spec.Delivery) ([]cursor, error) {
+	src := &d.Config.Source
+	s, err := e.cfg.Catalog.StreamByName(ctx, d.Account, src.Stream)
+	if err != nil {
+		return nil, err
+	}
+	if s.Status == leat.StreamCreating || s.Status == leat.StreamDeleting {
+		return nil, leat.Errorf(leat.KindInUse, "Stream %s under account %s is %s.", s.Name, s.Account, s.Status)
+	}
+	d.Stream = s.ID
+	shards, err := e.cfg.Catalog.Shards(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	kept := map[uint64]*leat.Shard{}
+	for i := range shards {
+		kept[shards[i].Key.Ordinal] = &shards[i]
+	}
+	var cursors []cursor
+	for i := range shards {
+		if !begins(src, &shards[i], kept) {
+			continue
+		}
+		c, err := e.placeIn(ctx, src, shards[i].Key)
+		if err != nil {
+			return nil, err
+		}
+		cursors = append(cursors, c)
+	}
+	return cursors, nil
+}
+
+// begins tells whether a delivery begins in a shard; in its children it begins when it is through with it.
+func begins(src *spec.Source, s *leat.Shard, kept map[uint64]*leat.Shard) bool {
+	over := func(s *leat.Shard) bool {
+		return src.From == spec.AtTime && !s.Open() && leat.Micros(s.Closed) < src.Time
+	}
+	if src.From == spec.Latest {
+		return s.Open()
+	}
+	if over(s) {
+		return false
+	}
+	for _, parent := range []*uint64{s.Parent, s.AdjacentParent} {
+		if parent != nil && kept[*parent] != nil && !over(kept[*parent]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) placeIn(ctx context.Context, src *spec.Source, key leat.ShardKey) (c cursor, err error) {
+	c = cursor{ordinal: key.Ordinal, stop: -1}
+	switch src.From {
+	case spec.AtTime:
+		c.start, err = e.cfg.Records.Locate(ctx, key, src.Time)
+	default:
+		var b shardstore.Bounds
+		b, err = e.cfg.Records.Bounds(ctx, key)
+		if c.start = b.Horizon; src.From == spec.Latest {
+			c.start = b.Tail
+		}
+	}
+	c.next = c.start
+	if err != nil {
+		return c, leat.Errorf(leat.KindUnavailable, "%s cannot be asked now where it begins: retry: %w", leat.ShardID(key.Ordinal), err)
+	}
+	return c, nil
+}
+
+// Update changes a delivery stream. Its place stays; ranges that are planned keep the configuration that they were planned
+// with.
+func (e *Engine) Update(ctx context.Context, account, name string, ch spec.Change) (spec.Delivery, error) {
+	if ch.Config != nil {
+		old, err := e.tables.one(ctx, account, name)
+		if err != nil {
+			return old, err
+		}
+		inherit(ch.Config, &old.Config)
+		if err := ch.Config.Validate(); err != nil {
+			return old, err
+		}
+		if err := e.check(ctx, account, name, *ch.Config); err != nil {
+			return old, err
+		}
+	}
+	d, err := e.tables.update(ctx, account, name, func(d *spec.Delivery) error {
+		if d.State == spec.Deleting {
+			return leat.Errorf(leat.KindInUse, "Delivery stream %s is being deleted.", name)
+		}
+		if ch.IfVersion != 0 && ch.IfVersion != d.Version {
+			return leat.Errorf(leat.KindInUse, "delivery stream %s has version %d, not %d: look at it again", name, d.Version, ch.IfVersion)
+		}
+		if ch.State != "" {
+			d.State = ch.State
+		}
+		if ch.Config != nil {
+			if ch.Config.Source != d.Config.Source {
+				return leat.Invalid("source", "the source of a delivery stream never changes: make another delivery stream")
+			}
+			d.Config, d.Version = *ch.Config, d.Version+1
+		}
+		return retag(d, &ch)
+	})
+	e.wake()
+	return d, err
+}
+
+// inherit keeps the secrets that a change does not give, where what they are for stays.
+func inherit(to, from *spec.Config) {
+	old := from.Secrets()
+	for name, s := range to.Secrets() {
+		if was := old[name]; *s == "" && was != nil {
+			*s = *was
+		}
+	}
+	// A secret never goes to another place than it was given for.
+	if a, b := to.Destination.S3, from.Destination.S3; a != nil && b != nil && (a.Endpoint != b.Endpoint || a.AccessKey != b.AccessKey) && a.SecretKey == b.SecretKey {
+		a.SecretKey = ""
+	}
+	if a, b := to.Backup, from.Backup; a != nil && b != nil && (a.S3.Endpoint != b.S3.Endpoint || a.S3.AccessKey != b.S3.AccessKey) && a.S3.SecretKey == b.S3.SecretKey {
+		a.S3.SecretKey = ""
+	}
+	if a, b := to.Destination.HTTP, from.Destination.HTTP; a != nil && b != nil && a.URL != b.URL && a.AccessKey == b.AccessKey {
+		a.AccessKey = ""
+	}
+	for i := range to.Transforms {
+		a := to.Transforms[i].HTTP
+		if a == nil || i >= len(from.Transforms) || from.Transforms[i].HTTP == nil {
+			continue
+		}
+		if b := from.Transforms[i].HTTP; a.URL != b.URL && a.AccessKey == b.AccessKey {
+			a.AccessKey = ""
+		}
+	}
+}
+
+func retag(d *spec.Delivery, ch *spec.Change) error {
+	tags := map[string]string{}
+	for k, v := range d.Tags {
+		tags[k] = v
+	}
+	for k, v := range ch.SetTags {
+		tags[k] = v
+	}
+	for _, k := range ch.DropTags {
+		delete(tags, k)
+	}
+	if len(tags) > leat.MaxTags {
+		return leat.Invalid("tags", "%d tags: a delivery stream may have %d", len(tags), leat.MaxTags)
+	}
+	d.Tags = tags
+	return nil
+}
+
+// Delete takes a delivery stream away at once. What it wrote stays; what was put into it directly and is not delivered yet
+// is gone.
+func (e *Engine) Delete(ctx context.Context, account, name string) error {
+	d, err := e.tables.update(ctx, account, name, func(d *spec.Delivery) error {
+		d.State = spec.Deleting
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	var own []*worker
+	for _, w := range e.workers {
+		if w.want.delivery.ID == d.ID {
+			own = append(own, w)
+		}
+	}
+	e.mu.Unlock()
+	for _, w := range own {
+		w.stop()
+	}
+	if d.Config.Source.Direct() {
+		if err := e.discard(ctx, account, name); err != nil {
+			return err
+		}
+	}
+	err = e.tables.remove(ctx, d.ID)
+	e.wake()
+	return err
+}
+
+// List returns up to limit of an account's delivery streams whose names come after one, by name.
+func (e *Engine) List(ctx context.Context, account, after string, limit int) ([]spec.Delivery, error) {
+	return e.tables.list(ctx, account, strings.TrimSpace(after), limit)
+}

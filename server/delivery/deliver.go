@@ -1,0 +1,375 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// putsAtOnce is how many objects of one plan are on their way at a time.
+const putsAtOnce = 8
+
+// job is one plan while it is carried out: steps 3 to 5 of the protocol.
+type job struct {
+	e        *Engine
+	delivery *spec.Delivery
+	t        *tools
+	p        *plan
+	records  []spec.Record // all that could be read of the plan's parts, in order
+	outputs  []spec.Output
+	stands   []bool // of outputs: it is the one place where its record counts
+	failed   []failure
+	dropped  Tally
+	objects  []*draft
+}
+
+// draft is an object before it is written.
+type draft struct {
+	Object
+	bucket  *bucket
+	outputs []int // indexes into the job's
+	body    []byte
+}
+
+// run makes the plan's objects and fills in its manifest.
+func (j *job) run(ctx context.Context) error {
+	if err := j.transform(ctx); err != nil {
+		return err
+	}
+	if j.t.endpoint == nil {
+		if err := j.group(); err != nil {
+			return err
+		}
+	}
+	if err := j.planned(ctx); err != nil {
+		return err
+	}
+	m := Manifest{Dropped: j.dropped, Expired: j.expired()}
+	if j.t.endpoint != nil {
+		sent, err := j.send(ctx)
+		if err != nil {
+			return err
+		}
+		m.Objects = append(m.Objects, sent...)
+	} else if err := j.write(ctx); err != nil {
+		return err
+	}
+	if err := j.writeErrors(ctx); err != nil {
+		return err
+	}
+	if err := j.writeBackup(ctx); err != nil {
+		return err
+	}
+	for _, d := range j.objects {
+		if d.Units > 0 || d.Records > 0 {
+			m.Objects = append(m.Objects, d.Object)
+		}
+	}
+	if m.Expired.Records > 0 {
+		m.Expired = j.missing(&m) // an object that was written before they expired has them
+	}
+	if err := j.covers(&m); err != nil {
+		return err
+	}
+	j.p.manifest = m
+	return nil
+}
+
+// missing is what of the plan is neither in an object nor dropped.
+func (j *job) missing(m *Manifest) Tally {
+	t, there := tallyOf(j.p.parts), m.Dropped
+	for i := range m.Objects {
+		if m.Objects[i].Role != Backup {
+			there.plus(m.Objects[i].Tally)
+		}
+	}
+	return Tally{t.Records - there.Records, t.Hash - there.Hash}
+}
+
+// covers is invariant D2: every record of the plan is somewhere, once.
+func (j *job) covers(m *Manifest) error {
+	want, got := tallyOf(j.p.parts), m.Dropped
+	got.plus(m.Expired)
+	for i := range m.Objects {
+		if m.Objects[i].Role != Backup {
+			got.plus(m.Objects[i].Tally)
+		}
+	}
+	if want != got {
+		return leat.Errorf(leat.KindInternal, "plan %s has %d records and its objects %d: nothing is committed", j.p.id, want.Records, got.Records)
+	}
+	return nil
+}
+
+// transform runs the pipeline over the records. What cannot be repeated is kept first.
+func (j *job) transform(ctx context.Context) (err error) {
+	var r spec.Result
+	switch {
+	case j.t.pipeline == nil:
+		r.Outputs = make([]spec.Output, len(j.records))
+		for i := range j.records {
+			r.Outputs[i] = spec.Output{Source: i, Data: j.records[i].Data}
+		}
+	case j.t.repeatable:
+		r, err = j.apply(ctx)
+	default:
+		r, err = j.staged(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return j.assign(&r)
+}
+
+// The records that a pipeline gets at once, at most.
+const (
+	batchRecords = 2000
+	batchBytes   = 4 << 20
+)
+
+func (j *job) apply(ctx context.Context) (all spec.Result, err error) {
+	for from := 0; from < len(j.records); {
+		to, size := from, 0
+		for to < len(j.records) && to-from < batchRecords && (to == from || size+len(j.records[to].Data) <= batchBytes) {
+			size += len(j.records[to].Data)
+			to++
+		}
+		r, err := j.t.pipeline.Apply(ctx, j.records[from:to])
+		if err != nil {
+			return all, fmt.Errorf("transform: %w", err)
+		}
+		for _, o := range r.Outputs {
+			o.Source += from
+			all.Outputs = append(all.Outputs, o)
+		}
+		for _, f := range r.Failed {
+			f.Source += from
+			all.Failed = append(all.Failed, f)
+		}
+		for _, d := range r.Dropped {
+			all.Dropped = append(all.Dropped, d+from)
+		}
+		from = to
+	}
+	return all, nil
+}
+
+// stagingKey is where the outcome of a plan's transforms is kept in Leat's own bucket.
+func stagingKey(plan string) string { return "delivery/" + plan }
+
+// failure is a record, or a part of one, that goes to the error prefix.
+type failure struct {
+	spec.Failure
+	stands bool // it is the one place where its record counts
+}
+
+// assign says where each record counts: in its first output, otherwise in its first failure, otherwise as dropped.
+func (j *job) assign(r *spec.Result) error {
+	seen := make([]bool, len(j.records))
+	first := func(source int) bool {
+		was := seen[source]
+		seen[source] = true
+		return !was
+	}
+	j.outputs, j.stands = r.Outputs, make([]bool, len(r.Outputs))
+	for i := range r.Outputs {
+		j.stands[i] = first(r.Outputs[i].Source)
+	}
+	for _, f := range r.Failed {
+		j.failed = append(j.failed, failure{f, first(f.Source)})
+	}
+	for _, d := range r.Dropped {
+		if first(d) {
+			j.dropped.add(j.records[d].Shard, j.records[d].Offset)
+		}
+	}
+	if i := slices.Index(seen, false); i >= 0 {
+		return leat.Errorf(leat.KindInternal, "transforms say nothing of record %s: nothing is committed", j.records[i].Sequence)
+	}
+	return nil
+}
+
+// expired counts what of the plan was not there any more when it was read.
+func (j *job) expired() Tally {
+	t, there := tallyOf(j.p.parts), Tally{}
+	for i := range j.records {
+		there.add(j.records[i].Shard, j.records[i].Offset)
+	}
+	return Tally{t.Records - there.Records, t.Hash - there.Hash}
+}
+
+// group says which output goes to which object. With partitioning an object is for one partition, and ends when it has the
+// buffer's bytes.
+func (j *job) group() error {
+	c := &j.t.config
+	active, size, parts := map[string]*draft{}, map[*draft]int64{}, map[string]int{}
+	begin := func(o *spec.Output, tuple string) (*draft, error) {
+		key, err := j.key(o, tuple, parts[tuple])
+		if err != nil {
+			return nil, err
+		}
+		d := &draft{Object: Object{Key: key}, bucket: j.t.bucket}
+		active[tuple] = d
+		parts[tuple]++
+		j.objects = append(j.objects, d)
+		return d, nil
+	}
+	for i := range j.outputs {
+		o := &j.outputs[i]
+		refuse := func(code, message string) {
+			j.failed = append(j.failed, failure{spec.Failure{Source: o.Source, Data: o.Data, Type: spec.PartitioningFailed, Code: code, Message: message}, j.stands[i]})
+		}
+		tuple := ""
+		if c.Partitioning != nil {
+			tuple = partitionOf(o)
+		}
+		d := active[tuple]
+		switch {
+		case d == nil && c.Partitioning != nil && len(active) >= c.Partitioning.MaxActive:
+			refuse("DynamicPartitioning.ActivePartitionLimitExceeded", fmt.Sprintf("there are %d other active partitions, the most that are allowed", len(active)))
+			continue
+		case d == nil, c.Partitioning != nil && size[d]+int64(len(o.Data)) > c.Buffer.Bytes:
+			var err error
+			if d, err = begin(o, tuple); err != nil {
+				refuse("DynamicPartitioning.MetadataExtractionFailed", err.Error())
+				continue
+			}
+		}
+		size[d] += int64(len(o.Data))
+		d.outputs = append(d.outputs, i)
+	}
+	return nil
+}
+
+func (j *job) key(o *spec.Output, tuple string, part int) (string, error) {
+	return j.t.namer.Key(j.keyOf("data "+tuple+" "+strconv.Itoa(part), "", o, part))
+}
+
+func (j *job) keyOf(what string, failure spec.ErrorType, o *spec.Output, part int) spec.Key {
+	k := spec.Key{Delivery: j.delivery.Name, Version: j.p.version, Oldest: timeOf(j.p.oldest), Seed: seed(j.p.id, what), Error: failure, Part: part}
+	if o != nil {
+		k.Query, k.Lambda = o.Query, o.Lambda
+	}
+	return k
+}
+
+// partitionOf writes an output's partition keys as one text.
+func partitionOf(o *spec.Output) string {
+	var b strings.Builder
+	for _, m := range []map[string]string{o.Query, o.Lambda} {
+		names := make([]string, 0, len(m))
+		for n := range m {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		for _, n := range names {
+			fmt.Fprintf(&b, "%d:%s%d:%s", len(n), n, len(m[n]), m[n])
+		}
+		b.WriteByte('/')
+	}
+	return b.String()
+}
+
+// planned keeps the names in the plan, before the first object is written.
+func (j *job) planned(ctx context.Context) error {
+	m := Manifest{Partial: true}
+	for _, d := range j.objects {
+		m.Objects = append(m.Objects, Object{Role: d.Role, Key: d.Key, Backup: d.Backup})
+	}
+	if err := j.e.tables.name(ctx, j.p.id, &m); err != nil {
+		return err
+	}
+	return j.e.at(ctx, StepNamed, j.p.id)
+}
+
+// write encodes and writes the objects of the destination, a few at a time.
+func (j *job) write(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(putsAtOnce)
+	for _, d := range j.objects {
+		if err := j.encode(d); err != nil {
+			return errWait(g, err)
+		}
+		if gctx.Err() != nil {
+			break
+		}
+		if d.Units == 0 {
+			continue // the format could hold nothing of it
+		}
+		g.Go(func() error { return j.put(gctx, d, contentType(&j.t.config)) })
+	}
+	return g.Wait()
+}
+
+// put writes an object and lets go of its bytes.
+func (j *job) put(ctx context.Context, d *draft, contentType string) error {
+	defer func() { d.body = nil }()
+	if err := d.bucket.put(ctx, j.delivery.ID, j.p, &d.Object, d.body, contentType); err != nil {
+		return err
+	}
+	return j.e.at(ctx, StepPut, j.p.id)
+}
+
+// errWait joins what runs and returns the first error.
+func errWait(g *errgroup.Group, err error) error {
+	_ = g.Wait() // err came first
+	return err
+}
+
+// encode makes an object's bytes. What the format cannot hold is a failure.
+func (j *job) encode(d *draft) error {
+	var b bytes.Buffer
+	enc, err := j.t.encode(&b)
+	if err != nil {
+		return err
+	}
+	for _, at := range d.outputs {
+		o := &j.outputs[at]
+		err := enc.Add(o.Data)
+		if u, ok := errors.AsType[*spec.Unfit](err); ok {
+			j.failed = append(j.failed, failure{spec.Failure{Source: o.Source, Type: spec.ConversionFailed, Code: u.Code, Message: u.Message, Data: o.Data}, j.stands[at]})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.Units++
+		if j.stands[at] {
+			r := &j.records[o.Source]
+			d.add(r.Shard, r.Offset)
+		}
+	}
+	if err := enc.Close(); err != nil {
+		return err
+	}
+	d.body = b.Bytes()
+	return nil
+}
+
+func contentType(c *spec.Config) string {
+	switch c.Compression {
+	case spec.Gzip:
+		return "application/gzip"
+	case spec.Zstd:
+		return "application/zstd"
+	case spec.Zip:
+		return "application/zip"
+	case spec.None:
+		if c.Format.Kind == spec.JSONLines {
+			return "application/x-ndjson"
+		}
+	}
+	return "application/octet-stream"
+}

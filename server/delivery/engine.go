@@ -1,0 +1,386 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/server/delivery/transform"
+	"github.com/leatstream/leat/server/masterkey"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob"
+)
+
+// Records are the shards that deliveries read: the node's, or all the cluster's; broker.Engine satisfies it.
+type Records interface {
+	// Read returns records of a shard from an offset on.
+	Read(ctx context.Context, shard leat.ShardKey, from uint64, lim shardstore.ReadLimits) (shardstore.Page, error)
+	// Wait returns when a record at an offset >= from is visible, or the shard is closed at from.
+	Wait(ctx context.Context, shard leat.ShardKey, from uint64) error
+	// Locate returns the offset of the first record at or after a time in microseconds, the tail when there is none.
+	Locate(ctx context.Context, shard leat.ShardKey, at int64) (offset uint64, err error)
+	// Bounds returns where a shard begins and ends now.
+	Bounds(ctx context.Context, shard leat.ShardKey) (shardstore.Bounds, error)
+}
+
+// Directory is what the node knows of streams without asking the catalog; broker.Directory satisfies it.
+type Directory interface {
+	// Stream returns what is known of a stream.
+	Stream(id leat.StreamID) (leat.Stream, bool)
+	// Shards returns its shards in order of their ordinals.
+	Shards(id leat.StreamID) []leat.Shard
+	// Changed reads what has changed, now.
+	Changed(ctx context.Context)
+}
+
+// Step names where a fault can strike.
+type Step string
+
+// The steps after which a test lets a delivery die.
+const (
+	StepPlanned   Step = "planned"   // the plan is in the catalog
+	StepNamed     Step = "named"     // with the names of its objects
+	StepPut       Step = "put"       // one of its objects is written
+	StepWritten   Step = "written"   // all of them are
+	StepCommitted Step = "committed" // the cursor is moved
+)
+
+// Config is what an Engine needs; Clock, Logger, Memory and Rand have defaults.
+type Config struct {
+	DB        *sqldb.DB
+	Catalog   *catalog.Catalog
+	Blobs     blob.Store      // Leat's own bucket: for outcomes of transforms that cannot be repeated
+	Master    *masterkey.Ring // keeps the secrets of destinations; nil: there can be none
+	Records   Records
+	Directory Directory
+	// Owns tells whether this node owns a shard, and in which epoch: its deliveries run here.
+	Owns func(leat.ShardKey) (epoch uint64, ok bool)
+	// Kick wakes the loop that carries out what the catalog intends.
+	Kick    func()
+	Compile Compile // nil: what package transform makes
+	S3      S3      // the server's own object store
+	Region  string  // in ARNs
+	Memory  int64   // bytes of records that deliveries hold and work on at a time; 0 means 512 MiB
+	Clock   leat.Clock
+	Logger  *slog.Logger
+	Rand    io.Reader // of identities; nil means crypto/rand
+	// Look is how often the engine looks for what has changed; 0 means 1 s.
+	Look time.Duration
+	// Pause is how long a delivery that failed waits at first; 0 means 500 ms.
+	Pause time.Duration
+	// Fault, in tests, returns the error that a delivery dies with after a step.
+	Fault func(step Step, plan string) error
+}
+
+const (
+	defaultMemory = 512 << 20
+	longestPause  = time.Minute
+)
+
+// Engine carries out the deliveries of the shards that this node owns, and does what the broker asks of delivery streams.
+type Engine struct {
+	cfg    Config
+	tables *tables
+	work   *semaphore.Weighted // bytes of plans that are carried out
+	held   atomic.Int64        // bytes of records that wait in buffers
+	kick   chan struct{}
+
+	mu      sync.Mutex
+	workers map[string]*worker
+	known   map[string]*spec.Delivery // by id, as of the last look
+	loaded  bool
+	holds   map[leat.StreamID]int64 // arrival of the oldest record to hold
+	stats   map[string]*counts      // by id
+}
+
+// New makes an Engine; Run starts it. Migrate MUST have run before Run.
+func New(c Config) (*Engine, error) {
+	if c.DB == nil || c.Catalog == nil || c.Records == nil || c.Directory == nil || c.Owns == nil || c.Blobs == nil {
+		return nil, errors.New("delivery: database, catalog, bucket, records, directory and ownership must be given")
+	}
+	c.Memory = cmp.Or(c.Memory, defaultMemory)
+	c.Look = cmp.Or(c.Look, time.Second)
+	c.Pause = cmp.Or(c.Pause, 500*time.Millisecond)
+	if c.Clock == nil {
+		c.Clock = leat.SystemClock{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Kick == nil {
+		c.Kick = func() {}
+	}
+	if c.Compile == nil {
+		region := c.Region
+		c.Compile = func(ctx context.Context, arn string, steps []spec.Transform) (spec.Pipeline, error) {
+			p, err := transform.New(ctx, transform.Options{Transforms: steps, ARN: arn, Region: region})
+			if err != nil {
+				return nil, err // not an interface that holds a nil
+			}
+			return p, nil
+		}
+	}
+	return &Engine{
+		cfg: c, tables: &tables{db: c.DB, master: c.Master, clock: c.Clock}, work: semaphore.NewWeighted(c.Memory), kick: make(chan struct{}, 1),
+		workers: map[string]*worker{}, known: map[string]*spec.Delivery{}, holds: map[leat.StreamID]int64{}, stats: map[string]*counts{},
+	}, nil
+}
+
+// Migrate makes or updates the tables. Nodes may call it at the same time.
+func (e *Engine) Migrate(ctx context.Context) error { return e.tables.migrate(ctx) }
+
+// at lets a test's fault strike.
+func (e *Engine) at(ctx context.Context, s Step, plan string) error {
+	if e.cfg.Fault == nil {
+		return nil
+	}
+	if err := e.cfg.Fault(s, plan); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// wake has Run look soon.
+func (e *Engine) wake() {
+	select {
+	case e.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers until ctx ends, then returns nil. It is called once.
+func (e *Engine) Run(ctx context.Context) error {
+	defer e.stopAll()
+	for healthy := true; ; {
+		err := e.look(ctx)
+		if err != nil && healthy && ctx.Err() == nil {
+			e.cfg.Logger.Warn("deliveries go on as they were known: the catalog cannot be asked", "error", err)
+		}
+		healthy = err == nil
+		c, stop := e.cfg.Clock.NewTimer(e.cfg.Look)
+		select {
+		case <-c:
+		case <-e.kick:
+			stop()
+		case <-ctx.Done():
+			stop()
+			return nil
+		}
+	}
+}
+
+// job of a look: what should run.
+type wanted struct {
+	delivery *spec.Delivery
+	track    string
+	version  uint64
+	ordinals []uint64
+}
+
+func (w *wanted) key() string {
+	b := make([]byte, 0, 64)
+	b = append(b, w.delivery.ID+"|"+w.track+"|"...)
+	b = appendUint(b, w.version)
+	for _, o := range w.ordinals {
+		b = append(b, '|')
+		b = appendUint(b, o)
+	}
+	return string(b)
+}
+
+// look starts and stops workers so that each shard that this node owns has those it should have.
+func (e *Engine) look(ctx context.Context) error {
+	all, errs, err := e.tables.all(ctx)
+	if err != nil {
+		return err
+	}
+	want, holds := map[string]wanted{}, map[leat.StreamID]int64{}
+	known := map[string]*spec.Delivery{}
+	for i := range all {
+		d := &all[i]
+		known[d.ID] = d
+		if err := e.lookAt(ctx, d, want, holds); err != nil {
+			errs = append(errs, err)
+			e.keep(d.ID, want)
+			if d.Config.HoldSeconds > 0 {
+				holds[d.Stream] = 0 // nobody knows what it has delivered
+			}
+		}
+	}
+	e.mu.Lock()
+	e.holds, e.loaded = holds, true
+	e.known = known
+	var gone []*worker
+	for key, w := range e.workers {
+		if _, ok := want[key]; !ok {
+			gone = append(gone, w)
+		}
+	}
+	e.mu.Unlock()
+	for _, w := range gone {
+		w.stop()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, x := range want {
+		if e.workers[key] == nil {
+			e.start(ctx, key, x)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keep keeps the workers of a delivery stream that could not be looked at.
+func (e *Engine) keep(id string, want map[string]wanted) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, w := range e.workers {
+		if w.want.delivery.ID == id {
+			want[key] = w.want
+		}
+	}
+}
+
+// mergedShards is how many shards go into one object at most.
+const mergedShards = 32
+
+func (e *Engine) lookAt(ctx context.Context, d *spec.Delivery, want map[string]wanted, holds map[leat.StreamID]int64) error {
+	tracks, err := e.tables.cursors(ctx, d.ID)
+	if err != nil {
+		return err
+	}
+	live, err := e.follow(ctx, d, tracks[""])
+	if err != nil {
+		return err
+	}
+	e.hold(d, live, holds)
+	if d.State != spec.Active {
+		return nil
+	}
+	tracks[""] = live
+	for track, cursors := range tracks {
+		version := d.Version
+		if track != "" {
+			version = 1
+		}
+		var mine []uint64
+		for _, c := range cursors {
+			if _, ok := e.cfg.Owns(leat.ShardKey{Stream: d.Stream, Ordinal: c.ordinal}); ok && !c.done {
+				mine = append(mine, c.ordinal)
+			}
+		}
+		group := 1
+		if track == "" && d.Config.Buffer.Merged {
+			group = mergedShards
+		}
+		for len(mine) > 0 {
+			n := min(group, len(mine))
+			w := wanted{delivery: d, track: track, version: version, ordinals: mine[:n]}
+			want[w.key()] = w
+			mine = mine[n:]
+		}
+	}
+	return nil
+}
+
+// follow adds the cursors of shards whose parents have been delivered to their ends, and ends those of shards that are no
+// more: all their records have expired.
+func (e *Engine) follow(ctx context.Context, d *spec.Delivery, cursors []cursor) ([]cursor, error) {
+	shards := e.cfg.Directory.Shards(d.Stream)
+	have := map[uint64]*cursor{}
+	for i := range cursors {
+		have[cursors[i].ordinal] = &cursors[i]
+	}
+	if d.Config.Source.Direct() && len(cursors) == 0 {
+		return e.started(ctx, d, shards)
+	}
+	var born []cursor
+	for i := range shards {
+		s := &shards[i]
+		if have[s.Key.Ordinal] != nil {
+			continue
+		}
+		due := false
+		for _, parent := range []*uint64{s.Parent, s.AdjacentParent} {
+			if parent == nil || have[*parent] == nil {
+				continue
+			}
+			if due = have[*parent].done; !due {
+				break
+			}
+		}
+		if due {
+			born = append(born, cursor{ordinal: s.Key.Ordinal, stop: -1})
+		}
+	}
+	if len(born) == 0 {
+		return cursors, nil
+	}
+	return append(cursors, born...), e.tables.begin(ctx, d.ID, "", born)
+}
+
+// started gives a stream of direct puts its cursors.
+func (e *Engine) started(ctx context.Context, d *spec.Delivery, shards []leat.Shard) ([]cursor, error) {
+	var born []cursor
+	for i := range shards {
+		if shards[i].Parent == nil {
+			born = append(born, cursor{ordinal: shards[i].Key.Ordinal, stop: -1})
+		}
+	}
+	return born, e.tables.begin(ctx, d.ID, "", born)
+}
+
+// start starts a worker. mu is held.
+func (e *Engine) start(ctx context.Context, key string, x wanted) {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &worker{
+		e: e, want: x, cancel: cancel, done: make(chan struct{}), jitter: rand.Float64,
+		log: e.cfg.Logger.With("delivery", x.delivery.Name, "account", x.delivery.Account, "shards", x.ordinals),
+	}
+	if x.track != "" {
+		w.log = w.log.With("backfill", x.track)
+	}
+	if e.stats[x.delivery.ID] == nil {
+		e.stats[x.delivery.ID] = &counts{}
+	}
+	w.counts = e.stats[x.delivery.ID]
+	e.workers[key] = w
+	go func() {
+		defer close(w.done)
+		w.run(ctx)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.workers, key)
+		if ctx.Err() == nil {
+			e.wake() // it found that something else has to run
+		}
+	}()
+}
+
+func (e *Engine) stopAll() {
+	e.mu.Lock()
+	all := make([]*worker, 0, len(e.workers))
+	for _, w := range e.workers {
+		all = append(all, w)
+		w.cancel()
+	}
+	e.mu.Unlock()
+	for _, w := range all {
+		<-w.done
+	}
+}

@@ -1,0 +1,217 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/shardstore/blob"
+)
+
+// failedRecord is a line of an object in the error prefix: the shape of Firehose, and where the record is. The times are of
+// its arrival, so that a retry writes the same line.
+type failedRecord struct {
+	AttemptsMade           int    `json:"attemptsMade"`
+	ArrivalTimestamp       int64  `json:"arrivalTimestamp"` // milliseconds
+	ErrorCode              string `json:"errorCode"`
+	ErrorMessage           string `json:"errorMessage"`
+	AttemptEndingTimestamp int64  `json:"attemptEndingTimestamp"`
+	RawData                []byte `json:"rawData"` // base64
+	ShardID                string `json:"shardId"`
+	SequenceNumber         string `json:"sequenceNumber"`
+	PartitionKey           string `json:"partitionKey"`
+	PartOfRecord           bool   `json:"partOfRecord,omitempty"` // rawData is what transforms made of it
+}
+
+// writeErrors writes what failed to the error prefix, an object for each type of error.
+func (j *job) writeErrors(ctx context.Context) error {
+	for _, kind := range []spec.ErrorType{spec.ProcessingFailed, spec.PartitioningFailed, spec.ConversionFailed, spec.HTTPFailed} {
+		d := &draft{Object: Object{Role: Errors}}
+		var b bytes.Buffer
+		lines := json.NewEncoder(&b)
+		lines.SetEscapeHTML(false)
+		for i := range j.failed {
+			f := &j.failed[i]
+			if f.Type != kind {
+				continue
+			}
+			if err := lines.Encode(j.failedLine(f)); err != nil {
+				return err
+			}
+			d.Units++
+			if f.stands {
+				r := &j.records[f.Source]
+				d.add(r.Shard, r.Offset)
+			}
+		}
+		if d.Units == 0 {
+			continue
+		}
+		var err error
+		if d.Key, err = j.t.namer.Key(j.keyOf("errors "+string(kind), kind, nil, 0)); err != nil {
+			return err
+		}
+		d.bucket, d.Backup = j.t.errorBucket()
+		d.body = b.Bytes()
+		if err := j.put(ctx, d, "application/x-ndjson"); err != nil {
+			return err
+		}
+		j.objects = append(j.objects, d)
+	}
+	return nil
+}
+
+func (j *job) failedLine(f *failure) failedRecord {
+	r := &j.records[f.Source]
+	line := failedRecord{
+		AttemptsMade: max(f.Attempts, 1), ArrivalTimestamp: r.Time / 1000, AttemptEndingTimestamp: r.Time / 1000, ErrorCode: f.Code, ErrorMessage: f.Message,
+		RawData: r.Data, ShardID: leat.ShardID(r.Shard), SequenceNumber: r.Sequence, PartitionKey: r.PartitionKey,
+	}
+	if f.Data != nil && !bytes.Equal(f.Data, r.Data) {
+		line.RawData, line.PartOfRecord = f.Data, true
+	}
+	if line.RawData == nil {
+		line.RawData = []byte{}
+	}
+	return line
+}
+
+// writeBackup writes the source records as they came.
+func (j *job) writeBackup(ctx context.Context) error {
+	if j.t.backup == nil || !j.t.config.Backup.All || len(j.records) == 0 {
+		return nil
+	}
+	key, err := j.t.keepAll.Key(j.keyOf("backup", "", nil, 0))
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	enc, err := j.t.keepEncode(&b)
+	if err != nil {
+		return err
+	}
+	d := &draft{Object: Object{Role: Backup, Key: key, Backup: true}, bucket: j.t.backup}
+	for i := range j.records {
+		if err := enc.Add(j.records[i].Data); err != nil {
+			return err
+		}
+		d.Units++
+		d.add(j.records[i].Shard, j.records[i].Offset)
+	}
+	if err := enc.Close(); err != nil {
+		return err
+	}
+	d.body = b.Bytes()
+	if err := j.put(ctx, d, "application/octet-stream"); err != nil {
+		return err
+	}
+	j.objects = append(j.objects, d)
+	return nil
+}
+
+// send delivers to an HTTP endpoint, one request after the other: their order is the records'.
+func (j *job) send(ctx context.Context) ([]Object, error) {
+	arn := j.e.arn(j.delivery.Account, j.delivery.Name)
+	o := Object{Key: j.t.endpoint.to.URL}
+	var batch []firehoseRecord
+	size, n := int64(0), 0
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		err := j.t.endpoint.send(ctx, arn, requestID(j.p.id, n), j.e.cfg.Clock.Now(), batch)
+		batch, size = batch[:0], 0
+		n++
+		return err
+	}
+	for i := range j.outputs {
+		out := &j.outputs[i]
+		if len(batch) > 0 && (size+int64(len(out.Data)) > j.t.endpoint.batch() || len(batch) >= requestRecords) {
+			if err := flush(); err != nil {
+				return nil, err
+			}
+		}
+		batch = append(batch, firehoseRecord{out.Data})
+		size += int64(len(out.Data))
+		o.Bytes += int64(len(out.Data))
+		o.Units++
+		if j.stands[i] {
+			o.add(j.records[out.Source].Shard, j.records[out.Source].Offset)
+		}
+	}
+	if err := flush(); err != nil || o.Units == 0 {
+		return nil, err
+	}
+	o.Role = Sent
+	return []Object{o}, nil
+}
+
+// Sent is the role of what went to an HTTP endpoint: there is no object to look at.
+const Sent Role = "sent"
+
+// stagedResult is how the outcome of transforms is kept.
+type stagedResult struct {
+	Version int // 1
+	Result  spec.Result
+}
+
+// staged runs transforms whose outcome may be another one next time. The first outcome that is kept counts, whoever it
+// came from.
+func (j *job) staged(ctx context.Context) (spec.Result, error) {
+	if r, err := j.readStaged(ctx); !errors.Is(err, blob.ErrNotFound) {
+		return r, err
+	}
+	r, err := j.apply(ctx)
+	if err != nil {
+		return r, err
+	}
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(stagedResult{Version: 1, Result: r}); err != nil {
+		return r, err
+	}
+	switch err := j.e.cfg.Blobs.Create(ctx, stagingKey(j.p.id), b.Bytes()); {
+	case errors.Is(err, blob.ErrExists):
+		return j.readStaged(ctx)
+	case err != nil:
+		return r, err
+	}
+	return r, nil
+}
+
+func (j *job) readStaged(ctx context.Context) (spec.Result, error) {
+	body, err := j.e.cfg.Blobs.Read(ctx, stagingKey(j.p.id), 0, -1)
+	if err != nil {
+		return spec.Result{}, err
+	}
+	var s stagedResult
+	if err := gob.NewDecoder(bytes.NewReader(body)).Decode(&s); err != nil || s.Version != 1 {
+		return spec.Result{}, leat.Errorf(leat.KindCorrupt, "what is kept of the transforms of plan %s cannot be read", j.p.id)
+	}
+	outside := func(source int) bool { return source < 0 || source >= len(j.records) }
+	if slices.ContainsFunc(s.Result.Outputs, func(o spec.Output) bool { return outside(o.Source) }) ||
+		slices.ContainsFunc(s.Result.Failed, func(f spec.Failure) bool { return outside(f.Source) }) || slices.ContainsFunc(s.Result.Dropped, outside) {
+		return spec.Result{}, leat.Errorf(leat.KindUnavailable, "records of plan %s expired after they were transformed", j.p.id)
+	}
+	return s.Result, nil
+}
+
+// unstage lets go of what was kept, once the plan is committed.
+func (j *job) unstage(ctx context.Context) {
+	if j.t.repeatable {
+		return
+	}
+	if err := j.e.cfg.Blobs.Delete(ctx, stagingKey(j.p.id)); err != nil {
+		j.e.cfg.Logger.Warn("what was kept of a committed plan stays", "plan", j.p.id, "error", err)
+	}
+}
+
+func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

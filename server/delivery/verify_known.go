@@ -1,0 +1,33 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+)
+
+// planned tells whether a plan names an object: one of another track, or one that was made since Verify began.
+func (v *proof) planned(ctx context.Context, id, key string) (bool, error) {
+	p, err := v.e.tables.planned(ctx, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if p.state == planned {
+		return true, nil // it may not have written down all names yet
+	}
+	return slices.ContainsFunc(p.manifest.Objects, func(o Object) bool { return o.Key == key }), nil
+}
+
+// inOrder sorts parts by where they begin.
+func inOrder(parts []Part) []Part {
+	slices.SortFunc(parts, func(a, b Part) int { return cmp.Compare(a.First, b.First) })
+	return parts
+}
