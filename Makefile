@@ -70,9 +70,10 @@ release: ## build dist/: binaries for VERSION, their SBOMs and checksums
 release-check: ## build twice in two folders and compare
 	tools/release.sh check --check
 
-deploy-check: ## check deploy/ with Debian's promtool and haproxy as well
+deploy-check: ## check deploy/ with promtool, haproxy and Kubernetes' types as well
 	tools/debian.sh deploy
 	LEAT_DEPLOY_CHECK=1 go test $(TESTFLAGS) ./test/deploy
+	go -C test/charts test $(TESTFLAGS) ./...
 
 fmt: ## format the code and the protos
 	PATH="$$(tools/install.sh golangci-lint buf):$$PATH"
