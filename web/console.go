@@ -50,6 +50,8 @@ type Console struct {
 	cross    *http.CrossOriginProtection
 	handler  http.Handler
 
+	filters   chan struct{} // a slot for each filter that runs
+	tails     chan struct{} // a slot for each tail that is followed
 	draining  chan struct{} // closed by Drain
 	drainOnce sync.Once
 	work      sync.WaitGroup // what goes on after a request was answered
@@ -66,7 +68,8 @@ func New(o Options) (*Console, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Console{Options: o, cross: http.NewCrossOriginProtection(), draining: make(chan struct{})}
+	c := &Console{Options: o, cross: http.NewCrossOriginProtection(), draining: make(chan struct{}),
+		filters: make(chan struct{}, filtersAtOnce), tails: make(chan struct{}, tailsAtOnce)}
 	var err error
 	if c.assets, err = newAssets(); err != nil {
 		return nil, err
@@ -129,22 +132,29 @@ func (c *Console) inside() map[string]handler {
 		"GET " + Root + "/search":       c.search,
 		"POST " + Root + "/preferences": c.setPreferences,
 
-		"GET " + Root + "/streams":                 c.listStreams,
-		"GET " + Root + "/streams/new":             c.newStream,
-		"POST " + Root + "/streams":                c.createStream,
-		"POST " + Root + "/sample":                 c.makeSample,
-		"GET " + stream:                            c.overview,
-		"GET " + stream + "/shards":                c.shards,
-		"GET " + stream + "/shards/{shard}":        c.shard,
-		"POST " + stream + "/shards/{shard}/split": c.splitShard,
-		"POST " + stream + "/shards/{shard}/merge": c.mergeShard,
-		"GET " + stream + "/scaling":               c.scaling,
-		"GET " + stream + "/settings":              c.settings,
-		"POST " + stream + "/settings":             c.updateStream,
-		"POST " + stream + "/tags":                 c.updateTags,
-		"POST " + stream + "/encryption":           c.updateEncryption,
-		"GET " + stream + "/delete":                c.confirmDelete,
-		"POST " + stream + "/delete":               c.deleteStream,
+		"GET " + Root + "/streams":                       c.listStreams,
+		"GET " + Root + "/streams/new":                   c.newStream,
+		"POST " + Root + "/streams":                      c.createStream,
+		"POST " + Root + "/sample":                       c.makeSample,
+		"GET " + stream:                                  c.overview,
+		"GET " + stream + "/shards":                      c.shards,
+		"GET " + stream + "/shards/{shard}":              c.shard,
+		"POST " + stream + "/shards/{shard}/split":       c.splitShard,
+		"POST " + stream + "/shards/{shard}/merge":       c.mergeShard,
+		"GET " + stream + "/data":                        c.data,
+		"GET " + stream + "/data/{shard}/{sequence}":     c.record,
+		"GET " + stream + "/data/{shard}/{sequence}/raw": c.rawRecord,
+		"GET " + stream + "/which":                       c.which,
+		"POST " + stream + "/data":                       c.putRecord,
+		"GET " + stream + "/tail":                        c.tail,
+		"GET " + stream + "/tail/events":                 c.tailEvents,
+		"GET " + stream + "/scaling":                     c.scaling,
+		"GET " + stream + "/settings":                    c.settings,
+		"POST " + stream + "/settings":                   c.updateStream,
+		"POST " + stream + "/tags":                       c.updateTags,
+		"POST " + stream + "/encryption":                 c.updateEncryption,
+		"GET " + stream + "/delete":                      c.confirmDelete,
+		"POST " + stream + "/delete":                     c.deleteStream,
 	}
 }
 

@@ -143,6 +143,7 @@ func (c *Console) places(_ *session) []place {
 var doneTexts = map[string]string{
 	"created":   "The stream was created. It takes records as soon as it is active.",
 	"sample":    "The sample stream was created. Orders flow into it for two minutes.",
+	"put":       "The record is durable. This is where it is.",
 	"split":     "The split is under way: the children open when the shard's end is durable.",
 	"merged":    "The merge is under way: the child opens when both shards' ends are durable.",
 	"deleted":   "The stream is being deleted.",

@@ -118,3 +118,20 @@ func (c *Console) copyShard(d broker.StreamDescription, s *leat.Shard) []snippet
 		"", fmt.Sprintf("curl -s '%s?start.type=START_TYPE_TRIM_HORIZON'%s", c.rest("/streams/"+d.Name+"/shards/"+id+":iterator"), c.authorization()),
 	)
 }
+
+func (c *Console) copyData(p *dataPage) []snippet {
+	from := map[string]string{"newest": "10m", "oldest": "trim-horizon", "time": `"` + strings.ReplaceAll(p.Time, `"`, "") + `"`, "sequence": "trim-horizon"}[p.From]
+	return snippets(
+		strings.TrimSpace(fmt.Sprintf("leat get %s --from %s -v", p.Stream.Name, from)),
+		fmt.Sprintf("it = kinesis.get_shard_iterator(StreamName=\"%s\", ShardId=\"shardId-000000000000\",\n                                ShardIteratorType=\"TRIM_HORIZON\")[\"ShardIterator\"]\nfor r in kinesis.get_records(ShardIterator=it)[\"Records\"]:\n    print(r[\"PartitionKey\"], r[\"Data\"])", p.Stream.Name),
+		"", fmt.Sprintf("curl -s -X POST %s%s \\\n  -d '{\"partitionKey\":\"key\",\"data\":\"aGVsbG8=\"}'", c.rest("/streams/"+p.Stream.Name+"/records"), c.authorization()),
+	)
+}
+
+func (c *Console) copyRecord(d broker.StreamDescription, ordinal uint64, sequence string) []snippet {
+	id := leat.ShardID(ordinal)
+	return snippets("",
+		fmt.Sprintf("it = kinesis.get_shard_iterator(StreamName=\"%s\", ShardId=\"%s\",\n                                ShardIteratorType=\"AT_SEQUENCE_NUMBER\",\n                                StartingSequenceNumber=\"%s\")[\"ShardIterator\"]\nkinesis.get_records(ShardIterator=it, Limit=1)[\"Records\"][0]", d.Name, id, sequence),
+		"", "",
+	)
+}

@@ -27,6 +27,8 @@ func (c *Console) streamPage(d broker.StreamDescription, tab string, body any) *
 	h := &head{StreamDescription: d, ARN: d.ARN(c.Broker.Region()), Tab: tab, Tabs: []place{
 		{ID: "overview", Text: "Overview", Link: at},
 		{ID: "shards", Text: "Shards", Link: at + "/shards"},
+		{ID: "data", Text: "Data", Link: at + "/data"},
+		{ID: "tail", Text: "Live", Link: at + "/tail"},
 		{ID: "scaling", Text: "Scaling", Link: at + "/scaling"},
 		{ID: "settings", Text: "Settings", Link: at + "/settings"},
 	}}

@@ -113,3 +113,22 @@ func (v *streamView) neighbours(s *leat.Shard) (below, above *leat.Shard) {
 	}
 	return below, above
 }
+
+// ShardTail returns the offsets between which a shard has records now: from the lowest that is kept to the one after the
+// newest. Both are the same where it has none.
+func (b *Broker) ShardTail(ctx context.Context, who leat.Principal, stream, shard string) (tail, horizon uint64, err error) {
+	ordinal, err := leat.ParseShardID(shard)
+	if err != nil {
+		return 0, 0, err
+	}
+	v, err := b.readableNamed(ctx, who, ActionGetShardIterator, stream)
+	if err != nil {
+		return 0, 0, err
+	}
+	s, err := b.shard(ctx, v, ordinal)
+	if err != nil {
+		return 0, 0, err
+	}
+	bounds, err := b.engine.Bounds(ctx, s.Key)
+	return bounds.Tail, bounds.Horizon, refusal(err)
+}

@@ -176,6 +176,70 @@
     if (el.matches("[hx-trigger^=every]") && (document.hidden || (el.contains(document.activeElement) && document.activeElement !== document.body))) e.preventDefault();
   });
 
+  // Fields that belong to a choice.
+  const reveal = () => {
+    const by = $("[data-reveal]");
+    if (by) for (const el of $$("[data-for]")) el.classList.toggle("off", el.dataset.for !== by.value);
+  };
+  document.addEventListener("change", (e) => { if (e.target.matches("[data-reveal]")) reveal(); });
+  reveal();
+
+  // Live tail: rows are built of text alone.
+  const tailForm = $("#tail-form");
+  if (tailForm) {
+    const rows = $("#tail-rows"), state = $("#tail-state"), pause = $("#tail-pause");
+    const most = 200;
+    let source, paused = false, held = [], shown = 0, skipped = 0, hidden = 0, told = 0;
+    const cell = (tag, text, cls) => { const el = document.createElement(tag); if (cls) el.className = cls; el.append(text); return el; };
+    const code = (text) => cell("code", text);
+    const row = (r) => {
+      const tr = document.createElement("tr");
+      const a = document.createElement("a");
+      a.href = r.link;
+      const t = document.createElement("time");
+      t.dateTime = r.at;
+      t.textContent = r.at.slice(0, 19).replace("T", " ");
+      a.append(t);
+      const key = cell("th", code(r.key), "key");
+      key.scope = "row";
+      tr.append(cell("td", a), key, cell("td", r.shard.replace(/^shardId-0*(?=.)/, "shard ")), cell("td", code(r.text), "preview"), cell("td", r.kind), cell("td", r.size.toLocaleString("en"), "n"));
+      return tr;
+    };
+    const status = () => {
+      state.textContent = `${paused ? "Paused. " : ""}${shown.toLocaleString("en")} shown, ${skipped.toLocaleString("en")} passed over` + (hidden ? `, ${hidden.toLocaleString("en")} left out by the filter` : "");
+    };
+    const show = (records) => {
+      const box = document.createDocumentFragment();
+      for (const r of records.slice(-most).reverse()) box.append(row(r));
+      showTimes(box);
+      rows.prepend(box);
+      while (rows.rows.length > most) rows.lastElementChild.remove();
+      shown += records.length;
+    };
+    const follow = () => {
+      source?.close();
+      source = new EventSource(tailForm.dataset.events + "?" + new URLSearchParams(new FormData(tailForm)));
+      source.onmessage = (e) => {
+        const batch = JSON.parse(e.data);
+        skipped += batch.skipped;
+        hidden += batch.hidden;
+        if (paused) { held.push(...batch.records); skipped += Math.max(0, held.length - most); held = held.slice(-most); } else show(batch.records);
+        if (Date.now() - told > 2000) { told = Date.now(); status(); }
+      };
+      source.addEventListener("failed", (e) => { state.textContent = "Stopped: " + JSON.parse(e.data); source.close(); });
+      source.onerror = () => { if (source.readyState === EventSource.CLOSED) state.textContent = "Stopped. Follow again to go on."; };
+    };
+    pause.addEventListener("click", () => {
+      paused = !paused;
+      pause.setAttribute("aria-pressed", String(paused));
+      $("span", pause).textContent = paused ? "Go on" : "Pause";
+      if (!paused) { show(held); held = []; }
+      status();
+    });
+    addEventListener("pagehide", () => source?.close());
+    follow();
+  }
+
   const ready = () => { showTimes(); drawCharts(true); };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready); else ready();
 })();

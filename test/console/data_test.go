@@ -1,0 +1,240 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package console_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/md5"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
+)
+
+// hostile is what nobody's page may run.
+const hostile = `<script>window.pwned=1</script><img src=x onerror="window.pwned=1">"'` + "`"
+
+func (w *world) putOne(t *testing.T, stream, key string, data []byte) *leatv1.PutRecordResponse {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	res, err := w.client.Records.PutRecord(ctx, &leatv1.PutRecordRequest{Stream: stream, PartitionKey: key, Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// aggregate is what the Kinesis Producer Library puts.
+func aggregate(keys []string, data ...string) []byte {
+	var body []byte
+	for _, k := range keys {
+		body = protowire.AppendString(protowire.AppendTag(body, 1, protowire.BytesType), k)
+	}
+	for i, d := range data {
+		var r []byte
+		r = protowire.AppendVarint(protowire.AppendTag(r, 1, protowire.VarintType), uint64(i%len(keys)))
+		r = protowire.AppendString(protowire.AppendTag(r, 3, protowire.BytesType), d)
+		body = protowire.AppendBytes(protowire.AppendTag(body, 3, protowire.BytesType), r)
+	}
+	sum := md5.Sum(body)
+	return append(append([]byte{0xf3, 0x89, 0x9a, 0xc2}, body...), sum[:]...)
+}
+
+func TestData(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 2)
+	v := newVisitor(t, w.HTTP)
+	const at = "/console/streams/orders/data"
+	v.get(at).is(t, 200, "No records here")
+
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write([]byte(`{"zipped":"inside"}`))
+	_ = z.Close()
+	message := protowire.AppendVarint(protowire.AppendTag(nil, 7, protowire.VarintType), 4711)
+	message = protowire.AppendBytes(protowire.AppendTag(message, 9, protowire.BytesType), []byte{0xff, 0xfe})
+	for key, data := range map[string][]byte{
+		"json": []byte(`{"total":250,"id":"big"}`), "text": []byte("plain words"), "gzip": zipped.Bytes(), "proto": message,
+		"kpl": aggregate([]string{"user-a", "user-b"}, `{"n":1}`, `{"n":2}`), "bytes": {0, 1, 2, 0xff, 0xfe}, "hostile": []byte(hostile), "empty": nil,
+	} {
+		w.putOne(t, "orders", key, data)
+	}
+	all := v.get(at)
+	all.is(t, 200, "JSON", "plain words", "gzip of JSON", "inside", "protobuf, guessed", "7: 4711", "KPL aggregate of 2 records", "user-b", "00 01 02 ff fe", "&lt;script&gt;window.pwned")
+	if strings.Contains(all.body, "<script>window") || strings.Contains(all.body, "<img") {
+		t.Error("a record's markup is in the page")
+	}
+
+	// A record has an address of its own.
+	link := regexp.MustCompile(`/console/streams/orders/data/[01]/4[0-9]{55}`).FindAllString(all.body, -1)
+	if len(link) != 8 {
+		t.Fatalf("%d records have links: want 8", len(link))
+	}
+	for _, l := range link {
+		v.get(l).is(t, 200, "Sequence number", "Partition key")
+		raw := v.get(l + "/raw")
+		if raw.Header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(raw.Header.Get("Content-Disposition"), "attachment") {
+			t.Errorf("raw data comes as %v", raw.Header)
+		}
+	}
+	v.get(link[0][:len(link[0])-1]+"x").is(t, 400, "sequence number")
+
+	// A jq filter chooses and changes.
+	q := func(q url.Values) page { return v.get(at + "?" + q.Encode()) }
+	p := q(url.Values{"jq": {".total > 100"}})
+	p.is(t, 200, "&#34;big&#34;", "left out")
+	if strings.Contains(p.body, "plain words") {
+		t.Error("the filter lets text through")
+	}
+	q(url.Values{"jq": {"{only: .id}"}}).is(t, 200, "&#34;only&#34;: &#34;big&#34;")
+	q(url.Values{"jq": {".total >"}}).is(t, 400, "The filter is no jq program")
+	began := time.Now()
+	q(url.Values{"jq": {"def f: f; f"}}).is(t, 200)
+	q(url.Values{"jq": {"[range(1e9)] | length"}}).is(t, 200)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("two filters without an end took %s", took)
+	}
+	// By key: its shard is found, and others' records are left out.
+	p = q(url.Values{"key": {"text"}, "from": {"oldest"}})
+	p.is(t, 200, "plain words", "Records with the key")
+	if strings.Contains(p.body, "pwned") || strings.Contains(p.body, "inside") {
+		t.Error("a search by key shows other keys")
+	}
+	q(url.Values{"from": {"time"}, "time": {"yesterday"}}).is(t, 200, "is no time such as")
+	q(url.Values{"from": {"time"}, "time": {"2099-01-01"}}).is(t, 400, "in the future")
+	q(url.Values{"from": {"sequence"}, "sequence": {"12"}}).is(t, 400, "is no sequence number")
+	q(url.Values{"shard": {"99"}, "from": {"oldest"}}).is(t, 404, "does not exist")
+	q(url.Values{"from": {"oldest"}, "at": {"forged"}}).is(t, 400, "not one that this cluster handed out")
+
+	lines := v.get(at + "?download=yes")
+	if n := strings.Count(lines.body, "\n"); n != 8 || lines.Header.Get("Content-Type") != "application/x-ndjson; charset=utf-8" {
+		t.Errorf("a download has %d lines of %s", n, lines.Header.Get("Content-Type"))
+	}
+	for line := range strings.Lines(lines.body) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("%s is no JSON", line)
+		}
+	}
+
+	// Pages go on where they ended, without a gap.
+	w.create(t, "long", 1)
+	for i := range 25 {
+		w.putOne(t, "long", "k", fmt.Appendf(nil, "record-%02d", i))
+	}
+	seen, next := "", "/console/streams/long/data?from=oldest&limit=10"
+	more := regexp.MustCompile(`href="(/console/streams/long/data\?[^"]*at=[^"]+)"`)
+	for range 4 {
+		p := v.get(next)
+		seen += p.body
+		m := more.FindStringSubmatch(p.body)
+		if m == nil {
+			break
+		}
+		next = strings.ReplaceAll(m[1], "&amp;", "&")
+	}
+	for i := range 25 {
+		if n := strings.Count(seen, fmt.Sprintf(">record-%02d<", i)); n != 1 {
+			t.Errorf("record %d is on the pages %d times", i, n)
+		}
+	}
+}
+
+func TestPut(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 2)
+	v := newVisitor(t, w.HTTP)
+	const at = "/console/streams/orders"
+	v.get(at+"/which?key=abc").is(t, 200, "abc", "goes to", "shardId-", "191415658344158766168031473277922803570") // MD5 of abc
+	p := v.send(at+"/data", at+"/data", url.Values{"key": {"abc"}, "data": {`{"hello":"world"}`}})
+	p.is(t, 200, "The record is durable", "&#34;hello&#34;: &#34;world&#34;", "abc")
+	v.send(at+"/data", at+"/data", url.Values{"key": {""}, "data": {"x"}}).is(t, 400, "partition key is empty")
+	v.send(at+"/data", at+"/data", url.Values{"key": {hostile}, "data": {hostile}}).is(t, 200, "The record is durable", "&lt;script&gt;window.pwned=1")
+	v.send(at+"/data", at+"/data", url.Values{"key": {"k"}, "hash": {"-1"}, "data": {"x"}}).is(t, 400, "Invalid ExplicitHashKey")
+}
+
+func TestTail(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 2)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	follow := func(query string) *bufio.Scanner {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.HTTP+"/console/streams/orders/tail/events?"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+			t.Fatalf("%s %s", res.Status, res.Header.Get("Content-Type"))
+		}
+		return bufio.NewScanner(res.Body)
+	}
+	type batch struct {
+		Records []struct{ Key, Text, Link, Kind string }
+		Skipped uint64
+		Hidden  int
+	}
+	// A tail that nobody reads stays open through it all.
+	follow("")
+	lines, sifted := follow(""), follow("jq="+url.QueryEscape(".n == 77"))
+	const many = 5000
+	go func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			req := &leatv1.PutRecordsRequest{Stream: "orders"}
+			for n := range 100 {
+				req.Records = append(req.Records, &leatv1.PutRecordsRequestEntry{PartitionKey: fmt.Sprint("k", n), Data: fmt.Appendf(nil, `{"n":%d,"s":%q}`, n, hostile)})
+			}
+			if _, err := w.client.Records.PutRecords(ctx, req); err != nil {
+				return
+			}
+		}
+	}()
+	shown, total := 0, uint64(0)
+	for total < many && lines.Scan() {
+		text, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		var b batch
+		if err := json.Unmarshal([]byte(text), &b); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		shown += len(b.Records)
+		total += b.Skipped + uint64(len(b.Records))
+		for _, r := range b.Records {
+			if r.Kind != "JSON" || !strings.Contains(r.Text, "pwned") || !strings.HasPrefix(r.Link, "/console/streams/orders/data/") {
+				t.Fatalf("a record is shown as %+v", r)
+			}
+		}
+	}
+	if total < many || shown == 0 || shown > many/10 {
+		t.Errorf("of %d records %d are shown", total, shown)
+	}
+	for sifted.Scan() {
+		var b batch
+		if text, ok := strings.CutPrefix(sifted.Text(), "data: "); ok && json.Unmarshal([]byte(text), &b) == nil && len(b.Records) > 0 {
+			for _, r := range b.Records {
+				if r.Key != "k77" {
+					t.Errorf("the filter lets %s through", r.Key)
+				}
+			}
+			break
+		}
+	}
+}
