@@ -135,20 +135,27 @@ func (c *Console) fill(r *http.Request, s *session, p *page) {
 }
 
 // places are the entries of the navigation that somebody can use.
-func (c *Console) places(_ *session) []place {
-	return []place{{ID: "streams", Text: "Streams", Link: Root + "/streams", Icon: "streams"}}
+func (c *Console) places(s *session) []place {
+	all := []place{{ID: "streams", Text: "Streams", Link: Root + "/streams", Icon: "streams"}}
+	if s.who.Operator {
+		all = append(all, place{ID: "nodes", Text: "Nodes", Link: Root + "/nodes", Icon: "nodes"}, place{ID: "keys", Text: "Access keys", Link: Root + "/keys", Icon: "keys"})
+	}
+	return all
 }
 
 // doneTexts are what a page can say of what was just done. Addresses name them, so that they cannot say anything else.
 var doneTexts = map[string]string{
-	"created":   "The stream was created. It takes records as soon as it is active.",
-	"sample":    "The sample stream was created. Orders flow into it for two minutes.",
-	"put":       "The record is durable. This is where it is.",
-	"split":     "The split is under way: the children open when the shard's end is durable.",
-	"merged":    "The merge is under way: the child opens when both shards' ends are durable.",
-	"deleted":   "The stream is being deleted.",
-	"settings":  "The settings were changed.",
-	"tags":      "The tags were changed.",
-	"encrypted": "Records are encrypted from now on.",
-	"plain":     "Records are no longer encrypted. Those that were stay so.",
+	"created":      "The stream was created. It takes records as soon as it is active.",
+	"sample":       "The sample stream was created. Orders flow into it for two minutes.",
+	"registered":   "The consumer is registered.",
+	"deregistered": "The consumer is gone, and its subscriptions ended.",
+	"keys":         "The key was changed. Every node follows within seconds.",
+	"put":          "The record is durable. This is where it is.",
+	"split":        "The split is under way: the children open when the shard's end is durable.",
+	"merged":       "The merge is under way: the child opens when both shards' ends are durable.",
+	"deleted":      "The stream is being deleted.",
+	"settings":     "The settings were changed.",
+	"tags":         "The tags were changed.",
+	"encrypted":    "Records are encrypted from now on.",
+	"plain":        "Records are no longer encrypted. Those that were stay so.",
 }

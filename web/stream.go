@@ -29,6 +29,7 @@ func (c *Console) streamPage(d broker.StreamDescription, tab string, body any) *
 		{ID: "shards", Text: "Shards", Link: at + "/shards"},
 		{ID: "data", Text: "Data", Link: at + "/data"},
 		{ID: "tail", Text: "Live", Link: at + "/tail"},
+		{ID: "consumers", Text: "Consumers", Link: at + "/consumers"},
 		{ID: "scaling", Text: "Scaling", Link: at + "/scaling"},
 		{ID: "settings", Text: "Settings", Link: at + "/settings"},
 	}}

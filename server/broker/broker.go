@@ -135,6 +135,7 @@ type Broker struct {
 	flows     *flows
 	subs      *subscriptions
 	known     *knownConsumers
+	places    *places
 	iterators sealer
 	pages     sealer
 
@@ -181,6 +182,7 @@ func New(c Config) (*Broker, error) {
 		flows:     newFlows(c.Clock, c.RateStep),
 		subs:      newSubscriptions(),
 		known:     newKnownConsumers(),
+		places:    newPlaces(),
 		iterators: newSealer(c.Secret, "shard iterator"),
 		pages:     newSealer(c.Secret, "page token"),
 
@@ -220,6 +222,7 @@ func (b *Broker) Run(ctx context.Context) error {
 				b.meters.forgetIdle()
 				b.flows.forget(b.directory)
 				b.known.forgetGone(b.directory)
+				b.places.forgetGone(b.directory)
 			case <-ctx.Done():
 				stop()
 				return nil

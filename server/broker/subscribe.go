@@ -67,10 +67,19 @@ func (b *Broker) Subscribe(ctx context.Context, who leat.Principal, req Subscrib
 	if err != nil {
 		return err
 	}
-	ctx, done, err := b.subs.begin(ctx, subscriptionKey{s.Key, req.Consumer}, b.clock.Now(), v)
+	key := subscriptionKey{s.Key, req.Consumer}
+	ctx, done, err := b.subs.begin(ctx, key, b.clock.Now(), v)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return newPush(b, v, s.Key, offset, send).run(ctx)
+	p := newPush(b, v, s.Key, offset, nil)
+	p.send = func(e Event) error {
+		err := send(e)
+		if err == nil {
+			b.places.note(key, progress{next: p.next, behind: p.behind, seen: b.clock.Now()})
+		}
+		return err
+	}
+	return p.run(ctx)
 }

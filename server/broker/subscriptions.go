@@ -60,6 +60,13 @@ func (s *subscriptions) begin(ctx context.Context, k subscriptionKey, now time.T
 	}, nil
 }
 
+// has tells whether a subscription is active.
+func (s *subscriptions) has(k subscriptionKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active[k] != nil
+}
+
 // endConsumer ends every subscription of a consumer that is being removed.
 func (s *subscriptions) endConsumer(stream leat.StreamID, consumer string, why error) {
 	s.mu.Lock()
