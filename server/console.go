@@ -9,7 +9,7 @@ import "github.com/leatstream/leat/web"
 func (s *Server) newConsole(p *parts, secret []byte) (*web.Console, error) {
 	o := web.Options{
 		Broker: s.broker, Auth: p.auth, Secret: secret, HTTP: s.HTTPAddr(), GRPC: s.GRPCAddr(),
-		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log,
+		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log, Metrics: s.metrics,
 	}
 	if _, err := p.auth.Authenticate(""); err == nil {
 		o.Open = true

@@ -32,13 +32,14 @@ type Options struct {
 	Keys   auth.Keys          // access keys; nil: nobody signs in with one
 	// Open lets everybody in as whoever Auth takes them for, for a server that accepts any credentials. Then requests are
 	// answered for loopback hosts alone, so that a page elsewhere cannot reach the server under a name of its own.
-	Open   bool
-	Secret []byte // of the cluster, 16 bytes or more: seals sessions, so that they are good on every node
-	HTTP   string // where REST is served, HOST:PORT, for examples
-	GRPC   string // where gRPC is served
-	Info   Info
-	Clock  leat.Clock
-	Logger *slog.Logger
+	Open    bool
+	Secret  []byte   // of the cluster, 16 bytes or more: seals sessions, so that they are good on every node
+	HTTP    string   // where REST is served, HOST:PORT, for examples
+	GRPC    string   // where gRPC is served
+	Metrics Gatherer // nil: there is no page of health
+	Info    Info
+	Clock   leat.Clock
+	Logger  *slog.Logger
 }
 
 // Console serves the pages. Its methods may be called concurrently.
@@ -150,6 +151,7 @@ func (c *Console) inside() map[string]handler {
 		"GET " + stream + "/tail/events":                 c.tailEvents,
 		"GET " + stream + "/consumers":                   c.consumers,
 		"POST " + stream + "/consumers":                  c.changeConsumers,
+		"GET " + Root + "/health":                        c.health,
 		"GET " + Root + "/nodes":                         c.nodes,
 		"GET " + Root + "/keys":                          c.keys,
 		"POST " + Root + "/keys":                         c.changeKeys,

@@ -17,7 +17,7 @@ import (
 // functions are what templates call.
 func functions(a *assets) template.FuncMap {
 	return template.FuncMap{
-		"asset": a.url, "icon": icon, "bytes": formatBytes, "num": formatCount, "rate": formatRate, "pct": formatShare,
+		"asset": a.url, "icon": icon, "bytes": formatBytes, "num": formatCount, "rate": formatRate, "pct": formatShare, "fine": func(v float64) string { return strconv.FormatFloat(v*100, 'f', 3, 64) + " %" },
 		"dur": formatSpan, "span": formatSpan, "when": when, "ago": ago, "spark": spark, "lower": strings.ToLower,
 		"shardID": leat.ShardID, "short": shortShard, "plural": plural, "words": func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) },
 		"micros": time.UnixMicro, "list": func(v ...any) []any { return v }, "hours": func(d time.Duration) int { return int(d.Hours()) },

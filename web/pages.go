@@ -137,6 +137,9 @@ func (c *Console) fill(r *http.Request, s *session, p *page) {
 // places are the entries of the navigation that somebody can use.
 func (c *Console) places(s *session) []place {
 	all := []place{{ID: "streams", Text: "Streams", Link: Root + "/streams", Icon: "streams"}}
+	if s.who.Operator && c.Metrics != nil {
+		all = append(all, place{ID: "health", Text: "Health", Link: Root + "/health", Icon: "health"})
+	}
 	if s.who.Operator {
 		all = append(all, place{ID: "nodes", Text: "Nodes", Link: Root + "/nodes", Icon: "nodes"}, place{ID: "keys", Text: "Access keys", Link: Root + "/keys", Icon: "keys"})
 	}

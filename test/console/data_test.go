@@ -194,7 +194,10 @@ func TestTail(t *testing.T) {
 	follow("")
 	lines, sifted := follow(""), follow("jq="+url.QueryEscape(".n == 77"))
 	const many = 5000
+	done := make(chan struct{})
+	defer func() { cancel(); <-done }()
 	go func() {
+		defer close(done)
 		for i := 0; ctx.Err() == nil; i++ {
 			req := &leatv1.PutRecordsRequest{Stream: "orders"}
 			for n := range 100 {

@@ -7,8 +7,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
@@ -139,6 +142,9 @@ func TestWalk(t *testing.T) {
 	b.press("button[name=with]")
 	b.wants("The merge is under way")
 	w.active(t, "clicks")
+	v := newVisitor(t, w.HTTP)
+	v.send("/console/streams/orders/consumers", "/console/streams/orders/consumers", url.Values{"name": {"billing"}}).is(t, 200)
+	v.send("/console/keys", "/console/keys", url.Values{"do": {"create"}, "name": {"orders-writer"}}).is(t, 200)
 	b.open("/console/streams/orders")
 	b.until("a step of load is over", `Array.from(document.querySelectorAll("#load td:nth-child(2)")).some(e => Number(e.dataset.v) > 0)`)
 
@@ -156,6 +162,13 @@ func TestWalk(t *testing.T) {
 			{"shards", "/console/streams/orders/shards", []string{"4 open shards by hash range", "Splits and merges", "customer-042", "shardId-000000000003"}},
 			{"shards-resharded", "/console/streams/clicks/shards?heat=records", []string{"Splits and merges", "closed"}},
 			{"shard", "/console/streams/orders/shards/0", []string{"Hash range", "Split this shard", "epoch 1"}},
+			{"data", "/console/streams/orders/data", []string{"customer-", "JSON", "looked at"}},
+			{"data-filtered", "/console/streams/orders/data?from=oldest&key=customer-042&jq=.total+%3E+100", []string{"customer-042", "left out"}},
+			{"tail", "/console/streams/orders/tail", []string{"A sample of up to 20 records a second"}},
+			{"consumers", "/console/streams/orders/consumers", []string{"billing", "Until records are lost"}},
+			{"health", "/console/health", []string{"Error budget used", "Log flush", "99 % within"}},
+			{"nodes", "/console/nodes", []string{"dev", "leader"}},
+			{"keys", "/console/keys", []string{"orders-writer", "active"}},
 			{"scaling", "/console/streams/orders/scaling", []string{"Nothing was scaled yet"}},
 			{"settings", "/console/streams/orders/settings", []string{"Encryption at rest", "Delete this stream"}},
 			{"delete", "/console/streams/orders/delete", []string{"Delete orders?", "Nobody can bring them back"}},
@@ -163,6 +176,9 @@ func TestWalk(t *testing.T) {
 			{"error", "/console/streams/no-such-stream", []string{"404", "Not found", "no-such-stream"}},
 		} {
 			b.open(p.path)
+			if p.name == "tail" {
+				b.until("records arrive", `document.querySelectorAll("#tail-rows tr").length > 3`)
+			}
 			b.wants(p.wants...)
 			b.fits()
 			b.accessible()
@@ -170,4 +186,72 @@ func TestWalk(t *testing.T) {
 			b.quiet("status of 404")
 		}
 	})
+}
+
+// What people put can be anything. None of it runs, in any page that shows it.
+func TestNothingRuns(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 1)
+	w.putOne(t, "orders", hostile, []byte(hostile))
+	b := newBrowser(t, w.HTTP)
+	b.view(1440, "light")
+	link := ""
+	for _, path := range []string{
+		"/console/streams/orders/data", "record", "/console/streams/orders/shards", "/console/streams/orders/shards/0",
+		"/console/streams/orders/data?jq=" + url.QueryEscape(hostile), "/console/search?q=" + url.QueryEscape(hostile), "/console/streams?q=" + url.QueryEscape(hostile),
+		"/console/streams/orders/data?key=" + url.QueryEscape(hostile), "/console/" + url.PathEscape(hostile), "/console/streams/orders?done=" + url.QueryEscape(hostile),
+	} {
+		if path == "record" {
+			path = link
+		}
+		b.open(path)
+		if path == "/console/streams/orders/data" {
+			b.wants("window.pwned=1")
+			link = b.script(`new URL(document.querySelector(".records a").href).pathname`)
+		}
+		if b.script("typeof window.pwned") != "undefined" {
+			t.Errorf("%s runs what was put", path)
+		}
+		if n := b.script(`document.querySelectorAll("main script, main img").length`); n != "0" {
+			t.Errorf("%s has %s elements that were put", path, n)
+		}
+	}
+	// In a live tail too.
+	b.open("/console/streams/orders/tail")
+	b.until("it follows", `document.querySelector("#tail-state") !== null`)
+	w.flow(t, "orders", 1, 200*time.Millisecond)
+	b.until("records arrive", `document.querySelectorAll("#tail-rows tr").length > 0`)
+	w.putOne(t, "orders", hostile, []byte(hostile))
+	b.until("the hostile one arrives", `document.querySelector("#tail-rows").innerText.includes("pwned")`)
+	if b.script("typeof window.pwned") != "undefined" || b.script(`document.querySelectorAll("#tail-rows script, #tail-rows img").length`) != "0" {
+		t.Error("the live tail runs what was put")
+	}
+	b.quiet("status of 404", "status of 400")
+}
+
+// Keys do what the mouse does.
+func TestKeys(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "alpha", 1)
+	w.create(t, "beta", 1)
+	b := newBrowser(t, w.HTTP)
+	b.view(1440, "dark")
+	b.open("/console/streams")
+	b.do("down", chromedp.KeyEvent("j"), chromedp.KeyEvent("j"))
+	if got := b.script("document.activeElement.innerText"); got != "beta" {
+		t.Errorf("after two steps down %q has the focus", got)
+	}
+	b.do("search", chromedp.KeyEvent("/"))
+	if got := b.script("document.activeElement.name"); got != "q" {
+		t.Errorf("a slash goes to %q", got)
+	}
+	b.do("palette", chromedp.KeyEvent("k", chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	b.until("the palette opens", `document.querySelector("#palette").open`)
+	b.do("type", chromedp.KeyEvent("bet"))
+	b.until("it finds", `document.querySelector("#hits a.on")?.innerText.includes("beta")`)
+	b.accessible()
+	b.shot("palette")
+	b.do("go", chromedp.KeyEvent("\r"))
+	b.until("the stream's page", `location.pathname === "/console/streams/beta"`)
+	b.quiet()
 }
