@@ -97,7 +97,7 @@ func TestShards(t *testing.T) {
 	v.send(at+"/3", at+"/3/merge", url.Values{"side": {"above"}, "with": {"2"}}).is(t, 400, `class="problem"`)
 	v.send(at+"/3", at+"/3/merge", url.Values{"side": {"below"}, "with": {"2"}}).is(t, 200, "The merge is under way")
 	w.active(t, "orders")
-	v.get(at+"?state=closed").is(t, 200, "shard 2 + shard 3")
+	v.get(at+"?state=open").is(t, 200, "shard 2 + shard 3")
 }
 
 // What the console promises of its speed: docs/performance.md.
