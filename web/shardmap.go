@@ -23,12 +23,17 @@ const heats = 9
 // linked is how many shards are drawn as links of their own.
 const linked = 256
 
-// heat turns a share of the hottest shard into a step.
-func heat(load, hottest float64) int {
-	if load <= 0 || hottest <= 0 {
+// heat turns a load into a step: cool ones by the share of the hottest shard, warm ones from half of what a shard takes on.
+func heat(load, hottest, limit float64) int {
+	const cool, warm = 3, heats - 4
+	switch share := load / limit; {
+	case load <= 0 || hottest <= 0:
 		return 0
+	case share < 0.5:
+		return 1 + int(math.Min(load/hottest, 0.9999)*cool)
+	default:
+		return 1 + cool + int(math.Min((share-0.5)*2, 0.9999)*warm)
 	}
-	return 1 + int(math.Min(load/hottest, 0.9999)*(heats-1))
 }
 
 // part is where a hash key lies in the space, 0 to 1.
@@ -43,14 +48,15 @@ func width(r leat.HashKeyRange) float64 {
 
 // measure is what heat is of.
 type measure struct {
-	of   func(broker.Rate) float64
-	unit string
+	of    func(broker.Rate) float64
+	unit  string
+	limit float64 // what a shard takes or gives a second as in AWS
 }
 
 var measures = map[string]measure{
-	"bytes":   {func(r broker.Rate) float64 { return r.BytesIn }, "B"},
-	"records": {func(r broker.Rate) float64 { return r.RecordsIn }, ""},
-	"read":    {func(r broker.Rate) float64 { return r.BytesOut }, "B"},
+	"bytes":   {func(r broker.Rate) float64 { return r.BytesIn }, "B", leat.ShardBytesIn},
+	"records": {func(r broker.Rate) float64 { return r.RecordsIn }, "", leat.ShardRecordsIn},
+	"read":    {func(r broker.Rate) float64 { return r.BytesOut }, "B", leat.ShardBytesOut},
 }
 
 // shapes gathers rectangles by heat.
@@ -89,7 +95,7 @@ func bar(stream string, open []shardRow, hottest float64, m measure, label strin
 	for i := range open {
 		s := &open[i]
 		x, wide := part(s.Range.Start)*w, width(s.Range)*w
-		n := heat(m.of(s.Rate), hottest)
+		n := heat(m.of(s.Rate), hottest, m.limit)
 		if len(open) > linked {
 			all.add(n, x, 0, wide, h)
 			continue
@@ -120,7 +126,7 @@ func genealogy(stream string, all []shardRow, hottest float64, m measure, from, 
 	for i := range all {
 		s := &all[i]
 		end := now
-		n := heat(m.of(s.Rate), hottest)
+		n := heat(m.of(s.Rate), hottest, m.limit)
 		if !s.Open() {
 			end = s.Closed
 		}

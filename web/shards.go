@@ -45,6 +45,7 @@ type shardPage struct {
 	Unit          string
 	Sort          string
 	Hottest       float64
+	Limit         float64 // what a shard takes or gives, as in AWS
 	Bar           template.HTML
 	Lives         template.HTML
 	From          time.Time
@@ -139,7 +140,7 @@ func (p *shardPage) fill(all []leat.Shard, load broker.StreamLoad, now time.Time
 	if !ok {
 		p.Heat, m = "bytes", measures["bytes"]
 	}
-	p.Unit = m.unit
+	p.Unit, p.Limit = m.unit, m.limit
 	rates := make(map[uint64]*broker.ShardRate, len(load.Shards))
 	for i := range load.Shards {
 		rates[load.Shards[i].Shard.Key.Ordinal] = &load.Shards[i]
