@@ -99,11 +99,14 @@
     });
     $("[data-palette]")?.addEventListener("click", (e) => { e.preventDefault(); open(); });
     input.addEventListener("input", ask);
+    $("form", palette).addEventListener("submit", (e) => { // without a hit it goes to the page of the search
+      const a = $$("a", hits)[on];
+      if (a) { e.preventDefault(); a.click(); }
+    });
     palette.addEventListener("click", (e) => { if (e.target === palette) palette.close(); });
     palette.addEventListener("keydown", (e) => {
       if (e.key === "ArrowDown") { e.preventDefault(); mark(on + 1); }
       if (e.key === "ArrowUp") { e.preventDefault(); mark(on - 1); }
-      if (e.key === "Enter") { e.preventDefault(); $$("a", hits)[on]?.click(); }
     });
   }
 
