@@ -52,6 +52,11 @@ func (r *reopening) Create(ctx context.Context, key string, body []byte) error {
 	return r.now().Create(ctx, key, body)
 }
 
+// Link makes an object of a file; see disk.Store.
+func (r *reopening) Link(ctx context.Context, key, file string) error {
+	return r.now().Link(ctx, key, file)
+}
+
 // Read implements blob.Store.
 func (r *reopening) Read(ctx context.Context, key string, off, length int64) ([]byte, error) {
 	return r.now().Read(ctx, key, off, length)

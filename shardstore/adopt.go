@@ -136,7 +136,7 @@ func (p *packer) adoptSession(ctx context.Context, session leat.SessionID, shard
 
 // adoptParts writes and registers one pack of adopted records; finished shards have nothing left of the session after it.
 func (p *packer) adoptParts(ctx context.Context, session leat.SessionID, parts map[*shard]*part, finished []*shard) error {
-	pk := &pack{reg: Registration{Session: p.s.cfg.Session, Counted: true, Adopts: session}, finished: finished}
+	pk := &pack{reg: Registration{Session: p.s.cfg.Session, Number: p.nextNumber(), Counted: true, Adopts: session}, finished: finished}
 	for _, part := range parts {
 		pk.parts = append(pk.parts, *part)
 	}

@@ -66,6 +66,9 @@ type Params struct {
 	MergeFanIn      int           // extents of one level that start a merge
 	MergeBytes      int64         // raw bytes of one merged object
 	OwnObjectBytes  int64         // an extent this large is never merged again
+	MergeRound      int64         // raw bytes of the merges of one round of housekeeping
+	KeepBytes       int64         // stored bytes from which on an extent stays in its segment instead of being packed (keep.go)
+	KeepRows        int           // bound of extents that stayed and are not merged yet
 	DeleteAfter     time.Duration // from the moment an object is no longer named
 	HousekeepEvery  time.Duration // retention, merging and deletion
 	UnloadAfter     time.Duration // without a catch-up read, a shard's extents leave memory
@@ -77,7 +80,8 @@ func DefaultParams() Params {
 	return Params{
 		SegmentTarget: 4 << 20, NotDurableBytes: 256 << 20, TailBytes: 1 << 30, CacheBytes: 256 << 20,
 		PackEvery: time.Minute, PackBytes: 128 << 20, UnindexedRuns: 2 << 20, ReadWindow: 4 << 20, ReadAhead: 2,
-		MergeFanIn: 16, MergeBytes: 64 << 20, OwnObjectBytes: 16 << 20,
+		MergeFanIn: 16, MergeBytes: 64 << 20, OwnObjectBytes: 16 << 20, MergeRound: 256 << 20,
+		KeepBytes: 256 << 10, KeepRows: 16 << 10,
 		DeleteAfter: 15 * time.Minute, HousekeepEvery: 30 * time.Second, UnloadAfter: 10 * time.Minute, SweepAfter: 24 * time.Hour,
 	}
 }
@@ -129,6 +133,9 @@ func (p *Params) fill() {
 	orDefault(&p.MergeFanIn, d.MergeFanIn)
 	orDefault(&p.MergeBytes, d.MergeBytes)
 	orDefault(&p.OwnObjectBytes, d.OwnObjectBytes)
+	orDefault(&p.MergeRound, d.MergeRound)
+	orDefault(&p.KeepBytes, d.KeepBytes)
+	orDefault(&p.KeepRows, d.KeepRows)
 	orDefault(&p.DeleteAfter, d.DeleteAfter)
 	orDefault(&p.HousekeepEvery, d.HousekeepEvery)
 	orDefault(&p.UnloadAfter, d.UnloadAfter)
@@ -155,6 +162,7 @@ func (p Params) Validate() error {
 	for name, n := range map[string]int64{
 		"TailBytes": p.TailBytes, "CacheBytes": p.CacheBytes, "PackBytes": p.PackBytes, "UnindexedRuns": p.UnindexedRuns,
 		"ReadWindow": p.ReadWindow, "MergeBytes": p.MergeBytes, "OwnObjectBytes": p.OwnObjectBytes,
+		"MergeRound": p.MergeRound, "KeepBytes": p.KeepBytes, "KeepRows": int64(p.KeepRows),
 	} {
 		need(n > 0, "%s %d must be positive", name, n)
 	}

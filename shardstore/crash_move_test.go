@@ -67,6 +67,6 @@ func TestCrashAtEveryWriteOfMoves(t *testing.T) {
 		"catalog: not applied":    func(c *crash) { c.catalogDies(lost) },
 		"catalog: answer is lost": func(c *crash) { c.catalogDies(applied) },
 	} {
-		t.Run(name, func(t *testing.T) { crashAtEvery(t, (*crash).moves, dies) })
+		keeping(t, name, func(t *testing.T, keep int64) { crashAtEvery(t, keep, (*crash).moves, dies) })
 	}
 }

@@ -38,13 +38,14 @@ const (
 	late    fate = "applied after the recovery"
 )
 
-func newCrash(t *testing.T, at int64) *crash {
+func newCrash(t *testing.T, at, keep int64) *crash {
 	t.Helper()
 	c := &crash{rig: newRig(t).shards(3), l: newLedger(), vault: newVault(), at: at}
 	c.keys = c.vault
 	c.f = c.faulty()
 	c.params.MergeFanIn = 2
 	c.params.TailBytes = 300 // some of it
+	c.params.KeepBytes = keep
 	c.logger = (&logged{}).logger()
 	return c
 }
@@ -256,8 +257,8 @@ func (r *rig) checkUsage(t *testing.T) {
 // The machine dies at the k-th write to the store, for every k; the k-th write happens, or not, or much later.
 func TestCrashAtEveryWrite(t *testing.T) {
 	for _, what := range []fate{lost, applied, late} {
-		t.Run(string(what), func(t *testing.T) {
-			crashAtEvery(t, (*crash).script, func(c *crash) { c.storeDies(what) })
+		keeping(t, string(what), func(t *testing.T, keep int64) {
+			crashAtEvery(t, keep, (*crash).script, func(c *crash) { c.storeDies(what) })
 		})
 	}
 }
@@ -265,18 +266,29 @@ func TestCrashAtEveryWrite(t *testing.T) {
 // The machine dies at the k-th call of the catalog, for every k; before the call or after it.
 func TestCrashAtEveryCallOfTheCatalog(t *testing.T) {
 	for _, what := range []fate{lost, applied} {
-		t.Run(string(what), func(t *testing.T) {
-			crashAtEvery(t, (*crash).script, func(c *crash) { c.catalogDies(what) })
+		keeping(t, string(what), func(t *testing.T, keep int64) {
+			crashAtEvery(t, keep, (*crash).script, func(c *crash) { c.catalogDies(what) })
 		})
 	}
 }
 
-func crashAtEvery(t *testing.T, script func(*crash, context.Context) error, dies func(*crash)) {
+// keeping runs a test with no, some and all extents staying in their segments.
+func keeping(t *testing.T, name string, run func(t *testing.T, keep int64)) {
+	t.Helper()
+	for what, keep := range map[string]int64{"packed": 1 << 20, "some kept": keepSome, "kept": 1} {
+		t.Run(name+"/"+what, func(t *testing.T) { run(t, keep) })
+	}
+}
+
+// keepSome is between what one record and what two of them take, sealed and plain.
+const keepSome = 100
+
+func crashAtEvery(t *testing.T, keep int64, script func(*crash, context.Context) error, dies func(*crash)) {
 	t.Helper()
 	k, died := int64(0), true
 	for ; died && !t.Failed(); k++ {
 		synctest.Test(t, func(t *testing.T) {
-			c := newCrash(t, k)
+			c := newCrash(t, k, keep)
 			dies(c)
 			err := script(c, t.Context())
 			if died = c.dead.Load(); !died && err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -15,19 +16,24 @@ import (
 
 // keeper is the state of housekeeping.
 type keeper struct {
-	one     turn      // of whoever does it
-	swept   time.Time // when the sweep last began, or the session
-	company time.Time // when a merge last asked about all shards
+	one     turn        // of whoever does it
+	swept   time.Time   // when the sweep last began, or the session
+	company time.Time   // when a merge last asked about all shards
+	more    atomic.Bool // the last merge left some for the next one
 }
-
-func newKeeper(now time.Time) keeper { return keeper{one: newTurn(), swept: now} }
 
 // housekeep moves horizons, merges extents and deletes what nothing names, every HousekeepEvery. Failures are logged
 // and tried again next time; none of it is needed for puts and reads to go on.
 func (s *Store) housekeep(ctx context.Context) {
-	for s.sleep(ctx, s.cfg.Params.HousekeepEvery) == nil {
+	pause := s.cfg.Params.HousekeepEvery
+	for s.sleep(ctx, pause) == nil {
+		began := s.cfg.Clock.Now()
 		if err := s.Housekeep(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("housekeeping waits", "error", err)
+		}
+		pause = s.cfg.Params.HousekeepEvery
+		if s.keeper.more.Load() { // a quarter of the time is for what is left to merge
+			pause = min(pause, max(time.Second, 3*s.cfg.Clock.Now().Sub(began)))
 		}
 	}
 }

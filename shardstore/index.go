@@ -52,7 +52,10 @@ type Registration struct {
 	Number  uint64         // of the pack; with Session the key of the transaction
 	Object  string         // the pack's key, empty when nothing was left to write
 
-	Extents []Extent // in the pack, sorted by shard and First; those whose shard no longer exists are skipped
+	// Extents are sorted by shard and First; those whose shard no longer exists are skipped. They lie in the pack, or in
+	// the very segments [TrimFrom, TrimTo) that are not in Deletes, or in objects that this registration alone names
+	// (KeptKey). Objects of which no extent is left are queued for deletion.
+	Extents []Extent
 
 	// A pack of the session's own segments covers exactly the whole segments [TrimFrom, TrimTo): trim is moved by
 	// compare-and-swap. Equal values move nothing.

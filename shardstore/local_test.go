@@ -77,7 +77,7 @@ func TestLocalFolder(t *testing.T) {
 	l := newLocal(t)
 	l.shards(3)
 	l.params.MergeFanIn, l.params.TailBytes = 3, 1<<rng.IntN(20)
-	l.params.PackBytes = 100_000
+	l.params.PackBytes, l.params.KeepBytes = 100_000, 1<<rng.IntN(18)
 	l.open()
 	want := make([][]string, 3)
 	for life := range 8 {

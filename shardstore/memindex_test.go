@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/leatstream/leat"
@@ -36,6 +37,8 @@ type brokenIndex struct {
 	anyPlace  bool // extents need not join, nor belong to their owner
 	noNumbers bool // a pack that is registered is registered again
 	anyFinal  bool // a shard is handed over whether its extents end where it was released or not
+	trimsAll  bool // all segments of a pack's range are deleted, those that extents stay in too
+	hasty     bool // an object goes with the first of its extents that goes
 }
 
 type memSession struct {
@@ -128,6 +131,9 @@ func (x *memIndex) Register(_ context.Context, r shardstore.Registration) (err e
 	for _, k := range r.Deletes {
 		x.deletions[k] = r.NotBefore
 	}
+	for n := r.TrimFrom; n < r.TrimTo && x.broken.trimsAll; n++ {
+		x.deletions[wal.Key(r.Session, n)] = r.NotBefore
+	}
 	x.unname(r.Replaces, r.NotBefore)
 	x.adopt(r)
 	return nil
@@ -143,6 +149,9 @@ func (x *memIndex) check(r shardstore.Registration) error {
 	}
 	next := map[leat.ShardKey]uint64{}
 	for _, e := range r.Extents {
+		if err := stays(r, e); err != nil {
+			return err
+		}
 		sh := x.shards[e.Shard]
 		if sh == nil {
 			continue
@@ -167,6 +176,16 @@ func (x *memIndex) check(r shardstore.Registration) error {
 		if sh == nil || !slices.ContainsFunc(sh.extents, func(o shardstore.Extent) bool { return o.First == e.First && o.Object == e.Object }) {
 			return fmt.Errorf("%w: %s at %d is not in %s", shardstore.ErrFenced, e.Shard, e.First, e.Object)
 		}
+	}
+	return nil
+}
+
+// stays refuses an extent that is neither in the pack nor where it may stay.
+func stays(r shardstore.Registration, e shardstore.Extent) error {
+	session, n, ok := wal.ParseKey(e.Object)
+	inRange := ok && session == r.Session && n >= r.TrimFrom && n < r.TrimTo && !slices.Contains(r.Deletes, e.Object) && r.Counted
+	if e.Object != r.Object && !inRange && !strings.HasPrefix(e.Object, shardstore.KeptName(r.Session, r.Number)) {
+		return fmt.Errorf("I6: %s registers an extent in %s", r.Session, e.Object)
 	}
 	return nil
 }
@@ -213,7 +232,9 @@ func (x *memIndex) unname(gone []shardstore.Extent, notBefore int64) {
 	}
 	for _, sh := range x.shards {
 		for _, e := range sh.extents {
-			delete(objects, e.Object)
+			if !x.broken.hasty {
+				delete(objects, e.Object)
+			}
 		}
 	}
 	for o := range objects {

@@ -25,13 +25,14 @@ func (s *Store) merge(ctx context.Context) error {
 	if s.packer.unsure.Load() {
 		return nil // the catalog may have another trim than we know, and would refuse
 	}
+	more := s.keeper.more.Swap(false)
 	due, err := s.mergeCandidates(ctx)
 	if err != nil || len(due) == 0 {
 		return err
 	}
 	level := lowestLevel(due)
 	due = onLevel(due, level)
-	work, err := s.mergeCompany(ctx, due, level)
+	work, err := s.mergeCompany(ctx, due, level, more)
 	if err != nil || len(work) == 0 {
 		return err
 	}
@@ -49,6 +50,9 @@ func (s *Store) mergeCandidates(ctx context.Context) (due []shardMerge, err erro
 		sh.mu.Unlock()
 	}
 	err = s.eachExtents(ctx, grown, func(sh *shard, extents []Extent) {
+		sh.mu.Lock()
+		sh.kept = countKept(extents)
+		sh.mu.Unlock()
 		m := dueMerge(sh, extents, s.cfg.Params, s.mergeSpan(sh.key.Stream))
 		if len(m.groups) > 0 {
 			due = append(due, m)
@@ -62,8 +66,8 @@ func (s *Store) mergeCandidates(ctx context.Context) (due []shardMerge, err erro
 }
 
 // mergeCompany adds what other shards have in the same objects. Where there are many shards it makes the due ones wait,
-// so that the index is not read whole all the time.
-func (s *Store) mergeCompany(ctx context.Context, due []shardMerge, level uint8) ([]shardMerge, error) {
+// so that the index is not read whole all the time, unless they are more of what was begun.
+func (s *Store) mergeCompany(ctx context.Context, due []shardMerge, level uint8, more bool) ([]shardMerge, error) {
 	in := map[*shard]bool{}
 	for _, m := range due {
 		in[m.sh] = true
@@ -77,7 +81,7 @@ func (s *Store) mergeCompany(ctx context.Context, due []shardMerge, level uint8)
 		sh.mu.Unlock()
 	}
 	now := s.cfg.Clock.Now()
-	if len(others) > extentsBatch && now.Sub(s.keeper.company) < companyEvery {
+	if len(others) > extentsBatch && now.Sub(s.keeper.company) < companyEvery && !more {
 		return nil, nil
 	}
 	s.keeper.company = now
@@ -126,11 +130,16 @@ func (s *Store) eachExtents(ctx context.Context, shards []*shard, f func(*shard,
 	return nil
 }
 
-// runMerge writes one merged object after another. One that cannot be made, because of an object that fails its checks,
-// does not keep the others from being made.
+// runMerge writes one merged object after another, up to MergeRound bytes: puts and reads want the medium too. One that
+// cannot be made, because of an object that fails its checks, does not keep the others from being made.
 func (s *Store) runMerge(ctx context.Context, work []shardMerge, level uint8) error {
 	var errs []error
+	done := int64(0)
 	for _, out := range planOutputs(work, s.cfg.Params) {
+		if done += out.raw; done > s.cfg.Params.MergeRound && done > out.raw {
+			s.keeper.more.Store(true)
+			break
+		}
 		err := s.readMerge(ctx, &out)
 		if err == nil {
 			err = s.writeMerge(ctx, &out, level)
@@ -176,13 +185,17 @@ func (s *Store) readMerge(ctx context.Context, out *mergeOutput) error {
 // writeMerge writes and registers one merged object. A refusal means that the extents changed meanwhile (a stream was
 // deleted): the merge is forgotten, its object is swept later, and nothing is lost.
 func (s *Store) writeMerge(ctx context.Context, out *mergeOutput, level uint8) error {
-	reg := Registration{Session: s.cfg.Session, Replaces: out.replaces}
+	reg := Registration{Session: s.cfg.Session, Number: s.packer.nextNumber(), Replaces: out.replaces}
 	if err := s.packer.write(ctx, &reg, out.parts, level); err != nil {
 		return fmt.Errorf("merge into pack %d: %w", reg.Number, err)
 	}
 	err := s.registerMerge(ctx, &reg)
-	for _, p := range out.parts {
-		p.sh.merged() // whatever the outcome: the next read asks the index
+	for i, p := range out.parts {
+		gone := 0
+		if err == nil {
+			gone = countKept(out.work[i].group)
+		}
+		p.sh.merged(gone) // whatever the outcome: the next read asks the index
 	}
 	if errors.Is(err, ErrFenced) {
 		s.cfg.Logger.Warn("a merge was overtaken by other changes and is dropped", "object", reg.Object, "error", err)
@@ -208,10 +221,11 @@ func (s *Store) registerMerge(ctx context.Context, reg *Registration) error {
 	}
 }
 
-// merged says that the registered extents are others now.
-func (sh *shard) merged() {
+// merged says that the registered extents are others now; so many of those that stayed in segments are gone.
+func (sh *shard) merged(kept int) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.checked = 0
+	sh.kept = max(0, sh.kept-kept)
 	sh.unload()
 }

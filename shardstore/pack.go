@@ -53,7 +53,8 @@ type part struct {
 	sh      *shard
 	chunks  []*segment.Chunk
 	sealed  leat.KeyID // the last key that some of the chunks are sealed with where they are; zero: none
-	extents []Extent   // in the pack; set by write
+	kept    []Extent   // that stay where they are
+	extents []Extent   // in the pack, and kept; set by write
 }
 
 func newPacker(s *Store) *packer {
@@ -205,73 +206,99 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	from, to := segments[0].n, segments[len(segments)-1].n+1
-	parts, err := p.gather(ctx, segments, to)
-	if err != nil {
+	reg := Registration{Session: p.s.cfg.Session, Number: p.nextNumber(), TrimFrom: from, TrimTo: to, Counted: true}
+	runs, shares := logRuns(segments, to)
+	if err := p.keepLarge(ctx, &reg, runs); err != nil {
 		return false, err
 	}
-	reg := Registration{Session: p.s.cfg.Session, TrimFrom: from, TrimTo: to, Counted: true}
-	for n := from; n < to; n++ {
-		reg.Deletes = append(reg.Deletes, wal.Key(p.s.cfg.Session, n))
+	for i := range runs {
+		if !runs[i].kept {
+			reg.Deletes = append(reg.Deletes, wal.Key(p.s.cfg.Session, runs[i].n))
+		}
+	}
+	if err := p.gather(ctx, runs); err != nil {
+		return false, err
+	}
+	parts := make([]part, 0, len(shares))
+	for _, pt := range shares {
+		if len(pt.chunks) > 0 || len(pt.kept) > 0 {
+			parts = append(parts, *pt)
+		}
 	}
 	if err := p.write(ctx, &reg, parts, 1); err != nil {
 		return false, err
 	}
 	for i := range parts {
 		p.s.unindexed.Add(parts[i].sh.park(to, parts[i].extents))
-		parts[i].chunks = nil
+		p.s.stats.kept.Add(uint64(len(parts[i].kept)))
+		parts[i].chunks, parts[i].kept = nil, nil
 	}
 	p.written = append(p.written, &pack{reg: reg, parts: parts})
 	p.drop(segments)
 	return true, nil
 }
 
-// gather collects the chunks of segments below to, shard by shard, from memory or from the segments.
-func (p *packer) gather(ctx context.Context, segments []tailSegment, to uint64) ([]part, error) {
+// logRuns lists what segments below to hold, segment by segment, and the share of each shard.
+func logRuns(segments []tailSegment, to uint64) (runs []logSegment, shares []*part) {
 	type rest struct {
 		part *part
 		left []Extent
 	}
 	of := map[*shard]*rest{}
-	var order []*rest
-	reader := objectReader{s: p.s, window: p.s.cfg.Params.ReadWindow}
 	for _, t := range segments {
+		seg := logSegment{n: t.n}
 		for _, sh := range t.shards {
 			r := of[sh]
 			if r == nil {
 				r = &rest{part: &part{sh: sh}, left: sh.loggedBelow(to)}
 				of[sh] = r
-				order = append(order, r)
+				shares = append(shares, r.part)
 			}
 			if len(r.left) == 0 {
 				continue // dropped meanwhile
 			}
-			c, err := p.s.chunkOf(ctx, &reader, sh, r.left[0])
-			if err != nil {
-				return nil, fmt.Errorf("gather %s from %s: %w", sh.key, r.left[0].Object, err)
-			}
-			r.part.add(c, &r.left[0])
+			seg.runs = append(seg.runs, logRun{r.part, r.left[0]})
 			r.left = r.left[1:]
 		}
+		runs = append(runs, seg)
 	}
-	parts := make([]part, 0, len(order))
-	for _, r := range order {
-		if len(r.part.chunks) > 0 {
-			parts = append(parts, *r.part)
-		}
-	}
-	return parts, nil
+	return runs, shares
 }
 
-// write encodes the parts as one object and makes it durable under a new number. The parts learn their extents.
-func (p *packer) write(ctx context.Context, reg *Registration, parts []part, level uint8) error {
-	reg.Number = p.number.Add(1) - 1
-	if len(parts) == 0 {
-		return nil
+// gather collects the chunks of the runs, from memory or from the segments.
+func (p *packer) gather(ctx context.Context, segments []logSegment) error {
+	reader := objectReader{s: p.s, window: p.s.cfg.Params.ReadWindow}
+	for _, seg := range segments {
+		for i := range seg.runs {
+			r := &seg.runs[i]
+			c, err := p.s.chunkOf(ctx, &reader, r.part.sh, r.e)
+			if err != nil {
+				return fmt.Errorf("gather %s from %s: %w", r.part.sh.key, r.e.Object, err)
+			}
+			r.part.add(c, &r.e)
+		}
 	}
+	return nil
+}
+
+// nextNumber is a new number for a registration.
+func (p *packer) nextNumber() uint64 { return p.number.Add(1) - 1 }
+
+// write encodes the chunks of the parts as one object and makes it durable under the registration's number. The parts
+// learn their extents.
+func (p *packer) write(ctx context.Context, reg *Registration, parts []part, level uint8) error {
 	sortParts(parts)
+	var packed []part
 	var chunks []*segment.Chunk
 	for _, part := range parts {
-		chunks = append(chunks, part.chunks...)
+		if len(part.chunks) > 0 {
+			packed = append(packed, part)
+			chunks = append(chunks, part.chunks...)
+		}
+	}
+	if len(chunks) == 0 {
+		reg.Extents = withKept(parts)
+		return nil
 	}
 	h := segment.Header{Kind: segment.KindPack, Cluster: p.s.cfg.Cluster, Session: reg.Session, N: reg.Number, Created: leat.Micros(p.s.cfg.Clock.Now())}
 	h.Nonce = leat.NewID[leat.SessionID](p.s.cfg.Rand)
@@ -279,7 +306,7 @@ func (p *packer) write(ctx context.Context, reg *Registration, parts []part, lev
 	if level == 1 && p.s.cfg.Params.FastPacks {
 		codec = segment.CodecS2
 	}
-	seal, err := p.s.sealParts(parts)
+	seal, err := p.s.sealParts(packed)
 	if err != nil {
 		return fmt.Errorf("pack %d: %w", reg.Number, err)
 	}
@@ -291,8 +318,8 @@ func (p *packer) write(ctx context.Context, reg *Registration, parts []part, lev
 	for i := range extents {
 		extents[i].Object = reg.Object
 	}
-	reg.Extents = extents
 	share(parts, extents)
+	reg.Extents = withKept(parts)
 	return p.s.create(ctx, reg.Object, object)
 }
 

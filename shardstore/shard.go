@@ -49,6 +49,7 @@ type shard struct {
 	ahead    bool          // a read-ahead is on its way
 	used     time.Time     // when the registered extents were last needed
 	checked  int           // count when the merger last found nothing to join
+	kept     int           // of the registered extents, that stayed where they were (keep.go); about
 }
 
 // tailChunk is a visible run of records in memory.
@@ -150,6 +151,7 @@ func (sh *shard) registered(extents []Extent) {
 	}
 	sh.changes++
 	sh.count += len(extents)
+	sh.kept += countKept(extents)
 	if !sh.loaded {
 		return
 	}

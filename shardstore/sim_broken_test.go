@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore"
@@ -58,6 +59,16 @@ func TestSimulationSeesBrokenRules(t *testing.T) {
 		}},
 		{"rule 6: trim is taken of sessions that are not live", `I15|fsck|I[1-7]|no session can be opened`, func(w *sim) {
 			w.index.broken = brokenIndex{anyState: true, anyTrim: true, anyPlace: true}
+		}},
+		{"rule 6: a segment is deleted that an extent stays in", `fsck|I[1-7]|missing`, func(w *sim) {
+			w.index.broken = brokenIndex{trimsAll: true}
+			w.params.KeepBytes, w.params.KeepRows = 1, 100
+			w.keepFor(24 * time.Hour) // or nothing would be missed
+		}},
+		{"rule 17: an object goes with the first of its extents", `fsck|I[1-7]|missing`, func(w *sim) {
+			w.index.broken = brokenIndex{hasty: true}
+			w.params.KeepBytes, w.params.KeepRows = 1, 100
+			w.keepFor(24 * time.Hour) // or nothing would be missed
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

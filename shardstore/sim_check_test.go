@@ -102,7 +102,7 @@ func (w *sim) run(lives, steps int) error {
 type simTotals struct {
 	Steps, Sent, Acked, Seen, Shards, Children int
 	Sessions, Moves                            int
-	Packs, Merges, Deleted, Failures           uint64
+	Packs, Kept, Merges, Deleted, Failures     uint64
 }
 
 // add counts what a world did, and ends it.
@@ -123,6 +123,7 @@ func (n *simTotals) add(w *sim) {
 		nd.s.Fail(errors.New("over"))
 		st := nd.s.Stats()
 		n.Packs += st.Packs
+		n.Kept += st.Kept
 		n.Merges += st.Merges
 		n.Deleted += st.Deleted
 		n.Failures += st.PackFailures

@@ -89,6 +89,8 @@ func newSim(t *testing.T, seed uint64) *sim {
 	w.params.MergeFanIn, w.params.PackEvery = 3, 20*time.Second
 	w.params.TailBytes, w.params.CacheBytes = 1<<w.rng.IntN(16), 1<<w.rng.IntN(16)
 	w.params.PackBytes = 1000
+	w.params.KeepBytes = []int64{1, 150, 1 << 20}[w.rng.IntN(3)] // all, some, none stay in their segments
+	w.params.KeepRows = 1 + w.rng.IntN(100)
 	w.keepFor(10 * time.Minute)
 	w.vault = newVault()
 	w.keys = w.vault
@@ -426,7 +428,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", *total)
-	if !testing.Short() && (total.Acked < 1000 || total.Seen < 1000 || total.Merges == 0 || total.Children == 0 || total.Deleted == 0 || total.Moves < 20) {
+	if !testing.Short() && (total.Acked < 1000 || total.Seen < 1000 || total.Merges == 0 || total.Children == 0 || total.Deleted == 0 || total.Moves < 20 || total.Kept == 0) {
 		t.Errorf("too little happened: %+v", *total)
 	}
 }

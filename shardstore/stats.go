@@ -17,6 +17,7 @@ type stats struct {
 	readRecords, readBytes atomic.Uint64
 	overloads              atomic.Uint64
 	packs, packFailures    atomic.Uint64
+	kept                   atomic.Uint64
 	merges, deleted, swept atomic.Uint64
 	fetches, fetchedBytes  atomic.Uint64
 	hits                   atomic.Uint64
@@ -49,6 +50,7 @@ type Stats struct {
 	ReadRecords, ReadBytes uint64
 	Overloads              uint64 // puts refused because too much was not durable
 	Packs, PackFailures    uint64
+	Kept                   uint64 // extents that stayed in their segments instead of being packed
 	Merges, Deleted        uint64
 	Swept                  uint64 // orphans deleted
 	Fetches, FetchedBytes  uint64 // ranged reads of objects for readers
@@ -73,7 +75,7 @@ func (s *Store) Stats() Stats {
 		Records: st.records.Load(), Bytes: st.bytes.Load(), Segments: st.segments.Load(),
 		ReadRecords: st.readRecords.Load(), ReadBytes: st.readBytes.Load(), Overloads: st.overloads.Load(),
 		Packs: st.packs.Load(), PackFailures: st.packFailures.Load(), Merges: st.merges.Load(), Deleted: st.deleted.Load(),
-		Swept:   st.swept.Load(),
+		Swept: st.swept.Load(), Kept: st.kept.Load(),
 		Fetches: st.fetches.Load(), FetchedBytes: st.fetchedBytes.Load(), CacheHits: st.hits.Load(),
 		Reloads: st.reloads.Load(), Missing: st.missing.Load(),
 	}

@@ -83,8 +83,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		cfg: cfg, coder: segment.NewCoder(), shards: map[leat.ShardKey]*shard{}, reshards: map[string]*resharding{},
 		releases: map[leat.ShardKey]*release{},
-		queue:    []*batch{newBatch()}, keeper: newKeeper(cfg.Clock.Now()), done: make(chan struct{}),
+		queue:    []*batch{newBatch()}, done: make(chan struct{}),
 	}
+	s.keeper.one, s.keeper.swept = newTurn(), cfg.Clock.Now()
 	if cfg.Keys != nil {
 		s.coder = s.coder.WithKeys(cfg.Keys)
 	}

@@ -33,7 +33,7 @@ func (s *Store) sweepDue(ctx context.Context) error {
 	return nil
 }
 
-// sweep deletes packs that nothing names (data-plane.md, rule 7): written by a session that ended before it registered
+// sweep deletes packs, and second names of log files, that nothing names (data-plane.md, rule 7): written by a session that ended before it registered
 // them, or by a merge that was overtaken. Only packs of closed sessions are looked at, because a closed session registers
 // nothing more, and only old ones. A sweep that would delete more than a tenth of all packs deletes nothing: rather than
 // with so many orphans it has to do with a catalog that is not the one of this bucket. Segments are not swept: a closed
@@ -41,24 +41,10 @@ func (s *Store) sweepDue(ctx context.Context) error {
 func (s *Store) sweep(ctx context.Context) error {
 	before := s.cfg.Clock.Now().Add(-s.cfg.Params.SweepAfter)
 	w := sweeper{s: s, closed: map[leat.SessionID]bool{}}
-	for info, err := range blob.All(ctx, s.cfg.Blobs, packPrefix) {
-		if err != nil {
+	for _, prefix := range []string{packPrefix, keptPrefix} {
+		if err := w.list(ctx, prefix, before); err != nil {
 			return err
 		}
-		w.listed++
-		session, ok := packSession(info.Key)
-		if !ok || session == s.cfg.Session || !info.Modified.Before(before) {
-			continue
-		}
-		w.old = append(w.old, oldPack{info.Key, session})
-		if len(w.old) == sweepBatch {
-			if err := w.judge(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	if err := w.judge(ctx); err != nil {
-		return err
 	}
 	if most := max(sweepLeast, w.listed/10); len(w.orphans) > most {
 		return leat.Errorf(leat.KindInternal, "%d of %d packs are named by nothing, more than the %d that one sweep may delete: is this the catalog of this bucket? nothing was deleted", len(w.orphans), w.listed, most)
@@ -87,6 +73,27 @@ type sweeper struct {
 type oldPack struct {
 	key     string
 	session leat.SessionID
+}
+
+// list finds the orphans among the objects with a prefix.
+func (w *sweeper) list(ctx context.Context, prefix string, before time.Time) error {
+	for info, err := range blob.All(ctx, w.s.cfg.Blobs, prefix) {
+		if err != nil {
+			return err
+		}
+		w.listed++
+		session, ok := packSession(strings.TrimPrefix(info.Key, prefix))
+		if !ok || session == w.s.cfg.Session || !info.Modified.Before(before) {
+			continue
+		}
+		w.old = append(w.old, oldPack{info.Key, session})
+		if len(w.old) == sweepBatch {
+			if err := w.judge(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return w.judge(ctx)
 }
 
 // judge sorts the orphans out of the old packs.
@@ -137,9 +144,9 @@ func (w *sweeper) askSessions(ctx context.Context) error {
 	return nil
 }
 
-// packSession reads the session out of a pack's key.
-func packSession(key string) (leat.SessionID, bool) {
-	id, _, ok := strings.Cut(strings.TrimPrefix(key, packPrefix), "/")
+// packSession reads the session out of a pack's key, without the prefix.
+func packSession(rest string) (leat.SessionID, bool) {
+	id, _, ok := strings.Cut(rest, "/")
 	if !ok {
 		return leat.SessionID{}, false
 	}

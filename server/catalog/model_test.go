@@ -187,6 +187,9 @@ func (m *model) send(r shardstore.Registration) {
 	if r.Object != "" {
 		m.objects[r.Object] = true
 	}
+	for _, e := range r.Extents {
+		m.objects[e.Object] = true
+	}
 	for _, k := range r.Deletes {
 		m.queue[k] = true
 	}
@@ -276,23 +279,54 @@ func (m *model) packTo(s *mSession, to uint64) {
 	m.send(r)
 	s.number++
 	s.trim = r.TrimTo
-	for i, sh := range parts {
-		sh.extents = append(sh.extents, r.Extents[i])
-		sh.next = r.Extents[i].End()
+	at := 0
+	for _, sh := range parts {
+		for ; at < len(r.Extents) && r.Extents[at].Shard == sh.key; at++ {
+			sh.extents = append(sh.extents, r.Extents[at])
+			sh.next = r.Extents[at].End()
+		}
 		sh.logged = sh.logged[loggedBelow(sh, s, r.TrimTo):]
 	}
 }
 
-// packOf is the pack of a session's segments below to.
+// packOf is the pack of a session's segments below to. Extents of some of them stay where they are.
 func (m *model) packOf(s *mSession, to uint64) (r shardstore.Registration, parts []*mShard) {
 	var extents []shardstore.Extent
+	stays, held := map[string]bool{}, map[string]bool{}
+	for n := s.trim; n < to; n++ {
+		stays[segment(s.id, n)] = rapid.IntRange(0, 2).Draw(m.t, "stays") == 0
+	}
+	var kept []int // indices in extents
 	for _, sh := range m.owned(s) {
-		if n := loggedBelow(sh, s, to); n > 0 {
-			extents = append(extents, joined(sh.logged[:n]))
+		logged := sh.logged[:loggedBelow(sh, s, to)]
+		if len(logged) > 0 {
 			parts = append(parts, sh)
 		}
+		for from := 0; from < len(logged); {
+			if stays[logged[from].Object] {
+				kept = append(kept, len(extents))
+				extents = append(extents, logged[from])
+				held[logged[from].Object] = true
+				from++
+				continue
+			}
+			end := from + 1
+			for end < len(logged) && !stays[logged[end].Object] {
+				end++
+			}
+			extents = append(extents, joined(logged[from:end]))
+			from = end
+		}
 	}
-	return pack(s.id, s.number, s.trim, to, extents...), parts
+	r = pack(s.id, s.number, s.trim, to, extents...)
+	for _, i := range kept {
+		r.Extents[i].Object = extents[i].Object
+	}
+	if len(kept) == len(extents) {
+		r.Object = ""
+	}
+	r.Deletes = slices.DeleteFunc(r.Deletes, func(key string) bool { return held[key] })
+	return r, parts
 }
 
 func loggedBelow(sh *mShard, s *mSession, to uint64) (n int) {

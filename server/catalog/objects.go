@@ -55,7 +55,8 @@ func holdObjects(tx *sqldb.Tx, keys []string) error {
 	return err
 }
 
-// releaseObjects queues those of the held objects that no extent names any more.
+// releaseObjects queues those of the held objects that no extent names any more. A segment that may hold records which
+// are in no extent is not queued: it goes with its session's last row.
 func releaseObjects(tx *sqldb.Tx, keys []string, notBefore int64) error {
 	var free []string
 	err := tx.EachRows(`
@@ -70,7 +71,38 @@ RETURNING key`, keyRows(keys), func(scan sqldb.Scan) error {
 	if err != nil {
 		return err
 	}
+	if free, err = withoutNeeded(tx, free); err != nil {
+		return err
+	}
 	return queue(tx, free, notBefore)
+}
+
+// withoutNeeded leaves out the segments of closed sessions that hold something of a shard, from their trims on. Only a
+// rebuilt catalog names such segments. The session's row is locked: whoever drops its last row meanwhile sees what this
+// transaction did, or is seen.
+func withoutNeeded(tx *sqldb.Tx, keys []string) (rest []string, err error) {
+	logs := map[leat.SessionID]func(n uint64) bool{}
+	for _, key := range keys {
+		session, n, ok := parseSegment(key)
+		if !ok {
+			rest = append(rest, key)
+			continue
+		}
+		needed := logs[session]
+		if needed == nil {
+			if _, err := tx.Exec("UPDATE sessions SET trimmed = trimmed WHERE id = $1 AND state = 'closed'", session); err != nil {
+				return nil, err
+			}
+			if needed, err = neededSegments(tx, session); err != nil {
+				return nil, err
+			}
+			logs[session] = needed
+		}
+		if !needed(n) {
+			rest = append(rest, key)
+		}
+	}
+	return rest, nil
 }
 
 // adopt drops the rows (closed session, shard) that a registration finished. With the last one go the session's segments.

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
@@ -161,8 +163,8 @@ func scanShardKey(scan sqldb.Scan) (k leat.ShardKey, err error) {
 	return k, err
 }
 
-// replaceExtents takes the replaced extents away and puts the new ones in. The new object is queued at once when none
-// of its shards exists any more.
+// replaceExtents takes the replaced extents away and puts the new ones in. A new object is queued at once when none of
+// its shards exists any more.
 func replaceExtents(tx *sqldb.Tx, r *shardstore.Registration, p *plan, there map[leat.ShardKey]bool) error {
 	if err := holdObjects(tx, p.replaced); err != nil {
 		return err
@@ -171,22 +173,34 @@ func replaceExtents(tx *sqldb.Tx, r *shardstore.Registration, p *plan, there map
 		return err
 	}
 	rows := sqldb.NewRows(extentColumns, len(r.Extents))
+	used := map[string]bool{} // of the new objects, whether an extent names them
+	if r.Object != "" {
+		used[r.Object] = false
+	}
 	for i := range r.Extents {
-		if there[r.Extents[i].Shard] {
-			addExtent(rows, &r.Extents[i])
+		e := &r.Extents[i]
+		if there[e.Shard] {
+			addExtent(rows, e)
+		}
+		used[e.Object] = used[e.Object] || there[e.Shard]
+	}
+	objects := sqldb.NewRows(1, len(used))
+	var unused []string
+	for _, key := range slices.Sorted(maps.Keys(used)) {
+		if used[key] {
+			objects.Add(key)
+		} else {
+			unused = append(unused, key)
 		}
 	}
-	if rows.Len() > 0 {
-		if _, err := tx.Exec("INSERT INTO objects (key) VALUES ($1)", r.Object); err != nil {
-			return err
-		}
-		if _, err := tx.ExecRows(insertExtents, rows); err != nil {
-			return err
-		}
-	} else if r.Object != "" {
-		if err := queue(tx, []string{r.Object}, r.NotBefore); err != nil {
-			return err
-		}
+	if _, err := tx.ExecRows("INSERT INTO objects (key) VALUES $rows", objects); err != nil {
+		return err
+	}
+	if _, err := tx.ExecRows(insertExtents, rows); err != nil {
+		return err
+	}
+	if err := queue(tx, unused, r.NotBefore); err != nil {
+		return err
 	}
 	return releaseObjects(tx, p.replaced, r.NotBefore)
 }

@@ -62,12 +62,15 @@ func checkForm(r *shardstore.Registration) error {
 		return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s moves the trim back from %d to %d", r.Number, r.Session, r.TrimFrom, r.TrimTo)
 	case r.Counted && len(r.Replaces) > 0:
 		return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s is counted and replaces extents: a merge is not counted", r.Number, r.Session)
-	case len(r.Extents) > 0 && r.Object == "":
-		return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s has extents and no object", r.Number, r.Session)
+	}
+	deleted := make(map[string]bool, len(r.Deletes))
+	for _, key := range r.Deletes {
+		deleted[key] = true
 	}
 	for i := range r.Extents {
-		if r.Extents[i].Object != r.Object {
-			return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s has an extent in %q, not in %q", r.Number, r.Session, r.Extents[i].Object, r.Object)
+		object := r.Extents[i].Object
+		if object != r.Object && !keeps(r, object) || object == "" || deleted[object] {
+			return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s has an extent in %q, not in %q", r.Number, r.Session, object, r.Object)
 		}
 	}
 	for _, key := range r.Deletes {
@@ -78,6 +81,18 @@ func checkForm(r *shardstore.Registration) error {
 		}
 	}
 	return nil
+}
+
+// keeps tells whether extents of a registration may be in an object that is not its pack: one of the very segments whose
+// records it registers, or a name that it alone gives. Nothing else names those yet, so nobody is about to delete them.
+func keeps(r *shardstore.Registration, object string) bool {
+	if !r.Counted || !r.Adopts.IsZero() {
+		return false
+	}
+	if session, n, ok := parseSegment(object); ok {
+		return session == r.Session && n >= r.TrimFrom && n < r.TrimTo
+	}
+	return strings.HasPrefix(object, shardstore.KeptName(r.Session, r.Number))
 }
 
 // add takes an extent into its shard's run. Counted extents of a shard join without gap (I7).

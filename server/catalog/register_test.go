@@ -267,3 +267,118 @@ func TestMergeAndHorizonFreeObjects(t *testing.T) {
 		b.same("after deletion", b.queued(), p1.Object)
 	})
 }
+
+// Extents may stay in the segments that the pack trims: those are not deleted before the last extent in them goes.
+func TestRegisterKeeps(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 2)
+		s := b.session()
+		b.take(s)
+		k0, k1 := leat.ShardKey{Stream: st.ID}, leat.ShardKey{Stream: st.ID, Ordinal: 1}
+		r := pack(s, 0, 0, 3, extent(k0, 1, 0, 10, ""), extent(k0, 1, 10, 5, ""), extent(k1, 1, 0, 5, ""), extent(k1, 1, 5, 5, ""))
+		r.Extents[1].Object, r.Extents[3].Object = segment(s, 1), segment(s, 1)
+		r.Extents[2].Object = shardstore.KeptKey(s, 0, 0)
+		r.Deletes = []string{segment(s, 0), segment(s, 2)}
+		b.register(r)
+		b.register(r)
+		if got := append(b.extents(k0).Extents, b.extents(k1).Extents...); !slices.Equal(got, r.Extents) {
+			t.Errorf("came back as %+v", got)
+		}
+		b.same("queue", b.queued(), segment(s, 0), segment(s, 2))
+		named, err := b.Named(t.Context(), []string{segment(s, 1), shardstore.KeptKey(s, 0, 0)})
+		b.must(err)
+		if len(named) != 2 {
+			t.Errorf("named: %v", named)
+		}
+		b.must(b.AdvanceHorizon(t.Context(), k0, 1, 15, 1))
+		b.same("after one shard let go", b.queued(), r.Object, segment(s, 0), segment(s, 2))
+		merge := pack(s, 1, 3, 3, extent(k1, 1, 0, 10, ""))
+		merge.Counted, merge.Replaces = false, r.Extents[2:]
+		b.register(merge)
+		b.same("after the other", b.queued(), r.Object, segment(s, 0), segment(s, 1), segment(s, 2), shardstore.KeptKey(s, 0, 0))
+		if n := b.used(); n != 25 {
+			t.Errorf("usage of %d records", n)
+		}
+	})
+}
+
+// What stays for shards that are gone is deleted with the rest.
+func TestRegisterKeepsNothingOfRemovedStreams(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 1)
+		s := b.session()
+		b.take(s)
+		b.must(b.BeginDelete(t.Context(), st.ID, false))
+		b.must(b.RemoveStream(t.Context(), st.ID))
+		r := pack(s, 0, 0, 1, extent(leat.ShardKey{Stream: st.ID}, 1, 0, 10, ""))
+		r.Object, r.Extents[0].Object, r.Deletes = "", segment(s, 0), nil
+		b.register(r)
+		b.same("queue", b.queued(), segment(s, 0))
+	})
+}
+
+// A segment may keep extents of the very registration that trims it, and of no other: somebody else may be about to
+// delete it.
+func TestRegisterRefusesToKeep(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 1)
+		dead := b.session()
+		b.take(dead)
+		k := leat.ShardKey{Stream: st.ID}
+		b.register(pack(dead, 0, 0, 2, extent(k, 1, 0, 10, "")))
+		left := extent(k, 1, 10, 5, segment(dead, 2))
+		b.fence(dead, 3, shardstore.ClosedShard{Shard: k, Epoch: 1, Final: 15, Extents: []shardstore.Extent{left}})
+		s := b.session()
+		b.take(s)
+		for name, change := range map[string]func(*shardstore.Registration){
+			"beyond the trim":       func(r *shardstore.Registration) { r.Extents[0].Object = segment(s, 2) },
+			"another session's":     func(r *shardstore.Registration) { r.Extents[0].Object = segment(dead, 1) },
+			"deleted with the rest": func(r *shardstore.Registration) { r.Extents[0].Object = segment(s, 0) },
+			"another number's name": func(r *shardstore.Registration) { r.Extents[0].Object = shardstore.KeptKey(s, 7, 0) },
+			"nowhere":               func(r *shardstore.Registration) { r.Extents[0].Object, r.Object = "", "" },
+			"adopted": func(r *shardstore.Registration) {
+				r.TrimTo, r.Deletes = 0, nil
+				r.Adopts, r.AdoptShards, r.Extents[0].Object = dead, []leat.ShardKey{k}, segment(dead, 2)
+			},
+			"merged": func(r *shardstore.Registration) {
+				r.Counted, r.Replaces = false, slices.Clone(r.Extents)
+				r.Extents[0].Object = segment(s, 1)
+			},
+		} {
+			r := pack(s, 0, 0, 2, extent(k, 2, 10, 5, ""))
+			r.Deletes = r.Deletes[:1]
+			change(&r)
+			if err := b.Register(t.Context(), r); leat.KindOf(err) != leat.KindInvalidArgument {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// A rebuilt catalog knows no trim: a segment that an extent stays in may hold what has to be adopted yet, and then it
+// outlives the extent.
+func TestSegmentsOfRebuiltCatalogsOutliveTheirExtents(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st := b.stream("s", 2)
+		dead := b.session()
+		b.take(dead)
+		k0, k1 := leat.ShardKey{Stream: st.ID}, leat.ShardKey{Stream: st.ID, Ordinal: 1}
+		r := pack(dead, 0, 0, 2, extent(k0, 1, 0, 10, ""))
+		r.Object, r.Extents[0].Object, r.Deletes = "", segment(dead, 1), r.Deletes[:1]
+		b.register(r)
+		left := extent(k1, 1, 0, 5, segment(dead, 1))
+		b.fence(dead, 3, shardstore.ClosedShard{Shard: k1, Epoch: 1, Final: 5, Extents: []shardstore.Extent{left}})
+		b.must(b.db.Tx(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("UPDATE sessions SET trimmed = 0 WHERE id = $1", dead)
+			return err
+		}))
+		s := b.session()
+		b.take(s)
+		b.must(b.AdvanceHorizon(t.Context(), k0, 2, 10, 1))
+		b.same("while something is left", b.queued(), segment(dead, 0))
+		adopted := pack(s, 0, 0, 0, extent(k1, 1, 0, 5, ""))
+		adopted.Adopts, adopted.AdoptShards = dead, []leat.ShardKey{k1}
+		b.register(adopted)
+		b.same("when nothing is left", b.queued(), segment(dead, 0), segment(dead, 1), segment(dead, 2))
+	})
+}

@@ -101,18 +101,37 @@ func (r *run) of(e *shardstore.Extent) *found {
 	return f
 }
 
-// readPacks reads the table of contents of every pack. One that cannot be read is missed only where a shard needs it,
-// and is found out then.
+// readPacks reads the table of contents of every pack, and of every segment that stands and counts: extents may have stayed in
+// those instead of being packed. One that cannot be read is missed only where a shard needs it, and is found out then.
 func (r *run) readPacks(ctx context.Context) error {
+	fences := map[leat.SessionID]uint64{}
+	for i := range r.closings {
+		fences[r.closings[i].Session] = r.closings[i].Fence
+	}
+	counts := func(key string) bool {
+		s, n, ok := wal.ParseKey(key)
+		return ok && n < fences[s]
+	}
+	if err := r.readContents(ctx, "pack/", func(string) bool { return true }); err != nil {
+		return err
+	}
+	return r.readContents(ctx, wal.KeyPrefix, counts)
+}
+
+// readContents reads the tables of contents of the objects with a prefix that are wanted.
+func (r *run) readContents(ctx context.Context, prefix string, wanted func(key string) bool) error {
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for info, err := range blob.All(gctx, r.o.Blobs, "pack/") {
+	for info, err := range blob.All(gctx, r.o.Blobs, prefix) {
 		if err != nil {
 			if worker := g.Wait(); worker != nil {
 				return worker // it ended the walk
 			}
-			return fmt.Errorf("list packs: %w", err)
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		if !wanted(info.Key) {
+			continue
 		}
 		g.Go(func() error {
 			f, err := readFooter(gctx, r.o.Blobs, info)
@@ -125,17 +144,29 @@ func (r *run) readPacks(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			r.report.Packs++
-			for i := range f.Extents {
-				e := f.Extents[i]
-				e.Object = info.Key
-				sh := r.of(&e)
-				sh.packs = append(sh.packs, e)
-			}
+			r.take(info.Key, f)
 			return nil
 		})
 	}
 	return g.Wait()
+}
+
+// take notes what an object holds. Extents that stay in a segment are merged as those of a pack are.
+func (r *run) take(key string, f *segment.Footer) {
+	inSegment := f.Header.Kind == segment.KindSegment
+	if !inSegment {
+		r.report.Packs++
+	}
+	for i := range f.Extents {
+		e := f.Extents[i]
+		e.Object = key
+		sh := r.of(&e)
+		if inSegment {
+			sh.stayed = append(sh.stayed, e)
+		} else {
+			sh.packs = append(sh.packs, e)
+		}
+	}
 }
 
 // readFooter reads an object's table of contents with one request if it is small.

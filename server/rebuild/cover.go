@@ -13,9 +13,10 @@ import (
 
 // found is what the bucket holds of one shard.
 type found struct {
-	packs []shardstore.Extent // in packs, of any age: they may overlap
-	left  []leftover          // in segments of closed sessions
-	floor uint64              // the shard ends here at least
+	packs  []shardstore.Extent // in packs, of any age: they may overlap
+	stayed []shardstore.Extent // in segments that count, of any age too
+	left   []leftover          // in segments, beyond what was trimmed when their sessions were closed
+	floor  uint64              // the shard ends here at least
 }
 
 // leftover is an extent in a segment.
@@ -26,7 +27,7 @@ type leftover struct {
 
 // cover is a shard as its catalog will have it.
 type cover struct {
-	extents []shardstore.Extent // of packs, joined
+	extents []shardstore.Extent // of packs and segments, joined
 	pending []leat.SessionID    // whose segments go on where the extents end, in order
 	horizon uint64
 	next    uint64              // the end of extents
@@ -34,18 +35,22 @@ type cover struct {
 	unused  []shardstore.Extent // below the horizon: they do not join what is above
 }
 
-// cover chooses extents that join: packs first, then segments, up to the end of the shard and from as far back as they
-// reach.
+// cover chooses extents that join, up to the end of the shard and from as far back as they reach: those in packs, and
+// those in segments where no pack has the same records. What sessions' segments hold of the end, and only they, is left
+// to be adopted.
 func (f *found) cover() cover {
 	end := f.floor
 	for i := range f.packs {
 		end = max(end, f.packs[i].End())
 	}
+	for i := range f.stayed {
+		end = max(end, f.stayed[i].End())
+	}
 	for i := range f.left {
 		end = max(end, f.left[i].End())
 	}
 	byLeft := f.joinLeft(end)
-	byPack := f.joinPacks(byLeft, end)
+	byPack := f.joinExtents(byLeft, end)
 	c := cover{horizon: end, next: end, end: end}
 	for at := range byLeft {
 		c.horizon = min(c.horizon, at)
@@ -54,8 +59,11 @@ func (f *found) cover() cover {
 		c.horizon = min(c.horizon, at)
 	}
 	c.next = c.horizon
-	for e := byPack[c.next]; e != nil; e = byPack[c.next] {
+	for e := byPack[c.next]; e != nil && (!inSegment(e) || byLeft[c.next] == nil); e = byPack[c.next] {
 		c.extents = append(c.extents, *e)
+		if inSegment(e) {
+			c.extents[len(c.extents)-1].Level = 1 // as the catalog had it: it is merged with those of packs
+		}
 		c.next = e.End()
 	}
 	for at := c.next; byLeft[at] != nil; at = byLeft[at].End() {
@@ -71,6 +79,11 @@ func (f *found) cover() cover {
 	for i := range f.left {
 		if f.left[i].First < c.horizon {
 			c.unused = append(c.unused, f.left[i].Extent)
+		}
+	}
+	for i := range f.stayed {
+		if f.stayed[i].First < c.horizon {
+			c.unused = append(c.unused, f.stayed[i])
 		}
 	}
 	return c
@@ -90,10 +103,13 @@ func (f *found) joinLeft(end uint64) map[uint64]*leftover {
 	return by
 }
 
-// joinPacks returns the best extents of packs, by their first offsets, from which packs and then leftovers lead to the
-// end. Of several with the same first offset the most merged one is best, then the longest.
-func (f *found) joinPacks(left map[uint64]*leftover, end uint64) map[uint64]*shardstore.Extent {
-	sorted := slices.Clone(f.packs)
+// inSegment tells an extent in a segment from one in a pack.
+func inSegment(e *shardstore.Extent) bool { return e.Level == 0 }
+
+// joinExtents returns the best extents, by their first offsets, from which extents and then leftovers lead to the end. Of
+// several with the same first offset the most merged one is best, then the longest; one in a segment is the last.
+func (f *found) joinExtents(left map[uint64]*leftover, end uint64) map[uint64]*shardstore.Extent {
+	sorted := slices.Concat(f.packs, f.stayed)
 	slices.SortFunc(sorted, func(a, b shardstore.Extent) int {
 		return cmp.Or(cmp.Compare(b.First, a.First), cmp.Compare(b.Level, a.Level), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Object, b.Object))
 	})

@@ -31,14 +31,24 @@ func TestCover(t *testing.T) {
 		f    found
 		want want
 	}{
-		"nothing":                        {found{}, want{}},
-		"all expired":                    {found{floor: 7}, want{horizon: 7, next: 7, end: 7}},
-		"packs":                          {found{packs: []shardstore.Extent{pack(0, 5, 1), pack(5, 9, 1)}}, want{0, 9, 9, 2, nil, 0}},
-		"a merge is chosen":              {found{packs: []shardstore.Extent{pack(0, 5, 1), pack(5, 9, 1), pack(0, 9, 2)}}, want{0, 9, 9, 1, nil, 0}},
-		"a merge that leads nowhere":     {found{packs: []shardstore.Extent{pack(0, 5, 1), pack(5, 9, 1), pack(0, 8, 2)}}, want{0, 9, 9, 2, nil, 0}},
-		"packs, then segments":           {found{packs: []shardstore.Extent{pack(0, 5, 1)}, left: []leftover{left(1, 5, 8), left(2, 8, 9)}}, want{0, 5, 9, 1, []leat.SessionID{{1}, {2}}, 0}},
-		"segments that are packed":       {found{packs: []shardstore.Extent{pack(0, 5, 1)}, left: []leftover{left(1, 0, 3), left(1, 3, 5)}}, want{0, 5, 5, 1, nil, 0}},
-		"a pack beyond what is adopted":  {found{packs: []shardstore.Extent{pack(4, 9, 1)}, left: []leftover{left(1, 0, 4), left(2, 4, 9)}}, want{0, 0, 9, 0, []leat.SessionID{{1}, {2}}, 0}},
+		"nothing":                       {found{}, want{}},
+		"all expired":                   {found{floor: 7}, want{horizon: 7, next: 7, end: 7}},
+		"packs":                         {found{packs: []shardstore.Extent{pack(0, 5, 1), pack(5, 9, 1)}}, want{0, 9, 9, 2, nil, 0}},
+		"a merge is chosen":             {found{packs: []shardstore.Extent{pack(0, 5, 1), pack(5, 9, 1), pack(0, 9, 2)}}, want{0, 9, 9, 1, nil, 0}},
+		"a merge that leads nowhere":    {found{packs: []shardstore.Extent{pack(0, 5, 1), pack(5, 9, 1), pack(0, 8, 2)}}, want{0, 9, 9, 2, nil, 0}},
+		"packs, then segments":          {found{packs: []shardstore.Extent{pack(0, 5, 1)}, left: []leftover{left(1, 5, 8), left(2, 8, 9)}}, want{0, 5, 9, 1, []leat.SessionID{{1}, {2}}, 0}},
+		"segments that are packed":      {found{packs: []shardstore.Extent{pack(0, 5, 1)}, left: []leftover{left(1, 0, 3), left(1, 3, 5)}}, want{0, 5, 5, 1, nil, 0}},
+		"a pack beyond what is adopted": {found{packs: []shardstore.Extent{pack(4, 9, 1)}, left: []leftover{left(1, 0, 4), left(2, 4, 9)}}, want{0, 0, 9, 0, []leat.SessionID{{1}, {2}}, 0}},
+		"an extent stayed in a segment": {found{packs: []shardstore.Extent{pack(0, 5, 1), pack(8, 9, 1)}, stayed: []shardstore.Extent{pack(5, 8, 0)}}, want{0, 9, 9, 3, nil, 0}},
+		"what a pack has too is not taken from segments": {
+			found{packs: []shardstore.Extent{pack(0, 5, 1)}, stayed: []shardstore.Extent{pack(0, 3, 0), pack(3, 5, 0)}}, want{0, 5, 5, 1, nil, 0},
+		},
+		"the end is adopted, what stayed before it is not": {
+			found{
+				packs: []shardstore.Extent{pack(3, 5, 1)}, stayed: []shardstore.Extent{pack(0, 3, 0), pack(5, 8, 0)},
+				left: []leftover{left(1, 0, 3), left(1, 5, 8)},
+			}, want{0, 5, 8, 2, []leat.SessionID{{1}}, 0},
+		},
 		"what expired stays somewhere":   {found{packs: []shardstore.Extent{pack(0, 3, 1), pack(5, 9, 1)}}, want{5, 9, 9, 1, nil, 1}},
 		"what expired, and nothing else": {found{packs: []shardstore.Extent{pack(0, 3, 1)}, floor: 9}, want{9, 9, 9, 0, nil, 1}},
 	} {
@@ -66,6 +76,9 @@ func TestCoverAtRandom(t *testing.T) {
 			if e.First != at {
 				t.Fatalf("an extent begins at %d where %d was expected: %+v", e.First, at, f)
 			}
+			if e.Level == 0 {
+				t.Fatalf("an extent at %d would not be merged with its neighbours", e.First)
+			}
 			at = e.End()
 		}
 		if at != c.next || c.end != end || c.horizon > horizon {
@@ -90,11 +103,21 @@ func history(r *rand.Rand) (f found, horizon, end uint64) {
 	session := byte(1)
 	for range r.IntN(20) {
 		n := end + 1 + r.Uint64N(5)
-		switch r.IntN(6) {
+		switch r.IntN(7) {
 		case 0, 1: // a pack
 			live = append(live, pack(end, n, 1))
 			f.packs = append(f.packs, live[len(live)-1])
 			if r.IntN(3) == 0 { // its segment is still there
+				f.left = append(f.left, left(session, end, n))
+			}
+			if r.IntN(3) == 0 {
+				f.stayed = append(f.stayed, pack(end, n, 0))
+			}
+			end = n
+		case 6: // stays in its segment
+			live = append(live, pack(end, n, 0))
+			f.stayed = append(f.stayed, live[len(live)-1])
+			if r.IntN(3) == 0 { // of a session that was not closed before the catalog was lost
 				f.left = append(f.left, left(session, end, n))
 			}
 			end = n
@@ -130,7 +153,8 @@ func history(r *rand.Rand) (f found, horizon, end uint64) {
 	for range r.IntN(4) { // what is in logs alone
 		n := end + 1 + r.Uint64N(5)
 		f.left = append(f.left, left(session, end, n))
-		if r.IntN(3) == 0 { // written, and not registered
+		f.stayed = append(f.stayed, pack(end, n, 0)) // it stands
+		if r.IntN(3) == 0 {                          // written, and not registered
 			f.packs = append(f.packs, pack(end, n, 1))
 		}
 		session++
@@ -142,5 +166,6 @@ func history(r *rand.Rand) (f found, horizon, end uint64) {
 
 // drop deletes an object.
 func (f *found) drop(e shardstore.Extent) {
-	f.packs = slices.DeleteFunc(f.packs, func(o shardstore.Extent) bool { return o.First == e.First && o.Count == e.Count && o.Level == e.Level })
+	same := func(o shardstore.Extent) bool { return o.First == e.First && o.Count == e.Count && o.Level == e.Level }
+	f.packs, f.stayed = slices.DeleteFunc(f.packs, same), slices.DeleteFunc(f.stayed, same)
 }

@@ -178,6 +178,9 @@ func lastTime(sh *journal.Shard, f *found) int64 {
 	for i := range f.packs {
 		t = max(t, f.packs[i].MaxTime)
 	}
+	for i := range f.stayed {
+		t = max(t, f.stayed[i].MaxTime)
+	}
 	for i := range f.left {
 		t = max(t, f.left[i].MaxTime)
 	}

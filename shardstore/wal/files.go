@@ -202,6 +202,26 @@ func (d *Files) Remove(ctx context.Context, s leat.SessionID, n uint64) error {
 	return l.remove(n)
 }
 
+// Place is where a segment lies.
+type Place struct {
+	File string
+	Off  int64 // of its first byte
+}
+
+// Place tells where a durable segment of a live session lies. Those bytes are never written again: frames are appended,
+// and a recovery puts a copy in the place of the file. So the file may be given a second name that outlives the log's.
+func (d *Files) Place(s leat.SessionID, n uint64) (Place, bool) {
+	l := d.live(s)
+	if l == nil {
+		return Place{}, false
+	}
+	p, ok := l.find(n)
+	if !ok {
+		return Place{}, false
+	}
+	return Place{File: p.file.f.Name(), Off: p.off}, true
+}
+
 // Sessions lists the sessions that have a folder, in order.
 func (d *Files) Sessions() ([]leat.SessionID, error) {
 	if err := d.here(); err != nil {

@@ -24,6 +24,9 @@ var _ Driver = (*Objects)(nil)
 // NewObjects returns the driver for a store whose conditional creation was proved (rule 20).
 func NewObjects(store blob.Store) *Objects { return &Objects{store} }
 
+// Separate says that segments are removed one by one.
+func (d *Objects) Separate() {}
+
 // Begin implements Driver. Session ids are never used again, so there is nothing to prepare.
 func (d *Objects) Begin(_ context.Context, s leat.SessionID) error {
 	if s.IsZero() {

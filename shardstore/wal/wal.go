@@ -76,7 +76,12 @@ type Driver interface {
 	Remove(ctx context.Context, s leat.SessionID, n uint64) error
 }
 
-const keyPrefix = "wal/"
+// Separate is a Driver that keeps each segment by itself: one that Remove is not called for stays, whatever is removed
+// around it.
+type Separate interface{ Separate() }
+
+// KeyPrefix begins the names of segments.
+const KeyPrefix = "wal/"
 
 // Key names segment n of a session: wal/<session>/<n as 20 digits>. Files uses it as a name too, though no object
 // stands there.
@@ -85,11 +90,11 @@ func Key(s leat.SessionID, n uint64) string {
 }
 
 // prefix begins the keys of a session's segments.
-func prefix(s leat.SessionID) string { return keyPrefix + s.String() + "/" }
+func prefix(s leat.SessionID) string { return KeyPrefix + s.String() + "/" }
 
 // ParseKey undoes Key.
 func ParseKey(key string) (s leat.SessionID, n uint64, ok bool) {
-	rest, found := strings.CutPrefix(key, keyPrefix)
+	rest, found := strings.CutPrefix(key, KeyPrefix)
 	id, digits, cut := strings.Cut(rest, "/")
 	if !found || !cut || len(digits) != 20 {
 		return s, 0, false

@@ -49,6 +49,22 @@ func (s *Store) create(ctx context.Context, key string, body []byte) error {
 	return err
 }
 
+// Link makes an object of a file on the same file system, whose contents are durable: it gets a second name, and no byte
+// is copied. Nobody may change the file afterwards. ErrExists as in Create.
+func (s *Store) Link(ctx context.Context, key, file string) error {
+	err := blob.CheckKey(key)
+	if err == nil {
+		err = s.mayCreate(ctx)
+	}
+	if err == nil {
+		err = s.publish(ctx, file, key)
+	}
+	if err == nil || errors.Is(err, blob.ErrExists) || ctx.Err() != nil {
+		return err
+	}
+	return fmt.Errorf("link %s: %w", key, explain(err))
+}
+
 // mayCreate refuses after Close, and after the failed fsync of a folder.
 func (s *Store) mayCreate(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
