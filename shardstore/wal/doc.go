@@ -26,7 +26,8 @@
 // linger, and under load segments are full and K of them are under way. Segments that are not full each take a token
 // (Params.PutsPerSecond, Params.Burst); full ones take none. Without a token they keep gathering: their number costs
 // money, their size does not. A local folder has K = 1, no linger and no cap: each commit takes whatever gathered during
-// the last one.
+// the last one, and after a small one waits a moment for those whose acks it brought (Params.Gather): at most as long as
+// that commit took, and until half of them are back.
 //
 // A slot is free when its segment is durable, even if an earlier one is not; but no segment is begun WindowSize or more
 // beyond the first that is not durable, because recovery takes an object that far ahead for proof of a stale catalog.

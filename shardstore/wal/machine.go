@@ -21,6 +21,8 @@ type machine struct {
 	pending  int     // bytes that the source has and that are not taken
 	since    time.Time
 	due      bool // what is pending is to be sent as soon as slot and token allow
+	gather   int  // with nothing in flight, wait until so much is pending; 0: do not
+	gatherBy time.Time
 	draining bool
 
 	progress time.Time // when base last moved, or a segment was taken with none before it
@@ -36,6 +38,7 @@ type machine struct {
 // slot is a segment that was taken.
 type slot struct {
 	n       uint64
+	size    int       // bytes that were pending for it, about
 	first   time.Time // start of the first try
 	durable bool
 
@@ -95,10 +98,11 @@ func (m *machine) taken(now time.Time, left int) {
 	if !m.full() && !m.draining {
 		m.puts.take(now)
 	}
-	s := &slot{n: m.nextN(), first: now, out: 1}
+	s := &slot{n: m.nextN(), size: m.pending - left, first: now, out: 1}
 	m.arm(s, now)
 	m.slots = append(m.slots, s)
 	m.pending, m.due, m.since = left, false, now
+	m.gather, m.gatherBy = 0, time.Time{}
 }
 
 // arm sets the deadlines of a try that begins now.
@@ -178,15 +182,35 @@ func (m *machine) verifiedAs(now time.Time, n uint64, state State, err error) {
 // becomes makes a segment durable and moves base over all that are.
 func (m *machine) becomes(now time.Time, s *slot) {
 	s.durable = true
+	m.gatherAfter(now, s)
 	for len(m.slots) > 0 && m.slots[0].durable {
 		m.lease(m.slots[0].first)
 		m.slots = m.slots[1:]
 		m.base++
 		m.progress = now
 	}
-	if m.pending > 0 {
+	if m.pending > 0 && m.gather == 0 {
 		m.due = true // a slot is free
 	}
+}
+
+// Commits of more bytes than this are worth what they cost by themselves, and the medium should not wait.
+const gatherMost = 256 << 10
+
+// gatherAfter plans to wait for those who are told now that their records are durable: most of them come again at once.
+// Of callers that wait for their acks one half gathers while the other half is written; without that, a commit takes the
+// few that were quick, and so many small commits cost more than the records in them. It waits no longer than the commit
+// took, so that a record which is alone after all waits for one commit at most, as behind any other.
+func (m *machine) gatherAfter(now time.Time, s *slot) {
+	if m.p.Gather == 0 || len(m.slots) != 1 || s.size > gatherMost || m.pending >= s.size {
+		return
+	}
+	m.gather, m.gatherBy = (s.size+m.pending+1)/2, now.Add(min(m.p.Gather, now.Sub(s.first)))
+}
+
+// gathering tells whether what is pending still waits for more of its kind.
+func (m *machine) gathering(now time.Time) bool {
+	return m.pending < m.gather && now.Before(m.gatherBy)
 }
 
 // lease counts the lease from t, unless from later already.

@@ -405,3 +405,68 @@ func TestProbeIsGivenUp(t *testing.T) {
 	b.expect(1000, "give up probe 0")
 	b.expect(2000, "")
 }
+
+// Of callers that wait for their acks one half gathers while the other is written.
+func TestSmallCommitsGather(t *testing.T) {
+	p := FileParams()
+	p.Gather = 50 * time.Millisecond
+	b := newBench(t, p)
+	b.pend(64)
+	b.expect(0, "take 0")
+	b.ms = 10
+	b.pend(10)
+	b.ok(0)
+	b.expect(10, "durable 0")
+	b.wakes(20) // no longer than the commit took
+	if got := b.m.wakeBytes(); got != 37 {
+		t.Errorf("%d bytes wake it, want half of 74", got)
+	}
+	b.pend(36)
+	b.expect(11, "")
+	b.pend(37)
+	b.expect(12, "take 1")
+	b.ms = 100
+	b.ok(1)
+	b.expect(100, "durable 1")
+	b.pend(1)
+	b.expect(149, "")
+	b.wakes(150) // nor longer than Gather
+	b.expect(150, "take 2")
+}
+
+// One caller alone waits for nobody, nor does what comes late, is as much as was written, or is large.
+func TestCommitsThatDoNotGather(t *testing.T) {
+	b := newBench(t, FileParams())
+	commit := func(n uint64, size, pending int) {
+		t.Helper()
+		b.pend(size)
+		b.expect(b.ms, fmt.Sprintf("take %d", n))
+		b.ms += 10
+		b.pend(pending)
+		b.ok(n)
+	}
+	for n := range uint64(3) {
+		commit(n, 100, 0)
+		b.expect(b.ms, fmt.Sprintf("durable %d", n))
+	}
+	b.ms += 50
+	commit(3, 1, 1)
+	b.expect(b.ms, "take 4; durable 3")
+	b.ok(4)
+	b.expect(b.ms, "durable 4")
+	commit(5, gatherMost+1, 1)
+	b.expect(b.ms, "take 6; durable 5")
+}
+
+// A session that is drained waits for nobody either.
+func TestDrainDoesNotGather(t *testing.T) {
+	b := newBench(t, FileParams())
+	b.pend(100)
+	b.expect(0, "take 0")
+	b.ms = 10
+	b.pend(1)
+	b.ok(0)
+	b.expect(10, "durable 0")
+	b.m.drain()
+	b.expect(10, "take 1")
+}

@@ -68,6 +68,9 @@ func (m *machine) mayTake(now time.Time) bool {
 	if m.full() || m.draining {
 		return true
 	}
+	if m.gathering(now) {
+		return false
+	}
 	if len(m.slots) == 0 || reached(now, m.since.Add(m.p.Linger)) {
 		m.due = true
 	}
@@ -100,7 +103,9 @@ func (m *machine) wake(now time.Time) time.Time {
 		}
 	}
 	if m.pending > 0 && m.roomy() {
-		if m.due {
+		if m.gathering(now) {
+			sooner(m.gatherBy)
+		} else if m.due {
 			sooner(m.puts.readyAt(now))
 		} else {
 			sooner(m.since.Add(m.p.Linger))
@@ -116,6 +121,8 @@ func (m *machine) wakeBytes() int {
 		return 0
 	case m.pending == 0:
 		return 1
+	case m.pending < m.gather:
+		return min(m.gather, m.p.SegmentTarget)
 	default:
 		return m.p.SegmentTarget
 	}

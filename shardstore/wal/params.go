@@ -16,6 +16,7 @@ type Params struct {
 
 	Linger        time.Duration // how long pending bytes wait for more while a segment is in flight
 	InFlight      int           // K: segments sent and not durable, 1 to WindowSize
+	Gather        time.Duration // with nothing in flight: how long, at most, to wait for those whose records were told durable last; 0 for not
 	PutsPerSecond float64       // of segments that are not full; 0 for no cap
 	Burst         int           // such segments that may go at once after a quiet time
 
@@ -59,7 +60,7 @@ func LatencyParams() Params {
 // the lease.
 func FileParams() Params {
 	return Params{
-		SegmentTarget: 4 << 20, SegmentMax: 8 << 20, InFlight: 1,
+		SegmentTarget: 4 << 20, SegmentMax: 8 << 20, InFlight: 1, Gather: 500 * time.Microsecond,
 		StallAfter: 30 * time.Second, RetryMin: 100 * time.Millisecond, RetryMax: 2 * time.Second,
 	}
 }
@@ -80,7 +81,7 @@ func (p Params) Validate() error {
 	need(p.StallAfter > 0, "StallAfter %v must be positive", p.StallAfter)
 	need(p.RetryMin > 0 && p.RetryMax >= p.RetryMin, "RetryMin %v must be positive and at most RetryMax %v", p.RetryMin, p.RetryMax)
 	need(p.AttemptTimeoutMax >= p.AttemptTimeout, "AttemptTimeoutMax %v must not be below AttemptTimeout %v", p.AttemptTimeoutMax, p.AttemptTimeout)
-	for name, d := range map[string]time.Duration{"Linger": p.Linger, "Lease": p.Lease, "AttemptTimeout": p.AttemptTimeout, "HedgeAfter": p.HedgeAfter} {
+	for name, d := range map[string]time.Duration{"Linger": p.Linger, "Gather": p.Gather, "Lease": p.Lease, "AttemptTimeout": p.AttemptTimeout, "HedgeAfter": p.HedgeAfter} {
 		need(d >= 0, "%s %v must not be negative", name, d)
 	}
 	return errors.Join(errs...)
