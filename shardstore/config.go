@@ -66,7 +66,7 @@ type Params struct {
 	MergeFanIn      int           // extents of one level that start a merge
 	MergeBytes      int64         // raw bytes of one merged object
 	OwnObjectBytes  int64         // an extent this large is never merged again
-	MergeRound      int64         // raw bytes of the merges of one round of housekeeping
+	MergeRound      int64         // raw bytes of extents that stayed and are merged in one round of housekeeping
 	KeepBytes       int64         // stored bytes from which on an extent stays in its segment instead of being packed (keep.go)
 	KeepRows        int           // bound of extents that stayed and are not merged yet
 	DeleteAfter     time.Duration // from the moment an object is no longer named
@@ -80,7 +80,7 @@ func DefaultParams() Params {
 	return Params{
 		SegmentTarget: 4 << 20, NotDurableBytes: 256 << 20, TailBytes: 1 << 30, CacheBytes: 256 << 20,
 		PackEvery: time.Minute, PackBytes: 128 << 20, UnindexedRuns: 2 << 20, ReadWindow: 4 << 20, ReadAhead: 2,
-		MergeFanIn: 16, MergeBytes: 64 << 20, OwnObjectBytes: 16 << 20, MergeRound: 256 << 20,
+		MergeFanIn: 16, MergeBytes: 64 << 20, OwnObjectBytes: 16 << 20, MergeRound: 64 << 20,
 		KeepBytes: 256 << 10, KeepRows: 16 << 10,
 		DeleteAfter: 15 * time.Minute, HousekeepEvery: 30 * time.Second, UnloadAfter: 10 * time.Minute, SweepAfter: 24 * time.Hour,
 	}

@@ -32,8 +32,8 @@ func (s *Store) housekeep(ctx context.Context) {
 			s.cfg.Logger.Warn("housekeeping waits", "error", err)
 		}
 		pause = s.cfg.Params.HousekeepEvery
-		if s.keeper.more.Load() { // a quarter of the time is for what is left to merge
-			pause = min(pause, max(time.Second, 3*s.cfg.Clock.Now().Sub(began)))
+		if s.keeper.more.Load() { // a tenth of the time is for what is left to merge
+			pause = min(pause, max(time.Second, 9*s.cfg.Clock.Now().Sub(began)))
 		}
 	}
 }

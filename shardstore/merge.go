@@ -130,15 +130,19 @@ func (s *Store) eachExtents(ctx context.Context, shards []*shard, f func(*shard,
 	return nil
 }
 
-// runMerge writes one merged object after another, up to MergeRound bytes: puts and reads want the medium too. One that
-// cannot be made, because of an object that fails its checks, does not keep the others from being made.
+// runMerge writes one merged object after another. What stayed in segments can wait, since Params.KeepRows bounds it: a
+// round takes MergeRound bytes of it, because puts and reads want the medium too. An object that cannot be made, because
+// another one fails its checks, does not keep the others from being made.
 func (s *Store) runMerge(ctx context.Context, work []shardMerge, level uint8) error {
 	var errs []error
-	done := int64(0)
+	late := int64(0) // bytes of what stayed in segments
 	for _, out := range planOutputs(work, s.cfg.Params) {
-		if done += out.raw; done > s.cfg.Params.MergeRound && done > out.raw {
-			s.keeper.more.Store(true)
-			break
+		if out.stayed() {
+			if late > 0 && late+out.raw > s.cfg.Params.MergeRound {
+				s.keeper.more.Store(true)
+				continue
+			}
+			late += out.raw
 		}
 		err := s.readMerge(ctx, &out)
 		if err == nil {

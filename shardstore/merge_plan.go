@@ -206,6 +206,19 @@ func planOutputs(work []shardMerge, p Params) (outputs []mergeOutput) {
 	return outputs
 }
 
+// stayed tells whether most of an output comes from segments that extents stayed in.
+func (out *mergeOutput) stayed() bool {
+	var raw int64
+	for _, w := range out.work {
+		for i := range w.group {
+			if isKept(&w.group[i]) {
+				raw += w.group[i].Raw
+			}
+		}
+	}
+	return 2*raw > out.raw
+}
+
 func rawOf(group []Extent) (raw int64) {
 	for _, e := range group {
 		raw += e.Raw

@@ -281,7 +281,7 @@ func TestRegisterKeeps(t *testing.T) {
 		r.Deletes = []string{segment(s, 0), segment(s, 2)}
 		b.register(r)
 		b.register(r)
-		if got := append(b.extents(k0).Extents, b.extents(k1).Extents...); !slices.Equal(got, r.Extents) {
+		if got := slices.Concat(b.extents(k0).Extents, b.extents(k1).Extents); !slices.Equal(got, r.Extents) {
 			t.Errorf("came back as %+v", got)
 		}
 		b.same("queue", b.queued(), segment(s, 0), segment(s, 2))
