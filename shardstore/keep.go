@@ -88,13 +88,16 @@ type logSegment struct {
 	kept bool // its large extents stay where they are
 }
 
-// keepLarge decides which segments stay, and moves their large extents from the segments' runs to the parts.
-// The rest of the runs is to be packed.
-func (p *packer) keepLarge(ctx context.Context, reg *Registration, segments []logSegment) error {
+// newName is a second name that a log file is to get.
+type newName struct{ key, file string }
+
+// keepLarge decides which segments stay, and moves their large extents from the segments' runs to the parts. The rest of
+// the runs is to be packed. The names MUST be given before anything is registered.
+func (p *packer) keepLarge(reg *Registration, segments []logSegment) []newName {
 	k := keeping{s: p.s, room: p.s.cfg.Params.KeepRows - p.s.keptRows(), keys: map[leat.StreamID]segment.Key{}}
 	_, separate := p.s.cfg.Driver.(wal.Separate)
 	files, inFiles := p.s.cfg.Driver.(filed)
-	link, links := p.s.cfg.Blobs.(linker)
+	_, links := p.s.cfg.Blobs.(linker)
 	switch {
 	case separate:
 		for i := range segments {
@@ -102,9 +105,21 @@ func (p *packer) keepLarge(ctx context.Context, reg *Registration, segments []lo
 				k.keep(&segments[i], func(*Extent) {})
 			}
 		}
-		return nil
-	case inFiles && links:
-		return k.keepFiles(ctx, reg, segments, files, link)
+	case inFiles && links && !p.noLinks:
+		return k.keepFiles(reg, segments, files)
+	}
+	return nil
+}
+
+// link gives log files their second names. If it cannot be done once, nothing is kept in this session: the folders of
+// logs and of objects may lie on two file systems.
+func (p *packer) link(ctx context.Context, names []newName) error {
+	for _, n := range names {
+		err := p.s.cfg.Blobs.(linker).Link(ctx, n.key, n.file)
+		if err != nil {
+			p.noLinks = p.noLinks || ctx.Err() == nil
+			return fmt.Errorf("keep %s as %s: %w", n.file, n.key, err)
+		}
 	}
 	return nil
 }
@@ -164,7 +179,7 @@ func (k *keeping) keep(seg *logSegment, place func(*Extent)) {
 }
 
 // keepFiles keeps large extents of log files that hold enough of them.
-func (k *keeping) keepFiles(ctx context.Context, reg *Registration, segments []logSegment, files filed, link linker) error {
+func (k *keeping) keepFiles(reg *Registration, segments []logSegment, files filed) (names []newName) {
 	places := make([]wal.Place, len(segments))
 	worth := map[string]int64{} // bytes of a file
 	var order []string
@@ -183,14 +198,10 @@ func (k *keeping) keepFiles(ctx context.Context, reg *Registration, segments []l
 	}
 	keys := map[string]string{}
 	for _, file := range order {
-		if worth[file] < keepFile*k.s.cfg.Params.KeepBytes {
-			continue
+		if worth[file] >= keepFile*k.s.cfg.Params.KeepBytes {
+			keys[file] = KeptKey(k.s.cfg.Session, reg.Number, len(names))
+			names = append(names, newName{keys[file], file})
 		}
-		key := KeptKey(k.s.cfg.Session, reg.Number, len(keys))
-		if err := link.Link(ctx, key, file); err != nil {
-			return fmt.Errorf("keep %s as %s: %w", file, key, err)
-		}
-		keys[file] = key
 	}
 	for i := range segments {
 		key := keys[places[i].File]
@@ -199,7 +210,7 @@ func (k *keeping) keepFiles(ctx context.Context, reg *Registration, segments []l
 		}
 		k.keep(&segments[i], func(e *Extent) { e.Object, e.Off = key, e.Off+places[i].Off })
 	}
-	return nil
+	return names
 }
 
 // isKept tells whether an extent is one that stayed.

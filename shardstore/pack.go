@@ -37,6 +37,7 @@ type packer struct {
 	// Whoever has the turn in one.
 	written  []*pack // not registered, oldest first
 	adopting *pack   // written, and its registration tried
+	noLinks  bool    // a log file could not get a second name
 
 	unsure atomic.Bool // a registration was tried and its outcome is not known
 }
@@ -208,9 +209,7 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 	from, to := segments[0].n, segments[len(segments)-1].n+1
 	reg := Registration{Session: p.s.cfg.Session, Number: p.nextNumber(), TrimFrom: from, TrimTo: to, Counted: true}
 	runs, shares := logRuns(segments, to)
-	if err := p.keepLarge(ctx, &reg, runs); err != nil {
-		return false, err
-	}
+	names := p.keepLarge(&reg, runs)
 	for i := range runs {
 		if !runs[i].kept {
 			reg.Deletes = append(reg.Deletes, wal.Key(p.s.cfg.Session, runs[i].n))
@@ -226,6 +225,9 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 		}
 	}
 	if err := p.write(ctx, &reg, parts, 1); err != nil {
+		return false, err
+	}
+	if err := p.link(ctx, names); err != nil {
 		return false, err
 	}
 	for i := range parts {

@@ -57,6 +57,8 @@ func TestRebuildFindsWhatStayedInSegments(t *testing.T) {
 		}
 		return nil
 	})
+	one.Stop(t) // what stayed lies below the trim of a session that is over
+	one.Start(t)
 	put(one, 500_000)
 	put(one, 100)
 	one.Kill(t)
@@ -64,8 +66,8 @@ func TestRebuildFindsWhatStayedInSegments(t *testing.T) {
 	fresh := *b
 	fresh.DSN = b.PG.Database(t)
 	t.Log(strings.TrimSpace(rig.Must(t, fresh.Env(), "rebuild")))
-	if kept, _ := extentsOf(t, fresh.DSN); kept < 2 {
-		t.Errorf("%d extents are in segments after the rebuild, want the 2 that stayed", kept)
+	if kept, _ := extentsOf(t, fresh.DSN); kept != 2 {
+		t.Errorf("%d extents are in segments after the rebuild, want the 2 that stayed; the last one is adopted", kept)
 	}
 	two := rig.Serve(t, "two", &fresh, args...)
 	two.Start(t)
