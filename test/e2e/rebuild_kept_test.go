@@ -57,7 +57,7 @@ func TestRebuildFindsWhatStayedInSegments(t *testing.T) {
 		}
 		return nil
 	})
-	one.Stop(t) // what stayed lies below the trim of a session that is over
+	one.Kill(t) // what stayed lies below the trim that its closing tells
 	one.Start(t)
 	put(one, 500_000)
 	put(one, 100)
