@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing/rating"
 	"github.com/leatstream/leat/internal/sqldb"
@@ -74,6 +76,9 @@ func (b *Billing) Migrate(ctx context.Context) error {
 func (b *Billing) Prices() *rating.Book { return b.opts.Book }
 
 func (b *Billing) now() time.Time { return b.opts.Clock.Now() }
+
+// one is the usual number of units that a price is for.
+var one = decimal.NewFromInt(1)
 
 var hourMicros = time.Hour.Microseconds()
 

@@ -35,7 +35,7 @@ func (i *Invoice) Status() string {
 }
 
 // Invoice returns an account's closed invoice of a month, or what it would be as far as hours are booked. shares asks for what each stream's
-// part is, as the ledger has it now.
+// part is, as the ledger had it when the invoice was closed.
 func (b *Billing) Invoice(ctx context.Context, account string, month string, shares bool) (inv Invoice, err error) {
 	err = b.db.View(ctx, func(tx *sqldb.Tx) (err error) {
 		inv, err = b.invoice(tx, account, month, shares)
@@ -50,7 +50,7 @@ func (b *Billing) invoice(tx *sqldb.Tx, account, month string, shares bool) (Inv
 		var book *rating.Book
 		if book, err = rating.ParseBook([]byte(closed.book)); err == nil {
 			var bill rating.Bill
-			bill, err = rate(tx, book, account, closed.Period, true)
+			bill, err = rate(tx, book, account, closed.Period, leat.Micros(closed.Closed), true)
 			closed.Shares = bill.Shares
 		}
 	}
@@ -69,7 +69,7 @@ func (b *Billing) invoice(tx *sqldb.Tx, account, month string, shares bool) (Inv
 
 // draft is what a month that is not closed comes to so far.
 func (b *Billing) draft(tx *sqldb.Tx, account string, p rating.Period, shares bool) (inv Invoice, err error) {
-	if inv.Bill, err = rate(tx, b.opts.Book, account, p, shares); err != nil {
+	if inv.Bill, err = rate(tx, b.opts.Book, account, p, forever, shares); err != nil {
 		return inv, err
 	}
 	var booked int64
@@ -114,7 +114,7 @@ func (b *Billing) addCorrections(tx *sqldb.Tx, inv *Invoice, p rating.Period) er
 		if err != nil {
 			return err
 		}
-		now, err := rate(tx, book, inv.Account, c.Period, false)
+		now, err := rate(tx, book, inv.Account, c.Period, forever, false)
 		if err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func (c *clock) Now() time.Time {
 // onBoth runs a test on each engine.
 func onBoth(t *testing.T, book string, test func(r *rig)) {
 	t.Run("sqlite", func(t *testing.T) {
-		test(newRig(t, sqldb.Config{SQLite: filepath.Join(t.TempDir(), "catalog.db")}, book))
+		test(newRig(t, sqliteIn(t), book))
 	})
 	t.Run("postgres", func(t *testing.T) { test(newRig(t, sqldb.Config{Postgres: pgtest.Database(t)}, book)) })
 }
@@ -234,4 +234,8 @@ func (r *rig) want(inv billing.Invoice, want string) {
 	if got := told(&inv); got != strings.TrimLeft(want, "\n") {
 		r.t.Errorf("account %s, %s: got\n%swant%s", inv.Account, inv.Period, got, want)
 	}
+}
+
+func sqliteIn(t *testing.T) sqldb.Config {
+	return sqldb.Config{SQLite: filepath.Join(t.TempDir(), "catalog.db")}
 }

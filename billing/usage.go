@@ -34,8 +34,9 @@ func (b *Billing) Usage(ctx context.Context, account string, from, to time.Time,
 	return all, err
 }
 
-// rate prices what the ledger has of a month. The hours between two changes of prices are summed up by the database.
-func rate(tx *sqldb.Tx, book *rating.Book, account string, p rating.Period, shares bool) (rating.Bill, error) {
+// rate prices what the ledger has of a month, as far as it was booked until then. The hours between two changes of prices are summed
+// up by the database.
+func rate(tx *sqldb.Tx, book *rating.Book, account string, p rating.Period, until int64, shares bool) (rating.Bill, error) {
 	borders := []int64{leat.Micros(p.Start)}
 	for _, l := range book.Prices {
 		if at := leat.Micros(l.Effective); at > borders[0] && at < leat.Micros(p.End) {
@@ -46,7 +47,7 @@ func rate(tx *sqldb.Tx, book *rating.Book, account string, p rating.Period, shar
 	rows := func(yield func(*rating.Usage, error) bool) {
 		for i := range len(borders) - 1 {
 			// An hour has the prices of when it begins.
-			err := tx.Each("SELECT stream, mode, MIN(hour), "+columns("SUM")+" FROM billing_ledger WHERE account = $1 AND hour >= $2 AND hour < $3 GROUP BY stream, mode", func(scan sqldb.Scan) error {
+			err := tx.Each("SELECT stream, mode, MIN(hour), "+columns("SUM")+" FROM billing_ledger WHERE account = $1 AND hour >= $2 AND hour < $3 AND booked <= $4 GROUP BY stream, mode", func(scan sqldb.Scan) error {
 				u := rating.Usage{Account: account}
 				if err := scan(append([]any{sqldb.ID(&u.Stream), &u.Mode, &u.Hour}, scanInto(&u.Quantities)...)...); err != nil {
 					return err
@@ -55,7 +56,7 @@ func rate(tx *sqldb.Tx, book *rating.Book, account string, p rating.Period, shar
 					return context.Canceled
 				}
 				return nil
-			}, account, borders[i], borders[i+1])
+			}, account, borders[i], borders[i+1], until)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -67,6 +68,20 @@ func rate(tx *sqldb.Tx, book *rating.Book, account string, p rating.Period, shar
 		return rating.Bill{Account: account, Book: book.Name, Version: book.Version, Currency: book.Currency, Period: p}, err
 	}
 	return bills[0], nil
+}
+
+// Sums is Usage summed up for each stream and mode; Hour is 0.
+func (b *Billing) Sums(ctx context.Context, account string, from, to time.Time) (all []rating.Usage, err error) {
+	err = b.db.View(ctx, func(tx *sqldb.Tx) error {
+		all = nil
+		return tx.Each("SELECT stream, mode, "+columns("SUM")+" FROM billing_ledger WHERE account = $1 AND hour >= $2 AND hour < $3 GROUP BY stream, mode ORDER BY stream, mode", func(scan sqldb.Scan) error {
+			u := rating.Usage{Account: account}
+			err := scan(append([]any{sqldb.ID(&u.Stream), &u.Mode}, scanInto(&u.Quantities)...)...)
+			all = append(all, u)
+			return err
+		}, account, from, to)
+	})
+	return all, err
 }
 
 // Accounts lists the accounts that the ledger has anything of.

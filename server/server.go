@@ -188,7 +188,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Engine: s.calls, Shared: p.shared, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log,
-		RateStep: p.common.Scaling.Every, Meter: s.meter,
+		RateStep: p.common.Scaling.Every, Meter: s.meter, Billing: s.billing,
 	})
 	if err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ type Client struct {
 	Consumers leatv1.ConsumerServiceClient
 	Resources leatv1.ResourceServiceClient
 	Account   leatv1.AccountServiceClient
+	Billing   leatv1.BillingServiceClient
 	Keys      leatv1.KeyServiceClient
 	Delivery  leatv1.DeliveryServiceClient
 	System    leatv1.SystemServiceClient
@@ -115,6 +116,7 @@ func Dial(endpoint string, opts ...Option) (*Client, error) {
 	c.Consumers = leatv1.NewConsumerServiceClient(c.conn)
 	c.Resources = leatv1.NewResourceServiceClient(c.conn)
 	c.Account = leatv1.NewAccountServiceClient(c.conn)
+	c.Billing = leatv1.NewBillingServiceClient(c.conn)
 	c.Keys = leatv1.NewKeyServiceClient(c.conn)
 	c.Delivery = leatv1.NewDeliveryServiceClient(c.conn)
 	c.System = leatv1.NewSystemServiceClient(c.conn)

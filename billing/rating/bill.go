@@ -64,6 +64,9 @@ type Share struct {
 	Stream leat.StreamID
 	Base   decimal.Decimal
 	Amount decimal.Decimal
+
+	Quantity decimal.Decimal // Base in Unit, to 12 digits
+	Unit     string
 }
 
 func (b *Bill) add(l Line) {

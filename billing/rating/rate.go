@@ -325,7 +325,7 @@ func (r *rater) share(b *Bill, a *account, list int, it *Item, q, amount decimal
 		}
 		part, rest := amount.Mul(n).QuoRem(q, places)
 		left = left.Sub(part)
-		b.Shares = append(b.Shares, Share{Item: it.Name, Meter: it.Meter, From: from, Stream: s.id, Base: n, Amount: part})
+		b.Shares = append(b.Shares, Share{Item: it.Name, Meter: it.Meter, From: from, Stream: s.id, Base: n, Amount: part, Quantity: round(n, it.Unit.size(r.period), exactPlaces, HalfEven), Unit: it.Unit.Name})
 		cuts = append(cuts, cut{len(b.Shares) - 1, rest.Abs()})
 	}
 	slices.SortFunc(cuts, func(x, y cut) int {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/billing"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/shardstore"
 )
@@ -85,10 +86,11 @@ type Config struct {
 	RateStep   time.Duration
 	Clock      leat.Clock
 	Logger     *slog.Logger
-	AccessKeys AccessKeys // nil: there are none
-	StreamKeys StreamKeys // nil: streams cannot be encrypted
-	Meter      Meter      // nil: reads and pushes are not counted
-	Deliveries Deliveries // nil: there are no delivery streams
+	AccessKeys AccessKeys       // nil: there are none
+	StreamKeys StreamKeys       // nil: streams cannot be encrypted
+	Meter      Meter            // nil: reads and pushes are not counted
+	Billing    *billing.Billing // nil: there are no bills
+	Deliveries Deliveries       // nil: there are no delivery streams
 }
 
 // Validate tells everything that is wrong, joined.
@@ -142,6 +144,7 @@ type Broker struct {
 	accessKeys AccessKeys
 	streamKeys StreamKeys
 	meter      Meter
+	billing    *billing.Billing
 	deliveries Deliveries
 	spread     atomic.Uint64 // spreads direct puts over shards
 
@@ -189,6 +192,7 @@ func New(c Config) (*Broker, error) {
 		streamKeys: c.StreamKeys,
 		accessKeys: c.AccessKeys,
 		meter:      c.Meter,
+		billing:    c.Billing,
 		deliveries: c.Deliveries,
 		draining:   make(chan struct{}),
 	}, nil

@@ -145,6 +145,7 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	leatv1.RegisterConsumerServiceServer(g, consumerService{Server: s})
 	leatv1.RegisterResourceServiceServer(g, resourceService{Server: s})
 	leatv1.RegisterAccountServiceServer(g, accountService{Server: s})
+	leatv1.RegisterBillingServiceServer(g, billingService{Server: s})
 	leatv1.RegisterKeyServiceServer(g, keyService{Server: s})
 	leatv1.RegisterDeliveryServiceServer(g, deliveryService{Server: s})
 	leatv1.RegisterSystemServiceServer(g, systemService{Server: s})

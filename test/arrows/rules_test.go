@@ -128,7 +128,7 @@ var rules = map[string]rule{
 
 	// The broker decides; it knows no transport.
 	"server/broker": {
-		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/delivery/spec"},
+		local: []string{".", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/delivery/spec"},
 		tests: []string{"shardstore/...", "internal/sqldb"},
 		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
 	},
@@ -149,7 +149,7 @@ var rules = map[string]rule{
 	},
 
 	// The edges translate; they know the broker and not each other.
-	"server/grpcapi":  {local: edge("api/leat/v1"), tests: engine, third: anyModule},
+	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating"), tests: engine, third: anyModule},
 	"server/kinesis":  {local: edge(), tests: engine, third: anyModule},
 	"server/firehose": {local: edge("server/delivery"), tests: engine, third: anyModule},
 	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},

@@ -346,7 +346,7 @@ func TestRollingRestartUnderAnSDK(t *testing.T) {
 		}
 	}
 	l.c.Stop(t)
-	if f := l.c.Check(t); f.Records != final.Records() {
+	if f := billed(t, l.c.Verify(t), l.c.Check(t)); f.Records != final.Records() {
 		t.Errorf("leat fsck counts %d records, %d were read back", f.Records, final.Records())
 	}
 }

@@ -63,6 +63,7 @@ func gateway(t *testing.T) (http.Handler, *spy) {
 		leatv1.RegisterConsumerServiceHandlerClient(t.Context(), mux, leatv1.NewConsumerServiceClient(s)),
 		leatv1.RegisterResourceServiceHandlerClient(t.Context(), mux, leatv1.NewResourceServiceClient(s)),
 		leatv1.RegisterAccountServiceHandlerClient(t.Context(), mux, leatv1.NewAccountServiceClient(s)),
+		leatv1.RegisterBillingServiceHandlerClient(t.Context(), mux, leatv1.NewBillingServiceClient(s)),
 		leatv1.RegisterKeyServiceHandlerClient(t.Context(), mux, leatv1.NewKeyServiceClient(s)),
 		leatv1.RegisterSystemServiceHandlerClient(t.Context(), mux, leatv1.NewSystemServiceClient(s)),
 	} {
@@ -79,6 +80,17 @@ var restRoutes = []struct {
 	want                    string // prototext of the request message
 	message                 proto.Message
 }{
+	{"BillingService/GetUsage", "GET", "/v1/billing/usage?startTime=2026-11-01T00:00:00Z&endTime=2026-12-01T00:00:00Z&streamId=ab", "",
+		`start_time:{seconds:1793491200} end_time:{seconds:1796083200} stream_id:"ab"`, &leatv1.GetUsageRequest{}},
+	{"BillingService/ListInvoices", "GET", "/v1/billing/invoices?account=123456789012", "", `account:"123456789012"`, &leatv1.ListInvoicesRequest{}},
+	{"BillingService/GetInvoice", "GET", "/v1/billing/invoices/2026-11?withShares=true", "", `month:"2026-11" with_shares:true`, &leatv1.GetInvoiceRequest{}},
+	{"BillingService/ExportInvoice", "GET", "/v1/billing/invoices/2026-11/export?format=INVOICE_FORMAT_PDF", "", `month:"2026-11" format:INVOICE_FORMAT_PDF`, &leatv1.ExportInvoiceRequest{}},
+	{"BillingService/CloseInvoice", "POST", "/v1/billing/invoices/2026-11/close", `{"account":"123456789012"}`, `month:"2026-11" account:"123456789012"`, &leatv1.CloseInvoiceRequest{}},
+	{"BillingService/AddInvoiceEntry", "POST", "/v1/billing/entries", `{"month":"2026-11","entryId":"a","amount":"-1.5","reason":"r"}`,
+		`month:"2026-11" entry_id:"a" amount:"-1.5" reason:"r"`, &leatv1.AddInvoiceEntryRequest{}},
+	{"BillingService/EstimateCost", "POST", "/v1/billing/estimate", `{"mode":"STREAM_MODE_ON_DEMAND","shardCount":4,"recordsPerSecond":"1000"}`,
+		`mode:STREAM_MODE_ON_DEMAND shard_count:4 records_per_second:1000`, &leatv1.EstimateCostRequest{}},
+	{"BillingService/FindSavings", "GET", "/v1/billing/savings", "", ``, &leatv1.FindSavingsRequest{}},
 	{"StreamService/CreateStream", "POST", "/v1/streams", `{"stream":"s","shardCount":4,"mode":"STREAM_MODE_PROVISIONED"}`,
 		`stream:"s" shard_count:4 mode:STREAM_MODE_PROVISIONED`, &leatv1.CreateStreamRequest{}},
 	{"StreamService/DescribeStream", "GET", "/v1/streams/a.b-c_d?pageSize=7", ``,

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat/internal/pgtest"
 	"github.com/leatstream/leat/internal/s3test"
@@ -75,6 +76,38 @@ func (b *Backend) Check(tb testing.TB) Fsck {
 func CheckDev(tb testing.TB, dataDir string) Fsck {
 	tb.Helper()
 	return check(tb, Run(tb, nil, "fsck", "-o", "json", "--data-dir", dataDir))
+}
+
+// Verified is what leat billing verify has counted.
+type Verified struct {
+	Records  int      `json:"records"`
+	Packs    int      `json:"packs"`
+	Problems []string `json:"problems"`
+}
+
+// Verify runs leat billing verify over the database and the bucket, for the last day and this hour, and fails the test when
+// there is any difference.
+func (b *Backend) Verify(tb testing.TB) Verified {
+	tb.Helper()
+	return verify(tb, b.Env())
+}
+
+// VerifyDev runs leat billing verify over the folder of a `leat dev` that is not running.
+func VerifyDev(tb testing.TB, dataDir string) Verified {
+	tb.Helper()
+	return verify(tb, nil, "--data-dir", dataDir)
+}
+
+func verify(tb testing.TB, env []string, args ...string) (v Verified) {
+	tb.Helper()
+	hour := time.Now().UTC().Truncate(time.Hour)
+	from, to := hour.Add(-24*time.Hour), hour.Add(time.Hour)
+	r := Run(tb, env, append([]string{"billing", "verify", "-o", "json", "--from", from.Format(time.RFC3339), "--to", to.Format(time.RFC3339)}, args...)...)
+	if err := json.Unmarshal([]byte(r.Stdout), &v); err != nil || r.Code != 0 || len(v.Problems) != 0 {
+		tb.Fatalf("leat billing verify: exit status %d (%v)\n%s%s", r.Code, err, r.Stdout, r.Stderr)
+	}
+	tb.Logf("billing verify: %+v", v)
+	return v
 }
 
 func check(tb testing.TB, r Result) (f Fsck) {
