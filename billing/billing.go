@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -35,9 +34,8 @@ type Options struct {
 	Logger *slog.Logger // nil logs nothing
 	Rand   io.Reader    // of identities; nil means crypto/rand
 
-	Settle time.Duration     // how long after its end an hour is booked; 0 means 15 minutes
-	Grace  time.Duration     // how long after its end a month is closed; 0 means 72 hours
-	HTTP   http.RoundTripper // of webhooks; nil means the machine's own
+	Settle time.Duration // how long after its end an hour is booked; 0 means 15 minutes
+	Grace  time.Duration // how long after its end a month is closed; 0 means 72 hours
 }
 
 // New makes billing on a database, whose catalog MUST be migrated before Migrate is called.

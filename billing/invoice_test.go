@@ -245,3 +245,19 @@ func TestSavings(t *testing.T) {
 		}
 	})
 }
+
+// Half of November is booked, 360 hours: a shard, 3.60, and 10 units, 10.00. At that pace the month comes to 27.20, and a credit of 1 is one credit: 26.20.
+func TestPositions(t *testing.T) {
+	onBoth(t, shortBook, func(r *rig) {
+		id := r.stream(orders, "orders", leat.ModeProvisioned, 1)
+		r.put(id, 0, "2026-11-05 10:00", 10, 100, 10)
+		r.at("2026-11-16 00:20")
+		r.must(r.bill.Enter(r.t.Context(), billing.Entry{ID: "a", Account: orders, Month: "2026-11", Amount: decimal.NewFromInt(-1), Reason: "sorry", Author: "me"}))
+		r.book()
+		all, err := r.bill.Positions(r.t.Context())
+		r.must(err)
+		if len(all) != 1 || all[0].Total.String() != "12.6" || all[0].Forecast.String() != "26.2" || all[0].Used[rating.PutUnits] != 10 || !all[0].Through.Equal(moment("2026-11-16 00:00")) {
+			r.t.Errorf("%+v", all)
+		}
+	})
+}

@@ -215,6 +215,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
+	s.metrics.MustRegister(newBillingMetrics(s.billing, s.node.Leads))
 	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.deliver.Metrics(), s.calls, p.blobs)
 	if s.console, err = s.newConsole(&p, info.Secret[:]); err != nil {
 		return nil, err

@@ -99,30 +99,3 @@ CREATE TABLE billing_entries (
 	created  BIGINT NOT NULL
 );
 CREATE INDEX billing_entries_account ON billing_entries (account, month);
-
-CREATE TABLE billing_budgets (
-	account    TEXT COLLATE "binary" NOT NULL,
-	name       TEXT COLLATE "binary" NOT NULL,
-	amount     TEXT NOT NULL, -- decimal, a month
-	thresholds TEXT NOT NULL, -- per cent, joined by commas
-	url        TEXT NOT NULL, -- of the webhook
-	secret     TEXT NOT NULL, -- that signs what is sent
-	created    BIGINT NOT NULL,
-	PRIMARY KEY (account, name)
-);
-
--- What budgets have to say: once a month, threshold and basis.
-CREATE TABLE billing_alerts (
-	account   TEXT COLLATE "binary" NOT NULL,
-	budget    TEXT COLLATE "binary" NOT NULL,
-	month     TEXT COLLATE "binary" NOT NULL,
-	threshold BIGINT NOT NULL,
-	basis     TEXT COLLATE "binary" NOT NULL, -- actual, forecast
-	body      TEXT NOT NULL,  -- JSON
-	tries     BIGINT NOT NULL,
-	due       BIGINT NOT NULL, -- when it is sent, again; 0: it was taken, or given up
-	sent      BIGINT NOT NULL, -- when it was taken; 0: not
-	error     TEXT NOT NULL,
-	PRIMARY KEY (account, budget, month, threshold, basis)
-);
-CREATE INDEX billing_alerts_due ON billing_alerts (due);
