@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -243,7 +244,7 @@ func exportFOCUS(inv *Invoice, names map[leat.StreamID]string) ([]byte, error) {
 	if !left.IsZero() { // charges add up to the invoice, whatever happened to the ledger since
 		charges = append(charges, inv.focusRow(left, "Adjustment", "Not allocated to a stream", inv.Period.Start, inv.Period.End))
 	}
-	rows := [][]string{focusColumns}
+	rows := [][]string{slices.Clone(focusColumns)}
 	for _, c := range charges {
 		row := make([]string, len(focusColumns))
 		for i, name := range focusColumns {
@@ -251,7 +252,5 @@ func exportFOCUS(inv *Invoice, names map[leat.StreamID]string) ([]byte, error) {
 		}
 		rows = append(rows, row)
 	}
-	first := append([]string(nil), focusColumns...)
-	rows[0] = first
 	return table(rows)
 }

@@ -27,8 +27,8 @@ type Invoice struct {
 }
 
 // Status is DRAFT or CLOSED.
-func (i *Invoice) Status() string {
-	if i.Closed.IsZero() {
+func (inv *Invoice) Status() string {
+	if inv.Closed.IsZero() {
 		return "DRAFT"
 	}
 	return "CLOSED"
@@ -83,9 +83,9 @@ func (b *Billing) draft(tx *sqldb.Tx, account string, p rating.Period, shares bo
 	return inv, addEntries(tx, &inv)
 }
 
-func (i *Invoice) put(l rating.Line) {
-	i.Lines = append(i.Lines, l)
-	i.Total = i.Total.Add(l.Amount)
+func (inv *Invoice) put(l rating.Line) {
+	inv.Lines = append(inv.Lines, l)
+	inv.Total = inv.Total.Add(l.Amount)
 }
 
 // addCorrections adds, for each earlier month whose invoice is closed, what its ledger comes to now beyond what was billed: item by item, by
