@@ -13,6 +13,7 @@ type AccessKey struct {
 	ID      string // 20 characters, such as LEAKJ4QXH5Y2ZC7MWTNA
 	Account string // that its holder acts in
 	Name    string // for people: who or what holds it; two keys may share one
+	Role    string // whose policy binds its holder; empty: everything in the account
 	Active  bool   // it is refused while it is not
 	Created time.Time
 }

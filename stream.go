@@ -207,7 +207,11 @@ func ParseConsumerARN(arn string) (streamARN, consumer string, created int64, er
 type Principal struct {
 	Account  string // 12 digits
 	Name     string
-	Operator bool // came with the server's own token, or to `leat dev`: may make access keys
+	Operator bool // came with the server's own token, or to `leat dev`: may do everything, in every account
+
+	Role       string // whose policy binds it; empty: none does, in its own account
+	Credential string // the id of the access key or the token that it came with; empty: another kind
+	Origin     Origin
 }
 
 // DevAccount is the account of `leat dev`, where any credentials are accepted.

@@ -38,6 +38,8 @@ type Common struct {
 	DeliveryMemory int64 `name:"delivery-memory-mib" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold and work on at a time."`
 
 	PriceBook string `name:"price-book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
+	ReadOnly  bool   `name:"read-only" env:"LEAT_READ_ONLY" help:"Maintenance: puts and changes that callers ask this node for are refused as UNAVAILABLE; reads go on."`
+	TLS       TLS    `embed:"" prefix:"tls-" envprefix:"LEAT_TLS_" group:"TLS"`
 
 	Scaling scaler.Params `kong:"-"` // of on-demand scaling; no flags: docs/on-demand.md says what they are
 }
@@ -80,6 +82,7 @@ func bad(flag string, value any, remedy string, args ...any) error {
 
 func (c *Common) validate() error {
 	return errors.Join(
+		c.TLS.validate(),
 		checkAddr("http-addr", c.HTTPAddr),
 		checkAddr("grpc-addr", c.GRPCAddr),
 		check(c.Memory == 0 || c.Memory >= 16 && c.Memory <= 1<<20, "memory-mib", c.Memory, "give 16 to 1048576, or 0 for the default"),
@@ -139,6 +142,7 @@ func (c *ServeConfig) Validate() error {
 		check(c.S3.Prefix == "" || strings.HasSuffix(c.S3.Prefix, "/") && !strings.HasPrefix(c.S3.Prefix, "/"), "s3-prefix", c.S3.Prefix, "end it with a slash and begin it without one, such as leat/"),
 		check(c.MasterKey == "" || c.MasterKeyFile == "", "master-key-file", c.MasterKeyFile, "LEAT_MASTER_KEY is set too: give one of them"),
 		check(c.Advertise == "" || reachable(c.Advertise), "advertise-address", c.Advertise, "give HOST:PORT by which other nodes reach --grpc-addr, such as node-1.example.com:4568"),
+		check(!c.Share || !c.TLS.on(), "share-shards", c.Share, "nodes that share the shards do not speak TLS with each other yet: leave --tls-cert out, and keep their network apart"),
 		check(c.Token == "" || len(c.Token) >= 16, "token", "(hidden)", "make it 16 characters or longer"),
 	}
 	for _, e := range c.S3.Endpoint {

@@ -7,11 +7,12 @@ import "github.com/leatstream/leat/web"
 
 // newConsole makes the pages for people. Where callers need no credential, people need not sign in.
 func (s *Server) newConsole(p *parts, secret []byte) (*web.Console, error) {
+	bearers := s.bearers(p)
 	o := web.Options{
-		Broker: s.broker, Auth: p.auth, Secret: secret, HTTP: s.HTTPAddr(), GRPC: s.GRPCAddr(),
+		Broker: s.broker, Auth: bearers, Secret: secret, HTTP: s.HTTPAddr(), GRPC: s.GRPCAddr(),
 		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log, Metrics: s.metrics,
 	}
-	if _, err := p.auth.Authenticate(""); err == nil {
+	if _, err := bearers.Authenticate(""); err == nil {
 		o.Open = true
 	} else {
 		o.Keys = s.keys

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 
 	"github.com/leatstream/leat/internal/sqldb"
-	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob/disk"
 	"github.com/leatstream/leat/shardstore/wal"
@@ -107,7 +106,7 @@ func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
-		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, auth: auth.Anybody{}, master: master,
+		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, master: master,
 		settings: c, close: []io.Closer{local},
 	})
 }

@@ -162,9 +162,9 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 	if err := remote.prove(ctx, log); err != nil {
 		return nil, errors.Join(err, remote.Close())
 	}
-	var who auth.Authenticator = auth.Anybody{} // loopback alone: Validate saw to it
+	var token *auth.Bootstrap // without it on loopback alone: Validate saw to it
 	if c.Token != "" {
-		if who, err = auth.NewBootstrap(c.Token, leat.DevAccount); err != nil {
+		if token, err = auth.NewBootstrap(c.Token, leat.DevAccount); err != nil {
 			return nil, errors.Join(err, remote.Close())
 		}
 	}
@@ -177,7 +177,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 	blobs := newMeasuredStore(remote.Blobs)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
-		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), auth: who, signed: true, master: master,
+		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), bootstrap: token, signed: true, master: master,
 		objects: remote.objects(c.S3),
 		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), advertise: c.Advertise, close: []io.Closer{remote},
 	})

@@ -11,6 +11,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
@@ -51,6 +53,7 @@ type Server struct {
 	kinesis *kinesis.Handler
 	console *web.Console
 	keys    *auth.KeyStore
+	who     *auth.Identities
 	scaler  *scaler.Scaler // nil when it is off
 	deliver *delivery.Engine
 	sharing *sharing // nil when this node serves all shards alone
@@ -59,6 +62,7 @@ type Server struct {
 	metrics *prometheus.Registry
 	calls   *measuredEngine
 	debug   http.Handler
+	tls     *tls.Config // nil: neither port is encrypted
 	http    net.Listener
 	grpc    net.Listener
 	close   []io.Closer // in the order of closing
@@ -80,7 +84,7 @@ type parts struct {
 	node      string
 	exclusive bool
 	reopen    func(context.Context) error
-	auth      auth.Authenticator
+	bootstrap *auth.Bootstrap // nil: the server has no token of its own, and anybody is an operator
 	signed    bool            // the AWS wire takes signed requests alone; otherwise anybody
 	master    *masterkey.Ring // nil: none was given
 	reference func() (time.Time, error)
@@ -113,6 +117,13 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	}
 	if s.grpc, err = listen(ctx, "grpc-addr", p.common.GRPCAddr); err != nil {
 		return nil, err
+	}
+	if p.common.TLS.on() {
+		certs, err := newCertificates(p.common.TLS, leat.SystemClock{}, p.log)
+		if err != nil {
+			return nil, err
+		}
+		s.tls = certs.config()
 	}
 	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal})
 	if err := cat.Migrate(ctx); err != nil {
@@ -176,6 +187,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.who, err = auth.NewIdentities(auth.IdentitiesOptions{Catalog: cat, Region: p.common.Region, Logger: p.log}); err != nil {
+		return nil, err
+	}
 	if s.deliver, err = s.newDeliveries(&p, p.db, cat); err != nil {
 		return nil, err
 	}
@@ -185,7 +199,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	p.common.Scaling.Defaults()
 	s.calls = newMeasuredEngine(s.engine())
 	s.broker, err = broker.New(broker.Config{
-		Engine: s.calls, Shared: p.shared, Catalog: cat, Control: s.node, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		Engine: s.calls, Shared: p.shared, Catalog: cat, Control: s.node, Authorizer: s.who, Identities: s.who, ReadOnly: p.common.ReadOnly, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log,
 		RateStep: p.common.Scaling.Every, Meter: s.meter, Billing: s.billing,
@@ -199,8 +213,10 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 			return nil, err
 		}
 	}
+	failures := auth.NewFailures(nil)
 	s.grpcapi, err = grpcapi.New(grpcapi.Options{
-		Broker: s.broker, Auth: p.auth, Logger: p.log, Ready: s.Ready, Internal: s.internal(),
+		TLS: s.credentials(), Failures: failures,
+		Broker: s.broker, Auth: s.bearers(&p), Logger: p.log, Ready: s.Ready, Internal: s.internal(),
 		Info: grpcapi.Info{Version: p.version, ClusterID: info.ID.String(), Node: p.node, Session: s.node.Session},
 	})
 	if err != nil {
@@ -210,7 +226,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: signatures, Logger: p.log})
+	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
@@ -223,12 +239,34 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	return s, nil
 }
 
+// bearers says who may use gRPC, REST and the console.
+func (s *Server) bearers(p *parts) *auth.Bearers {
+	return &auth.Bearers{Identities: s.who, Bootstrap: p.bootstrap, Open: p.bootstrap == nil}
+}
+
 // signatures says who may use the AWS wire.
 func (s *Server) signatures(p *parts) (kinesis.Authenticator, error) {
-	if !p.signed {
-		return auth.Anybody{}, nil
+	signed, err := auth.NewSigV4(auth.SigV4Options{Keys: s.keys, Region: p.common.Region})
+	if err != nil || p.signed {
+		return signed, err
 	}
-	return auth.NewSigV4(auth.SigV4Options{Keys: s.keys, Region: p.common.Region})
+	return &auth.DevSignatures{Keys: s.keys, SigV4: signed}, nil
+}
+
+// credentials are gRPC's; nil without TLS.
+func (s *Server) credentials() credentials.TransportCredentials {
+	if s.tls == nil {
+		return nil
+	}
+	return credentials.NewTLS(s.tls)
+}
+
+// URL is where HTTP is served: the scheme and HOST:PORT.
+func (s *Server) URL() string {
+	if s.tls != nil {
+		return "https://" + s.HTTPAddr()
+	}
+	return "http://" + s.HTTPAddr()
 }
 
 func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
@@ -276,6 +314,7 @@ func (s *Server) Run(ctx context.Context) error {
 	inner.Go(func() error { return s.keys.Run(node) })
 	inner.Go(func() error { return s.meter.Run(node) })
 	inner.Go(func() error { return s.billing.Run(node, s.node.Leads) })
+	inner.Go(func() error { return s.who.Run(node) })
 	if s.sharing != nil {
 		inner.Go(func() error { return s.sharing.router.Run(node) })
 	}
@@ -283,7 +322,8 @@ func (s *Server) Run(ctx context.Context) error {
 	edge := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	edge.Protocols = new(http.Protocols)
 	edge.Protocols.SetHTTP1(true)
-	edge.Protocols.SetUnencryptedHTTP2(true)
+	edge.Protocols.SetUnencryptedHTTP2(s.tls == nil)
+	edge.Protocols.SetHTTP2(s.tls != nil)
 	edge.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams:          1000,      // one connection carries all the subscriptions of a consumer
 		MaxReceiveBufferPerStream:     2 << 20,   // two batches of 500 KiB in base64
@@ -296,7 +336,12 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	edges.Go(func() error { return s.deliver.Run(ectx) }) // a node that stops begins no more objects
 	edges.Go(func() error {
-		if err := edge.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
+		serve := func() error { return edge.Serve(s.http) }
+		if s.tls != nil {
+			edge.TLSConfig = s.tls.Clone()
+			serve = func() error { return edge.ServeTLS(s.http, "", "") }
+		}
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)
 		}
 		return nil

@@ -70,7 +70,7 @@ func (c *Console) changeKeys(w http.ResponseWriter, r *http.Request, s *session)
 	case "create":
 		p.Name = strings.TrimSpace(r.PostForm.Get("name"))
 		var made broker.CreateKeyResult
-		if made, err = c.Broker.CreateKey(r.Context(), s.who, p.Name); err == nil {
+		if made, err = c.Broker.CreateKey(r.Context(), s.who, broker.CreateKeyRequest{Name: p.Name}); err == nil {
 			p.Made, p.Name = &made, ""
 		}
 	case "enable", "disable":

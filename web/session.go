@@ -149,7 +149,7 @@ func (c *Console) check(ctx context.Context, t ticket) (leat.Principal, error) {
 	if err != nil {
 		return leat.Principal{}, err
 	}
-	return leat.Principal{Account: key.Account, Name: key.Name}, nil
+	return leat.Principal{Account: key.Account, Name: key.Name, Role: key.Role, Credential: key.ID}, nil
 }
 
 // key finds an access key that may be used.

@@ -38,6 +38,7 @@ type Client struct {
 	Billing   leatv1.BillingServiceClient
 	Keys      leatv1.KeyServiceClient
 	Delivery  leatv1.DeliveryServiceClient
+	Identity  leatv1.IdentityServiceClient
 	System    leatv1.SystemServiceClient
 
 	endpoint string
@@ -49,9 +50,11 @@ type Option func(*dialOptions)
 
 type dialOptions struct {
 	token     string
+	account   string
 	secure    bool
 	insecure  bool
 	roots     *x509.CertPool
+	cert      *tls.Certificate
 	serverTLS *tls.Config
 	grpc      []grpc.DialOption
 }
@@ -59,12 +62,21 @@ type dialOptions struct {
 // WithToken sends a token with every call, as authorization: Bearer. Over a network that takes TLS.
 func WithToken(token string) Option { return func(o *dialOptions) { o.token = token } }
 
+// WithAccount acts for an account in every call, by the header x-leat-account. It takes an operator: the server's own token,
+// or `leat dev`. Empty is the token's own account.
+func WithAccount(account string) Option { return func(o *dialOptions) { o.account = account } }
+
 // WithTLS connects by TLS and trusts what this machine trusts.
 func WithTLS() Option { return func(o *dialOptions) { o.secure = true } }
 
 // WithCA connects by TLS and trusts these authorities alone.
 func WithCA(roots *x509.CertPool) Option {
 	return func(o *dialOptions) { o.secure, o.roots = true, roots }
+}
+
+// WithClientCertificate connects by TLS and shows a certificate to a server that asks for one.
+func WithClientCertificate(cert tls.Certificate) Option {
+	return func(o *dialOptions) { o.secure, o.cert = true, &cert }
 }
 
 // WithTLSConfig connects by TLS as c says.
@@ -119,6 +131,7 @@ func Dial(endpoint string, opts ...Option) (*Client, error) {
 	c.Billing = leatv1.NewBillingServiceClient(c.conn)
 	c.Keys = leatv1.NewKeyServiceClient(c.conn)
 	c.Delivery = leatv1.NewDeliveryServiceClient(c.conn)
+	c.Identity = leatv1.NewIdentityServiceClient(c.conn)
 	c.System = leatv1.NewSystemServiceClient(c.conn)
 	return c, nil
 }
@@ -153,6 +166,9 @@ func (c *Client) dialOptions(o *dialOptions) []grpc.DialOption {
 		conf := o.serverTLS
 		if conf == nil {
 			conf = &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12}
+			if o.cert != nil {
+				conf.Certificates = []tls.Certificate{*o.cert}
+			}
 		}
 		creds = credentials.NewTLS(conf)
 	}
@@ -172,17 +188,24 @@ func (c *Client) dialOptions(o *dialOptions) []grpc.DialOption {
 		grpc.WithUserAgent("leat-go"),
 		grpc.WithDisableServiceConfig(), // no retries but ours: a put that was repeated unseen could stand twice
 	}
-	if o.token != "" {
-		opts = append(opts, grpc.WithPerRPCCredentials(bearer(o.token)))
+	if o.token != "" || o.account != "" {
+		opts = append(opts, grpc.WithPerRPCCredentials(bearer{o.token, o.account}))
 	}
 	return opts
 }
 
-// bearer sends a token; parse has checked where to.
-type bearer string
+// bearer sends a token and an account; parse has checked where to.
+type bearer struct{ token, account string }
 
 func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+	sent := map[string]string{}
+	if b.token != "" {
+		sent["authorization"] = "Bearer " + b.token
+	}
+	if b.account != "" {
+		sent["x-leat-account"] = b.account
+	}
+	return sent, nil
 }
 
 func (bearer) RequireTransportSecurity() bool { return false }

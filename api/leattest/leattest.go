@@ -31,7 +31,7 @@ type TB interface {
 // Server is a running server.
 type Server struct {
 	Endpoint string // of gRPC: HOST:PORT
-	HTTP     string // of REST: http://HOST:PORT
+	HTTP     string // of REST: http://HOST:PORT, or https:// with TLS
 	Dir      string // its data folder
 
 	cfg  server.DevConfig
@@ -118,7 +118,7 @@ func (s *Server) start() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Endpoint, s.HTTP = srv.GRPCAddr(), "http://"+srv.HTTPAddr()
+	s.Endpoint, s.HTTP = srv.GRPCAddr(), srv.URL()
 	s.stop = func() error {
 		stop()
 		return <-done

@@ -15,6 +15,14 @@ import (
 type accountCmd struct {
 	Connection connection `embed:""`
 
+	Create   accountCreateCmd   `cmd:"" help:"Create an account."`
+	List     accountListCmd     `cmd:"" help:"List all accounts."`
+	Describe accountDescribeCmd `cmd:"" help:"Describe an account."`
+	Update   accountUpdateCmd   `cmd:"" help:"Change an account's name and labels."`
+	Disable  accountDisableCmd  `cmd:"" help:"Refuse an account's keys and tokens, until it is enabled."`
+	Enable   accountEnableCmd   `cmd:"" help:"Accept an account's keys and tokens again."`
+	Delete   accountDeleteCmd   `cmd:"" help:"Delete an account for good."`
+	Quotas   accountQuotasCmd   `cmd:"" help:"Show or set an account's own quotas."`
 	Limits   accountLimitsCmd   `cmd:"" help:"Show the account's quotas and their use."`
 	Settings accountSettingsCmd `cmd:"" help:"Show or change the account's settings."`
 }

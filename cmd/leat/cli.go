@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"os"
 	"time"
@@ -25,8 +26,10 @@ type cli struct {
 	Consumer  consumerCmd  `cmd:"" help:"Register consumers, to which records are pushed."`
 	Delivery  deliveryCmd  `cmd:"" help:"Deliver streams to buckets and HTTP endpoints, exactly once."`
 	Key       keyCmd       `cmd:"" help:"Make access keys, with which AWS SDKs and tools sign requests."`
-	Account   accountCmd   `cmd:"" help:"Look at the account's quotas and settings."`
 	Billing   billingCmd   `cmd:"" help:"Look at what was used and what it costs."`
+	Token     tokenCmd     `cmd:"" help:"Make API tokens, for gRPC, REST and this command line."`
+	Role      roleCmd      `cmd:"" help:"Say what keys and tokens may do."`
+	Account   accountCmd   `cmd:"" help:"Keep accounts, and look at quotas and settings."`
 	Put       putCmd       `cmd:"" help:"Put records into a stream."`
 	Get       getCmd       `cmd:"" help:"Read a stream to its present end."`
 	Tail      tailCmd      `cmd:"" help:"Show the last records of a stream, and follow it."`
@@ -48,7 +51,10 @@ const formatJSON = "json"
 type connection struct {
 	Endpoint  string `help:"gRPC address of the server, 127.0.0.1:4568 by default; https://HOST:PORT for TLS." env:"LEAT_ENDPOINT" placeholder:"HOST:PORT" group:"Server"`
 	Token     string `help:"Token to call with." env:"LEAT_TOKEN" group:"Server" placeholder:"TOKEN"`
-	CA        string `name:"ca" help:"Trust the authorities in this PEM file, and use TLS." env:"LEAT_CA" type:"existingfile" group:"Server" placeholder:"FILE"`
+	Account   string `help:"Account to act for, with the server's own token." env:"LEAT_ACCOUNT" group:"Server" placeholder:"ID"`
+	CA        string `name:"ca" aliases:"tls-ca" help:"Trust the authorities in this PEM file, and use TLS." env:"LEAT_CA" type:"existingfile" group:"Server" placeholder:"FILE"`
+	Cert      string `name:"client-cert" help:"Show the certificate in this PEM file to a server that asks for one." env:"LEAT_CLIENT_CERT" type:"existingfile" group:"Server" placeholder:"FILE"`
+	Key       string `name:"client-key" help:"The private key of --client-cert." env:"LEAT_CLIENT_KEY" type:"existingfile" group:"Server" placeholder:"FILE"`
 	Plaintext bool   `help:"Send the token to another machine without TLS." env:"LEAT_PLAINTEXT" group:"Server"`
 	Output    string `short:"o" help:"table for people, json for programs: one object a line." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
@@ -64,7 +70,7 @@ const connectWithin = 10 * time.Second
 
 // dial connects, or says that nothing answers.
 func (c *connection) dial(ctx context.Context) (*client.Client, error) {
-	opts := []client.Option{client.WithToken(c.Token)}
+	opts := []client.Option{client.WithToken(c.Token), client.WithAccount(c.Account)}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {
@@ -75,6 +81,13 @@ func (c *connection) dial(ctx context.Context) (*client.Client, error) {
 			return nil, leat.Invalid("ca", "%s has no certificate in PEM form", c.CA)
 		}
 		opts = append(opts, client.WithCA(roots))
+	}
+	if c.Cert != "" || c.Key != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, leat.Invalid("client-cert", "--client-cert %q with --client-key %q cannot be used: %v", c.Cert, c.Key, err)
+		}
+		opts = append(opts, client.WithClientCertificate(pair))
 	}
 	if c.Plaintext {
 		opts = append(opts, client.WithPlaintext())

@@ -25,7 +25,7 @@ type keyCmd struct {
 
 // Help is shown by `leat key --help`.
 func (keyCmd) Help() string {
-	return "Access keys are what AWS SDKs and tools sign requests with: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. `leat serve` asks for one on its Kinesis API; `leat dev` accepts any. Making and changing them takes the server's own token (--token), and a server that has a master key (--master-key-file)."
+	return "Access keys are what AWS SDKs and tools sign requests with: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. `leat serve` asks for one on its Kinesis API; `leat dev` accepts any. Keys belong to the account of the token that makes them, or to --account with the server's own token, and may have a role (`leat role`). The server must have a master key (--master-key-file)."
 }
 
 // keyArg is a key that there is.
@@ -35,12 +35,13 @@ type keyArg struct {
 
 type keyCreateCmd struct {
 	Name string `arg:"" help:"Who or what will hold it, for people; two keys may share one."`
+	Role string `help:"Role whose policy binds its holder. Without it: everything in the account." placeholder:"NAME"`
 }
 
 // Run makes a key.
 func (cmd *keyCreateCmd) Run(ctx context.Context, c *connection, t *terminal) error {
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Keys.CreateKey(ctx, &leatv1.CreateKeyRequest{Name: cmd.Name})
+		res, err := cl.Keys.CreateKey(ctx, &leatv1.CreateKeyRequest{Name: cmd.Name, Role: cmd.Role})
 		if err != nil {
 			return err
 		}
@@ -132,20 +133,21 @@ type keyView struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
 	Account string `json:"account"`
+	Role    string `json:"role,omitempty"`
 	State   string `json:"state"`
 	Created string `json:"create_time"`
 	Secret  string `json:"secret,omitempty"`
 }
 
 func viewKey(k *leatv1.AccessKey) keyView {
-	return keyView{ID: k.GetId(), Name: k.GetName(), Account: k.GetAccount(), State: short(k.GetState().String()), Created: rfc3339(k.GetCreateTime())}
+	return keyView{ID: k.GetId(), Name: k.GetName(), Account: k.GetAccount(), Role: k.GetRole(), State: short(k.GetState().String()), Created: rfc3339(k.GetCreateTime())}
 }
 
 func printKeys(t *terminal, c *connection, keys ...*leatv1.AccessKey) error {
-	p := newPrinter(t.out, c.Output, "ID", "NAME", "STATE", "CREATED")
+	p := newPrinter(t.out, c.Output, "ID", "NAME", "STATE", "ROLE", "CREATED")
 	for _, k := range keys {
 		v := viewKey(k)
-		if err := p.Row(v, v.ID, v.Name, v.State, local(k.GetCreateTime())); err != nil {
+		if err := p.Row(v, v.ID, v.Name, v.State, orDash(v.Role), local(k.GetCreateTime())); err != nil {
 			return err
 		}
 	}

@@ -148,6 +148,12 @@ func remedy(err error) string {
 		return ": see `leat key list`"
 	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Delivery stream "):
 		return ": see `leat delivery list`"
+	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Account "):
+		return ": see `leat account list`"
+	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Role "):
+		return ": see `leat role list`"
+	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Token "):
+		return ": see `leat token list`"
 	case e.Kind == leat.KindNotFound && strings.HasPrefix(e.Message, "Node "):
 		return ": see `leat node list`"
 	case e.Kind == leat.KindNotFound && strings.Contains(e.Message, "policy"):

@@ -59,7 +59,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return runServer(ctx, s, func() {
-		fmt.Fprintf(os.Stdout, "leat %[1]s serves AWS Kinesis on http://%[2]s, REST on http://%[2]s/v1 and gRPC on %[3]s\n", version, s.HTTPAddr(), s.GRPCAddr())
+		fmt.Fprintf(os.Stdout, "leat %[1]s serves AWS Kinesis on %[2]s, REST on %[2]s/v1 and gRPC on %[3]s\n", version, s.URL(), s.GRPCAddr())
 	})
 }
 
@@ -100,10 +100,10 @@ func devBanner(w io.Writer, s *server.Server, dir, region string, took time.Dura
 	}
 	fmt.Fprintf(w, `leat %s is ready after %d ms. Its data is in %s and survives restarts and kill -9.
 
-  AWS       http://%[4]s      (Kinesis: SDKs, CLI and tools; any credentials)
-  REST      http://%[4]s/v1
-  Docs      http://%[4]s/docs
-  Metrics   http://%[4]s/metrics
+  AWS       %[4]s      (Kinesis: SDKs, CLI and tools; any credentials)
+  REST      %[4]s/v1
+  Docs      %[4]s/docs
+  Metrics   %[4]s/metrics
   gRPC      %[5]s
 
 Try it:
@@ -111,6 +111,6 @@ Try it:
   %[6]s put hello "my first record"%[7]s
   %[6]s get hello --from trim-horizon%[7]s
 or
-  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region %[8]s --endpoint-url http://%[4]s kinesis list-streams
-`, version, took.Milliseconds(), dir, s.HTTPAddr(), s.GRPCAddr(), exe, endpoint, region)
+  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws --region %[8]s --endpoint-url %[4]s kinesis list-streams
+`, version, took.Milliseconds(), dir, s.URL(), s.GRPCAddr(), exe, endpoint, region)
 }

@@ -98,7 +98,7 @@ func viewConsumer(c *leatv1.Consumer) consumerView {
 
 // short takes the prefix off an enum: STREAM_STATUS_ACTIVE is ACTIVE.
 func short(enum string) string {
-	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_", "COMMITMENT_STATUS_", "SCALE_ACTION_", "KEY_STATE_", "NODE_STATE_", "INVOICE_STATUS_"} {
+	for _, prefix := range []string{"STREAM_STATUS_", "STREAM_MODE_", "CONSUMER_STATUS_", "COMMITMENT_STATUS_", "SCALE_ACTION_", "KEY_STATE_", "NODE_STATE_", "INVOICE_STATUS_", "ACCOUNT_STATE_"} {
 		if rest, ok := strings.CutPrefix(enum, prefix); ok {
 			return rest
 		}

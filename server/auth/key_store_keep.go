@@ -23,15 +23,15 @@ const (
 	secretBytes = 30
 )
 
-// Create makes a key. Its secret is told here and never again. KindUnsupported without a master key.
-func (s *KeyStore) Create(ctx context.Context, account, name string) (leat.AccessKey, string, error) {
+// Create makes a key with a role, or with none. Its secret is told here and never again. KindUnsupported without a master key.
+func (s *KeyStore) Create(ctx context.Context, account, name, role string) (leat.AccessKey, string, error) {
 	var random [idBytes + secretBytes]byte
 	if _, err := io.ReadFull(s.rand, random[:]); err != nil {
 		return leat.AccessKey{}, "", leat.Errorf(leat.KindInternal, "no randomness for an access key: %w", err)
 	}
 	secret := base64.StdEncoding.EncodeToString(random[idBytes:])
 	k := catalog.StoredKey{AccessKey: leat.AccessKey{
-		ID: idPrefix + base32.StdEncoding.EncodeToString(random[:idBytes]), Account: account, Name: name, Active: true,
+		ID: idPrefix + base32.StdEncoding.EncodeToString(random[:idBytes]), Account: account, Name: name, Role: role, Active: true,
 	}}
 	var err error
 	if k.Wrapped, err = s.master.Wrap(purpose(k.ID), []byte(secret)); err != nil {

@@ -84,6 +84,9 @@ func newRig(t *testing.T) *rig {
 	if err := cat.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := cat.CreateAccount(t.Context(), leat.Account{ID: account, Name: "test"}); err != nil {
+		t.Fatal(err)
+	}
 	return &rig{t: t, catalog: &link{KeyCatalog: cat}, clock: &clock{now: noon}, log: &logBuffer{}}
 }
 
@@ -114,7 +117,7 @@ func (r *rig) store(ring *masterkey.Ring) *auth.KeyStore {
 
 func (r *rig) create(s *auth.KeyStore) auth.Key {
 	r.t.Helper()
-	k, secret, err := s.Create(r.t.Context(), account, "app")
+	k, secret, err := s.Create(r.t.Context(), account, "app", "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -253,7 +256,7 @@ func (r *rig) eventually(what string, ok func() bool) {
 func TestMasterKeys(t *testing.T) {
 	r := newRig(t)
 	none := r.store(nil)
-	_, _, err := none.Create(t.Context(), account, "app")
+	_, _, err := none.Create(t.Context(), account, "app", "")
 	if leat.KindOf(err) != leat.KindUnsupported || !strings.Contains(err.Error(), "--master-key-file") {
 		t.Errorf("without a master key: %v", err)
 	}

@@ -129,7 +129,7 @@ func (v *SigV4) Verify(r *http.Request, body []byte) (leat.Principal, error) {
 	if c.token != "" {
 		return leat.Principal{}, refuse(typeUnrecognized, "The security token included in the request is invalid. This server gives no session tokens: unset AWS_SESSION_TOKEN.")
 	}
-	return leat.Principal{Account: key.Account, Name: key.Name}, nil
+	return leat.Principal{Account: key.Account, Name: key.Name, Role: key.Role, Credential: key.ID}, nil
 }
 
 // scope is a credential: keyid/date/region/service/aws4_request.

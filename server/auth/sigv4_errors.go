@@ -6,6 +6,7 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 )
 
@@ -55,4 +56,15 @@ func hashed(authorization string) string {
 
 func shown(authorization string) string {
 	return "(Hashed with SHA-256 and encoded with Base64) Authorization=" + hashed(authorization)
+}
+
+// errTooManyFailures is retried by SDKs, more and more slowly.
+func errTooManyFailures(err error) error {
+	return &SignatureError{Type: "ThrottlingException", Message: err.Error(), Status: http.StatusBadRequest}
+}
+
+// isFailure tells whether a request did not prove who sent it, other than for a fault of ours.
+func isFailure(err error) bool {
+	var s *SignatureError
+	return errors.As(err, &s) && (s.Type == typeInvalid || s.Type == typeUnrecognized)
 }

@@ -67,7 +67,7 @@ func TestAWSSuite(t *testing.T) {
 				t.Fatal(err)
 			}
 			who, err := v.Verify(r, []byte(c.body))
-			if err != nil || who != (leat.Principal{Account: "123456789012", Name: "suite"}) {
+			if err != nil || who != (leat.Principal{Account: "123456789012", Name: "suite", Credential: "AKIDEXAMPLE"}) {
 				t.Errorf("%v, %v", who, err)
 			}
 		})

@@ -130,7 +130,7 @@ func TestWhatTheSDKSignsIsAccepted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			who, err := v.Verify(arrive(t, r), body)
-			if err != nil || who != (leat.Principal{Account: "123456789012", Name: "app"}) {
+			if err != nil || who != (leat.Principal{Account: "123456789012", Name: "app", Credential: who.Credential}) || who.Credential == "" {
 				t.Errorf("%v, %v", who, err)
 			}
 		})

@@ -16,8 +16,8 @@ import (
 // keyList is a few keys in order.
 type keyList struct{ all []leat.AccessKey }
 
-func (l *keyList) Create(_ context.Context, account, name string) (leat.AccessKey, string, error) {
-	k := leat.AccessKey{ID: fmt.Sprintf("LEAK%016d", len(l.all)), Account: account, Name: name, Active: true}
+func (l *keyList) Create(_ context.Context, account, name, role string) (leat.AccessKey, string, error) {
+	k := leat.AccessKey{ID: fmt.Sprintf("LEAK%016d", len(l.all)), Account: account, Name: name, Role: role, Active: true}
 	l.all = append(l.all, k)
 	return k, "the secret", nil
 }
@@ -54,17 +54,28 @@ func (l *keyList) Delete(_ context.Context, account, id string) error {
 }
 
 // withKeys is a broker that has nothing but keys.
-func withKeys(t *testing.T, keys broker.AccessKeys) *broker.Broker {
+func withKeys(t *testing.T, keys broker.AccessKeys, change ...func(*broker.Config)) *broker.Broker {
 	t.Helper()
 	r := newRig(t, broker.LimitsOff)
-	b, err := broker.New(broker.Config{
+	cfg := broker.Config{
 		Engine: r.engine, Catalog: r.catalog, Control: r, ShardLimits: broker.LimitsOff, Region: "eu-west-1",
 		Secret: []byte("0123456789abcdef"), Clock: r.clock, AccessKeys: keys,
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	b, err := broker.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// nobody may do anything.
+type nobody struct{}
+
+func (nobody) Authorize(context.Context, leat.Principal, broker.Action, broker.Resource) error {
+	return leat.Errorf(leat.KindAccessDenied, "no")
 }
 
 func TestKeys(t *testing.T) {
@@ -72,8 +83,8 @@ func TestKeys(t *testing.T) {
 	operator := leat.Principal{Account: leat.DevAccount, Name: "bootstrap", Operator: true}
 	var ids []string
 	for i := range 5 {
-		made, err := b.CreateKey(t.Context(), operator, fmt.Sprintf("app %d", i))
-		if err != nil || made.Secret != "the secret" || !made.Key.Active {
+		made, err := b.CreateKey(t.Context(), operator, broker.CreateKeyRequest{Name: fmt.Sprintf("app %d", i), Role: "reader"})
+		if err != nil || made.Secret != "the secret" || !made.Key.Active || made.Key.Role != "reader" {
 			t.Fatal(made.Key, err)
 		}
 		ids = append(ids, made.Key.ID)
@@ -111,14 +122,14 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestKeysAreForOperators(t *testing.T) {
+func TestKeysTakePermission(t *testing.T) {
 	keys := &keyList{}
-	b, none := withKeys(t, keys), withKeys(t, nil)
+	b, none, refused := withKeys(t, keys), withKeys(t, nil), withKeys(t, keys, func(c *broker.Config) { c.Authorizer = nobody{} })
 	operator := leat.Principal{Account: leat.DevAccount, Name: "bootstrap", Operator: true}
 	const id = "LEAKJ4QXH5Y2ZC7MWTNA"
 	calls := map[string]func(b *broker.Broker, who leat.Principal, name, id string) error{
 		"create": func(b *broker.Broker, who leat.Principal, name, _ string) error {
-			_, err := b.CreateKey(t.Context(), who, name)
+			_, err := b.CreateKey(t.Context(), who, broker.CreateKeyRequest{Name: name})
 			return err
 		},
 		"list": func(b *broker.Broker, who leat.Principal, name, _ string) error {
@@ -138,8 +149,8 @@ func TestKeysAreForOperators(t *testing.T) {
 		},
 	}
 	for name, call := range calls {
-		if err := call(b, leat.Principal{Account: leat.DevAccount, Name: "app"}, "app", id); leat.KindOf(err) != leat.KindAccessDenied {
-			t.Errorf("%s by a key's holder: %v", name, err)
+		if err := call(refused, operator, "app", id); leat.KindOf(err) != leat.KindAccessDenied {
+			t.Errorf("%s without permission: %v", name, err)
 		}
 		if err := call(b, leat.Principal{Name: "nobody", Operator: true}, "app", id); leat.KindOf(err) != leat.KindAccessDenied {
 			t.Errorf("%s without an account: %v", name, err)

@@ -41,7 +41,7 @@ const advantageConsumers = 50
 
 // AccountSettings returns the settings of the caller's account.
 func (b *Broker) AccountSettings(ctx context.Context, who leat.Principal) (AccountSettings, error) {
-	if err := b.authorize.Authorize(ctx, who, ActionAccountSettings, Resource{Account: who.Account}); err != nil {
+	if err := b.may(ctx, who, ActionAccountSettings, Resource{Account: who.Account}); err != nil {
 		return AccountSettings{}, err
 	}
 	s, err := b.catalog.AccountSettings(ctx, who.Account)

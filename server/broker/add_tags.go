@@ -26,5 +26,7 @@ func (b *Broker) AddTags(ctx context.Context, who leat.Principal, req ResourceRe
 	if err != nil {
 		return err
 	}
-	return b.catalog.AddTags(ctx, r, tags)
+	err = b.catalog.AddTags(ctx, r, tags)
+	b.identityChanged(ctx)
+	return err
 }

@@ -5,20 +5,22 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/policy"
 )
 
-// Action is an operation as policies and the audit log name it.
-type Action string
+// Action is an operation as errors and the audit log name it; policy.Action.Names are what policies call it.
+type Action = policy.Action
 
 // The actions.
 const (
 	ActionCreateStream       Action = "CreateStream"
 	ActionDescribeStream     Action = "DescribeStream"
 	ActionListStreams        Action = "ListStreams"
-	ActionUpdateStream       Action = "UpdateStream"
 	ActionDeleteStream       Action = "DeleteStream"
 	ActionListShards         Action = "ListShards"
 	ActionSplitShard         Action = "SplitShard"
@@ -48,12 +50,19 @@ const (
 	ActionUpdateAccountSettings Action = "UpdateAccountSettings"
 )
 
-// Resource is what an action is done to. Stream and Delivery are empty for actions on the account.
-type Resource struct {
-	Account  string
-	Stream   string
-	Delivery string // a delivery stream
-}
+// The actions that change one setting of a stream, as policies know them. UpdateStream asks for each that it is to change.
+const (
+	ActionDescribeStreamSummary      Action = "DescribeStreamSummary"
+	ActionListScaleEvents            Action = "ListScaleEvents"
+	ActionIncreaseRetention          Action = "IncreaseStreamRetentionPeriod"
+	ActionDecreaseRetention          Action = "DecreaseStreamRetentionPeriod"
+	ActionUpdateStreamMode           Action = "UpdateStreamMode"
+	ActionUpdateMaxRecordSize        Action = "UpdateMaxRecordSize"
+	ActionUpdateStreamWarmThroughput Action = "UpdateStreamWarmThroughput"
+)
+
+// Resource is what an action is done to. Stream and Path are empty for actions on the account at large.
+type Resource = policy.Resource
 
 // Authorizer decides whether a caller may act. It returns nil or a KindAccessDenied error.
 type Authorizer interface {
@@ -71,23 +80,79 @@ func (SameAccount) Authorize(_ context.Context, who leat.Principal, action Actio
 	return nil
 }
 
-// target reads the name or ARN of a stream and asks whether the caller may act on it. It does not say whether the
-// stream exists: who may not act does not learn that.
-func (b *Broker) target(ctx context.Context, who leat.Principal, action Action, stream string) (Resource, error) {
+// may asks whether a caller may act. It is the one place where anything that a caller asks for is allowed or refused.
+func (b *Broker) may(ctx context.Context, who leat.Principal, action Action, what Resource) error {
+	if err := b.authorize.Authorize(ctx, who, action, what); err != nil {
+		return err
+	}
+	if b.readOnly && !onlyReads(action) {
+		return &leat.Error{Kind: leat.KindUnavailable, After: retryMaintenance,
+			Message: fmt.Sprintf("this server is in read-only maintenance and does no %s; nothing was executed: retry later, or ask another node", action)}
+	}
+	return nil
+}
+
+// retryMaintenance is when a caller may ask again during maintenance.
+const retryMaintenance = 5 * time.Second
+
+// onlyReads tells whether an action changes nothing. What is not known to read is taken for a change. DrainNode is for
+// maintenance itself.
+func onlyReads(action Action) bool {
+	for _, verb := range []string{"Describe", "List", "Get"} {
+		if strings.HasPrefix(string(action), verb) {
+			return true
+		}
+	}
+	return action == ActionSubscribeToShard || action == ActionLimits || action == ActionAccountSettings || action == ActionDrainNode
+}
+
+// operates lets operators alone act: on nodes, and on accounts as a whole.
+func (b *Broker) operates(ctx context.Context, who leat.Principal, action Action) error {
+	what := Resource{Account: who.Account, Path: "leat:server"}
+	if !who.Operator {
+		return leat.Errorf(leat.KindAccessDenied, "%s of account %s is not authorized to perform %s: it takes the server's own token", who.Name, who.Account, action)
+	}
+	return b.may(ctx, who, action, what)
+}
+
+// target reads the name or ARN of a stream and asks whether the caller may act on it, or on a consumer of it that is named
+// too. It does not say whether the stream exists: who may not act does not learn that.
+func (b *Broker) target(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (Resource, error) {
+	what, err := b.named(who, stream)
+	if err != nil {
+		return Resource{}, err
+	}
+	asked := what
+	for _, name := range consumer {
+		asked.Consumer = name
+	}
+	if err := b.may(ctx, who, action, asked); err != nil {
+		return Resource{}, err
+	}
+	if strings.HasPrefix(stream, "arn:") {
+		if region, _, _, _ := leat.ParseStreamARN(stream); region != b.region {
+			return Resource{}, errNoStream(what)
+		}
+	}
+	return what, nil
+}
+
+// named reads the name or ARN of a stream.
+func (b *Broker) named(who leat.Principal, stream string) (Resource, error) {
 	what := Resource{Account: who.Account, Stream: stream}
 	if strings.HasPrefix(stream, "arn:") {
-		region, account, name, err := leat.ParseStreamARN(stream)
+		_, account, name, err := leat.ParseStreamARN(stream)
 		if err != nil {
 			return Resource{}, err
 		}
-		what = Resource{Account: account, Stream: name}
-		if region != b.region {
-			return Resource{}, errNoStream(what)
-		}
+		what.Account, what.Stream = account, name
 	} else if err := leat.ValidateStreamName(stream); err != nil {
 		return Resource{}, err
 	}
-	return what, b.authorize.Authorize(ctx, who, action, what)
+	if v := b.directory.snap.Load().byName[streamName{what.Account, what.Stream}]; v != nil {
+		what.ID = v.ID
+	}
+	return what, nil
 }
 
 // errNoStream has the text of AWS.

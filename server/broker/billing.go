@@ -33,7 +33,7 @@ func (b *Broker) billed(ctx context.Context, who leat.Principal, action Action, 
 		account = who.Account
 	}
 	if !who.Operator || account == who.Account {
-		if err := b.authorize.Authorize(ctx, who, action, Resource{Account: account}); err != nil {
+		if err := b.may(ctx, who, action, Resource{Account: account}); err != nil {
 			return "", err
 		}
 	}

@@ -91,6 +91,8 @@ type Config struct {
 	Meter      Meter            // nil: reads and pushes are not counted
 	Billing    *billing.Billing // nil: there are no bills
 	Deliveries Deliveries       // nil: there are no delivery streams
+	ReadOnly   bool             // maintenance: puts and changes are refused as KindUnavailable
+	Identities Identities       // nil: there are no tokens, and nobody keeps accounts in memory
 }
 
 // Validate tells everything that is wrong, joined.
@@ -134,6 +136,7 @@ type Broker struct {
 
 	directory *Directory
 	meters    *meters
+	rates     *accountRates
 	flows     *flows
 	subs      *subscriptions
 	known     *knownConsumers
@@ -142,6 +145,8 @@ type Broker struct {
 	pages     sealer
 
 	accessKeys AccessKeys
+	identities Identities
+	readOnly   bool
 	streamKeys StreamKeys
 	meter      Meter
 	billing    *billing.Billing
@@ -182,6 +187,7 @@ func New(c Config) (*Broker, error) {
 		limits: c.ShardLimits, scaling: c.ScaleLimits, quotas: c.Quotas, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
 		directory: NewDirectory(c.Catalog, c.Clock, c.Logger),
 		meters:    newMeters(c.Clock),
+		rates:     newAccountRates(c.Clock),
 		flows:     newFlows(c.Clock, c.RateStep),
 		subs:      newSubscriptions(),
 		known:     newKnownConsumers(),
@@ -194,6 +200,8 @@ func New(c Config) (*Broker, error) {
 		meter:      c.Meter,
 		billing:    c.Billing,
 		deliveries: c.Deliveries,
+		identities: c.Identities,
+		readOnly:   c.ReadOnly,
 		draining:   make(chan struct{}),
 	}, nil
 }
@@ -227,6 +235,18 @@ func (b *Broker) Run(ctx context.Context) error {
 				b.flows.forget(b.directory)
 				b.known.forgetGone(b.directory)
 				b.places.forgetGone(b.directory)
+			case <-ctx.Done():
+				stop()
+				return nil
+			}
+		}
+	})
+	g.Go(func() error {
+		for {
+			b.lookAtStored(ctx)
+			c, stop := b.clock.NewTimer(storedEvery)
+			select {
+			case <-c:
 			case <-ctx.Done():
 				stop()
 				return nil

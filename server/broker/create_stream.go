@@ -38,7 +38,15 @@ func (b *Broker) CreateStream(ctx context.Context, who leat.Principal, req Creat
 		return StreamDescription{}, err
 	}
 	spec.Account = who.Account
-	if err := b.authorize.Authorize(ctx, who, ActionCreateStream, Resource{Account: spec.Account, Stream: spec.Name}); err != nil {
+	if err := b.may(ctx, who, ActionCreateStream, Resource{Account: spec.Account, Stream: spec.Name}); err != nil {
+		return StreamDescription{}, err
+	}
+	if len(spec.Tags) > 0 {
+		if err := b.may(ctx, who, ActionAddTags, Resource{Account: spec.Account, Stream: spec.Name}); err != nil {
+			return StreamDescription{}, err
+		}
+	}
+	if err := b.roomForStream(spec.Account, spec.Retention); err != nil {
 		return StreamDescription{}, err
 	}
 	if err := b.roomForShards(spec.Account, spec.Shards); err != nil {

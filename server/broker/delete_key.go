@@ -19,7 +19,7 @@ func (b *Broker) DeleteKey(ctx context.Context, who leat.Principal, id string) e
 	if err := leat.ValidateAccessKeyID(id); err != nil {
 		return err
 	}
-	if err := b.mayManageKeys(ctx, who, ActionDeleteKey); err != nil {
+	if err := b.mayManageKeys(ctx, who, ActionDeleteKey, "leat:key/"+id); err != nil {
 		return err
 	}
 	return b.accessKeys.Delete(ctx, who.Account, id)

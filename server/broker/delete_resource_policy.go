@@ -20,6 +20,7 @@ func (b *Broker) DeleteResourcePolicy(ctx context.Context, who leat.Principal, r
 		return err
 	}
 	there, err := b.catalog.DeletePolicy(ctx, r)
+	b.identityChanged(ctx)
 	if err == nil && !there {
 		about := v.ARN(b.region)
 		if req.Consumer != "" {

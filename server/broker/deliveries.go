@@ -47,11 +47,11 @@ func (b *Broker) delivery(ctx context.Context, who leat.Principal, action Action
 	if err := spec.ValidateName(name); err != nil {
 		return err
 	}
-	return b.mayDeliver(ctx, who, action, Resource{Account: who.Account, Delivery: name})
+	return b.mayDeliver(ctx, who, action, Resource{Account: who.Account, Path: "firehose:deliverystream/" + name})
 }
 
 func (b *Broker) mayDeliver(ctx context.Context, who leat.Principal, action Action, what Resource) error {
-	if err := b.authorize.Authorize(ctx, who, action, what); err != nil {
+	if err := b.may(ctx, who, action, what); err != nil {
 		return err
 	}
 	if b.deliveries == nil {

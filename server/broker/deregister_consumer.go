@@ -19,7 +19,7 @@ func (b *Broker) DeregisterConsumer(ctx context.Context, who leat.Principal, req
 	if err := leat.ValidateConsumerName(req.Consumer); err != nil {
 		return err
 	}
-	v, err := b.changeable(ctx, who, ActionDeregisterConsumer, req.Stream)
+	v, err := b.changeable(ctx, who, ActionDeregisterConsumer, req.Stream, req.Consumer)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (b *Broker) DescribeConsumer(ctx context.Context, who leat.Principal, req C
 	if err := leat.ValidateConsumerName(req.Consumer); err != nil {
 		return ConsumerDescription{}, err
 	}
-	v, err := b.described(ctx, who, ActionDescribeConsumer, req.Stream)
+	v, err := b.described(ctx, who, ActionDescribeConsumer, req.Stream, req.Consumer)
 	if err != nil {
 		return ConsumerDescription{}, err
 	}

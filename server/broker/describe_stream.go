@@ -105,7 +105,7 @@ func (b *Broker) pageOfShards(v *streamView, p page, size int) (shards []leat.Sh
 
 // DescribeStreamSummary describes a stream without its shards.
 func (b *Broker) DescribeStreamSummary(ctx context.Context, who leat.Principal, stream string) (d StreamDescription, consumers int, err error) {
-	v, err := b.described(ctx, who, ActionDescribeStream, stream)
+	v, err := b.described(ctx, who, ActionDescribeStreamSummary, stream)
 	if err != nil {
 		return StreamDescription{}, 0, err
 	}

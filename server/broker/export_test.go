@@ -3,6 +3,8 @@
 
 package broker
 
+import "context"
+
 // Ahead counts the reshards that the directory keeps since the catalog has not shown them.
 func (d *Directory) Ahead() (n int) {
 	d.turn <- struct{}{}
@@ -12,3 +14,6 @@ func (d *Directory) Ahead() (n int) {
 	}
 	return n
 }
+
+// LookAtStored looks at what accounts store now.
+func (b *Broker) LookAtStored(ctx context.Context) { b.lookAtStored(ctx) }

@@ -50,6 +50,9 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
+	if err := b.admitBytesOut(v); err != nil {
+		return GetRecordsResult{}, err
+	}
 	if !b.shared {
 		if err := b.admitRead(v, it.shard); err != nil {
 			return GetRecordsResult{}, err
@@ -67,6 +70,7 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
+	b.rates.charge(v.Account, size)
 	if !b.shared {
 		b.countRead(v, it.shard, &p, size, true)
 	}

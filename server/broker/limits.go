@@ -31,7 +31,7 @@ type AccountLimits struct {
 
 // Limits tells how much of its quotas the caller's account uses.
 func (b *Broker) Limits(ctx context.Context, who leat.Principal) (AccountLimits, error) {
-	if err := b.authorize.Authorize(ctx, who, ActionLimits, Resource{Account: who.Account}); err != nil {
+	if err := b.may(ctx, who, ActionLimits, Resource{Account: who.Account}); err != nil {
 		return AccountLimits{}, err
 	}
 	if err := b.directory.RefreshAll(ctx); err != nil && !b.directory.Loaded() {
@@ -42,6 +42,12 @@ func (b *Broker) Limits(ctx context.Context, who leat.Principal) (AccountLimits,
 
 func (b *Broker) used(account string) AccountLimits {
 	l := AccountLimits{ShardLimit: b.quotas.Shards, OnDemandStreamLimit: b.quotas.OnDemandStreams}
+	if own := b.quotasOf(account); own.Shards > 0 {
+		l.ShardLimit = int(own.Shards)
+	}
+	if own := b.quotasOf(account); own.OnDemandStreams > 0 {
+		l.OnDemandStreamLimit = int(own.OnDemandStreams)
+	}
 	for _, v := range b.directory.account(account) {
 		if v.Status == leat.StreamDeleting {
 			continue

@@ -33,7 +33,7 @@ func (b *Broker) ListKeys(ctx context.Context, who leat.Principal, req ListKeysR
 	if err != nil {
 		return ListKeysResult{}, err
 	}
-	if err := b.mayManageKeys(ctx, who, ActionListKeys); err != nil {
+	if err := b.mayManageKeys(ctx, who, ActionListKeys, ""); err != nil {
 		return ListKeysResult{}, err
 	}
 	p := page{List: string(ActionListKeys), Scope: who.Account}

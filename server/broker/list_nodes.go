@@ -52,11 +52,3 @@ func (b *Broker) ListNodes(ctx context.Context, who leat.Principal) ([]NodeStatu
 	}
 	return all, nil
 }
-
-// operates lets operators alone look at nodes and change them.
-func (b *Broker) operates(ctx context.Context, who leat.Principal, action Action) error {
-	if !who.Operator {
-		return leat.Errorf(leat.KindAccessDenied, "%s of account %s is not authorized to perform %s: it takes the server's own token", who.Name, who.Account, action)
-	}
-	return b.authorize.Authorize(ctx, who, action, Resource{Account: who.Account})
-}

@@ -53,7 +53,7 @@ func (b *Broker) ListScaleEvents(ctx context.Context, who leat.Principal, req Li
 	if err != nil {
 		return res, err
 	}
-	v, err := b.described(ctx, who, ActionDescribeStream, req.Stream)
+	v, err := b.described(ctx, who, ActionListScaleEvents, req.Stream)
 	if err != nil {
 		return res, err
 	}

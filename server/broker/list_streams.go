@@ -37,7 +37,7 @@ func (b *Broker) ListStreams(ctx context.Context, who leat.Principal, req ListSt
 	if err != nil {
 		return ListStreamsResult{}, err
 	}
-	if err := b.authorize.Authorize(ctx, who, ActionListStreams, Resource{Account: who.Account}); err != nil {
+	if err := b.may(ctx, who, ActionListStreams, Resource{Account: who.Account}); err != nil {
 		return ListStreamsResult{}, err
 	}
 	p := page{List: string(ActionListStreams), Scope: who.Account, After: req.After}

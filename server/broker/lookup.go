@@ -22,8 +22,8 @@ func (b *Broker) writable(ctx context.Context, what Resource) (*streamView, erro
 }
 
 // readableNamed finds a stream by name for a read that begins.
-func (b *Broker) readableNamed(ctx context.Context, who leat.Principal, action Action, stream string) (*streamView, error) {
-	what, err := b.target(ctx, who, action, stream)
+func (b *Broker) readableNamed(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
+	what, err := b.target(ctx, who, action, stream, consumer...)
 	if err != nil {
 		return nil, err
 	}
@@ -32,8 +32,8 @@ func (b *Broker) readableNamed(ctx context.Context, who leat.Principal, action A
 
 // described finds a stream, whatever its state, as new as the catalog knows it; what the directory knows when the
 // catalog is away.
-func (b *Broker) described(ctx context.Context, who leat.Principal, action Action, stream string) (*streamView, error) {
-	what, err := b.target(ctx, who, action, stream)
+func (b *Broker) described(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
+	what, err := b.target(ctx, who, action, stream, consumer...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +60,14 @@ func (b *Broker) byID(ctx context.Context, who leat.Principal, action Action, id
 	if err != nil {
 		return nil, err
 	}
-	what := Resource{Account: v.Account, Stream: v.Name}
-	if named != "" && target != what {
+	what := Resource{Account: v.Account, Stream: v.Name, ID: v.ID}
+	if named != "" && (target.Account != what.Account || target.Stream != what.Stream) {
 		return nil, leat.Invalid(field, "%s belongs to another stream than %s", field, target.Stream)
 	}
-	if err := b.authorize.Authorize(ctx, who, action, what); err != nil {
+	if err := b.may(ctx, who, action, what); err != nil {
+		if named == "" && leat.KindOf(err) == leat.KindAccessDenied { // who was not told the stream's name does not learn it here
+			err = leat.Errorf(leat.KindAccessDenied, "%s of account %s is not authorized to perform %s on the stream of this %s", who.Name, who.Account, action, field)
+		}
 		return nil, err
 	}
 	if !v.serves() {

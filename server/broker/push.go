@@ -92,6 +92,9 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 			return owed, false, nil
 		}
 	}
+	if wait := p.b.rates.owed(p.view.Account, p.b.quotasOf(p.view.Account).BytesOut); wait > 0 {
+		return wait, false, nil
+	}
 	page, err := p.b.engine.Read(ctx, p.shard, p.next, shardstore.ReadLimits{
 		Records: pushRecords, Bytes: pushBytes, MinTime: p.view.horizon(p.b.clock.Now()),
 	})
@@ -105,6 +108,7 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 		return 0, false, err
 	}
 	p.paid.spend(float64(size))
+	p.b.rates.charge(p.view.Account, size)
 	if !p.b.shared {
 		p.b.countRead(p.view, p.shard, &page, size, false)
 	}

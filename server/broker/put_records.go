@@ -106,7 +106,10 @@ func inRecord(i int, err error) error {
 
 // put routes, meters, appends and counts. It returns an error only when nothing at all was executed.
 func (b *Broker) put(ctx context.Context, v *streamView, puts []Put) error {
-	err := b.write(ctx, v, puts)
+	err := b.admitBytesIn(v, puts)
+	if err == nil {
+		err = b.write(ctx, v, puts)
+	}
 	if !b.shared {
 		b.flows.wrote(v, puts, err)
 	}

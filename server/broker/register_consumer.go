@@ -42,6 +42,14 @@ func (b *Broker) RegisterConsumer(ctx context.Context, who leat.Principal, req C
 	if err != nil {
 		return ConsumerDescription{}, err
 	}
+	if len(req.Tags) > 0 {
+		if err := b.may(ctx, who, ActionAddTags, Resource{Account: v.Account, Stream: v.Name, ID: v.ID, Consumer: req.Consumer}); err != nil {
+			return ConsumerDescription{}, err
+		}
+	}
+	if err := b.roomForConsumer(ctx, v.Account); err != nil {
+		return ConsumerDescription{}, err
+	}
 	most, err := b.mostConsumers(ctx, v.Account)
 	if err != nil {
 		return ConsumerDescription{}, err

@@ -28,5 +28,7 @@ func (b *Broker) RemoveTags(ctx context.Context, who leat.Principal, req Resourc
 	if err != nil {
 		return err
 	}
-	return b.catalog.RemoveTags(ctx, r, names)
+	err = b.catalog.RemoveTags(ctx, r, names)
+	b.identityChanged(ctx)
+	return err
 }

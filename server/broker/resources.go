@@ -28,7 +28,11 @@ func (b *Broker) resource(ctx context.Context, who leat.Principal, action Action
 			return catalog.Resource{}, nil, err
 		}
 	}
-	v, err := look(ctx, who, action, req.Stream)
+	var consumer []string
+	if req.Consumer != "" {
+		consumer = []string{req.Consumer}
+	}
+	v, err := look(ctx, who, action, req.Stream, consumer...)
 	if err != nil {
 		return catalog.Resource{}, nil, err
 	}
@@ -36,7 +40,7 @@ func (b *Broker) resource(ctx context.Context, who leat.Principal, action Action
 }
 
 // lookup is changeable or described.
-type lookup func(ctx context.Context, who leat.Principal, action Action, stream string) (*streamView, error)
+type lookup func(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error)
 
 // Tag is a name and a value that an owner gave to a stream or a consumer.
 type Tag = catalog.Tag

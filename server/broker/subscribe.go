@@ -52,7 +52,7 @@ func (b *Broker) Subscribe(ctx context.Context, who leat.Principal, req Subscrib
 	if err := errors.Join(leat.ValidateConsumerName(req.Consumer), req.Start.check()); err != nil {
 		return err
 	}
-	v, err := b.readableNamed(ctx, who, ActionSubscribeToShard, req.Stream)
+	v, err := b.readableNamed(ctx, who, ActionSubscribeToShard, req.Stream, req.Consumer)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (b *Broker) UpdateAccountSettings(ctx context.Context, who leat.Principal, 
 	if req.Commitment != CommitmentEnabled && req.Commitment != CommitmentDisabled {
 		return AccountSettings{}, leat.Invalid("minimum_throughput_commitment", "minimum throughput commitment %.60q must be %s or %s", req.Commitment, CommitmentEnabled, CommitmentDisabled)
 	}
-	if err := b.authorize.Authorize(ctx, who, ActionUpdateAccountSettings, Resource{Account: who.Account}); err != nil {
+	if err := b.may(ctx, who, ActionUpdateAccountSettings, Resource{Account: who.Account}); err != nil {
 		return AccountSettings{}, err
 	}
 	now := b.clock.Now().UTC().Truncate(time.Microsecond)

@@ -25,7 +25,7 @@ func (b *Broker) UpdateKey(ctx context.Context, who leat.Principal, req UpdateKe
 	if err := leat.ValidateAccessKeyID(req.ID); err != nil {
 		return leat.AccessKey{}, err
 	}
-	if err := b.mayManageKeys(ctx, who, ActionUpdateKey); err != nil {
+	if err := b.mayManageKeys(ctx, who, ActionUpdateKey, "leat:key/"+req.ID); err != nil {
 		return leat.AccessKey{}, err
 	}
 	return b.accessKeys.SetActive(ctx, who.Account, req.ID, req.Active)

@@ -43,7 +43,14 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 	if err := req.check(); err != nil {
 		return StreamDescription{}, err
 	}
-	v, err := b.changeable(ctx, who, ActionUpdateStream, req.Stream)
+	var what Resource
+	for _, action := range req.actions() {
+		var err error
+		if what, err = b.target(ctx, who, action, req.Stream); err != nil {
+			return StreamDescription{}, err
+		}
+	}
+	v, err := b.directory.refresh(ctx, what.Account, what.Stream)
 	if err != nil {
 		return StreamDescription{}, err
 	}
@@ -52,6 +59,11 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 	}
 	if v.Status != leat.StreamActive {
 		return StreamDescription{}, errNotActive(&v.Stream)
+	}
+	if req.Retention != nil && *req.Retention > v.Retention {
+		if err := b.roomForRetention(v.Account, *req.Retention); err != nil {
+			return StreamDescription{}, err
+		}
 	}
 	if req.WarmThroughput != nil {
 		if err := b.roomForShards(v.Account, *req.WarmThroughput-len(v.open)); err != nil {
@@ -66,6 +78,26 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 	}
 	b.settled(ctx, s)
 	return StreamDescription{Stream: s, OpenShards: len(v.open)}, nil
+}
+
+// actions are what policies must allow for all that is given; there is one at least. What goes in any direction takes both.
+func (r *UpdateStreamRequest) actions() (all []Action) {
+	if r.Retention != nil && r.Direction >= RetentionAny {
+		all = append(all, ActionIncreaseRetention)
+	}
+	if r.Retention != nil && r.Direction <= RetentionAny {
+		all = append(all, ActionDecreaseRetention)
+	}
+	if r.Mode != nil {
+		all = append(all, ActionUpdateStreamMode)
+	}
+	if r.MaxRecordBytes != nil {
+		all = append(all, ActionUpdateMaxRecordSize)
+	}
+	if r.WarmThroughput != nil {
+		all = append(all, ActionUpdateStreamWarmThroughput)
+	}
+	return all
 }
 
 func (r *UpdateStreamRequest) check() error {
@@ -99,8 +131,8 @@ func (r *UpdateStreamRequest) changes(s *leat.Stream) bool {
 }
 
 // changeable finds a stream to change, as the catalog has it now: a change is never decided on what was known before.
-func (b *Broker) changeable(ctx context.Context, who leat.Principal, action Action, stream string) (*streamView, error) {
-	what, err := b.target(ctx, who, action, stream)
+func (b *Broker) changeable(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
+	what, err := b.target(ctx, who, action, stream, consumer...)
 	if err != nil {
 		return nil, err
 	}

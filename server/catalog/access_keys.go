@@ -33,7 +33,7 @@ func keyState(active bool) string {
 }
 
 // AddAccessKey keeps a new key as it is given, but for when it was created. KindLimitExceeded when its account has
-// 100, KindInUse when its id is taken.
+// 100, KindInUse when its id is taken, KindNotFound when its account or its role is not there.
 func (c *Catalog) AddAccessKey(ctx context.Context, k StoredKey) (leat.AccessKey, error) {
 	k.Created = c.now().UTC().Truncate(time.Microsecond)
 	err := c.settle(ctx, func(tx *sqldb.Tx) error {
@@ -49,6 +49,9 @@ func (c *Catalog) AddAccessKey(ctx context.Context, k StoredKey) (leat.AccessKey
 		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
+		if err := hasRole(tx, k.Account, k.Role); err != nil {
+			return err
+		}
 		var n int
 		if err := tx.Row("SELECT count(*) FROM access_keys WHERE account = $1", k.Account).Scan(&n); err != nil {
 			return err
@@ -56,8 +59,8 @@ func (c *Catalog) AddAccessKey(ctx context.Context, k StoredKey) (leat.AccessKey
 		if n >= leat.MaxAccessKeys {
 			return leat.Errorf(leat.KindLimitExceeded, "Account %s has %d access keys: delete one first.", k.Account, n)
 		}
-		_, err := tx.Exec("INSERT INTO access_keys (id, account, name, secret, state, created) VALUES ($1, $2, $3, $4, $5, $6)",
-			k.ID, k.Account, k.Name, k.Wrapped, keyState(k.Active), k.Created)
+		_, err := tx.Exec("INSERT INTO access_keys (id, account, name, secret, state, created, role) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+			k.ID, k.Account, k.Name, k.Wrapped, keyState(k.Active), k.Created, k.Role)
 		tx.Note(changedAccount{k.Account})
 		return err
 	})
@@ -82,10 +85,10 @@ func (c *Catalog) ListAccessKeys(ctx context.Context, account, after string, lim
 func (c *Catalog) accessKeys(ctx context.Context, where string, args ...any) (all []StoredKey, err error) {
 	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
 		all = nil
-		return tx.Each("SELECT id, account, name, secret, state, created FROM access_keys WHERE "+where, func(scan sqldb.Scan) error {
+		return tx.Each("SELECT id, account, name, secret, state, created, role FROM access_keys WHERE "+where, func(scan sqldb.Scan) error {
 			var k StoredKey
 			var state string
-			err := scan(&k.ID, &k.Account, &k.Name, &k.Wrapped, &state, sqldb.Time(&k.Created))
+			err := scan(&k.ID, &k.Account, &k.Name, &k.Wrapped, &state, sqldb.Time(&k.Created), &k.Role)
 			k.Active = state == keyActive
 			all = append(all, k)
 			return err
@@ -103,7 +106,7 @@ func (c *Catalog) SetAccessKey(ctx context.Context, account, id string, active b
 		}
 		tx.Note(changedAccount{account})
 		k = leat.AccessKey{ID: id, Account: account, Active: active}
-		return tx.Row("SELECT name, created FROM access_keys WHERE id = $1", id).Scan(&k.Name, sqldb.Time(&k.Created))
+		return tx.Row("SELECT name, created, role FROM access_keys WHERE id = $1", id).Scan(&k.Name, sqldb.Time(&k.Created), &k.Role)
 	})
 	return k, err
 }

@@ -18,7 +18,7 @@ func accessKey(id, owner string) catalog.StoredKey {
 
 func TestAccessKeys(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
-		const other = "210987654321"
+		const other = otherAccount
 		for _, k := range []catalog.StoredKey{accessKey("LEAKC", account), accessKey("LEAKA", account), accessKey("LEAKB", other)} {
 			made, err := b.AddAccessKey(t.Context(), k)
 			b.must(err)

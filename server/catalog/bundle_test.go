@@ -19,7 +19,10 @@ import (
 	"github.com/leatstream/leat/shardstore"
 )
 
-const account = "123456789012"
+const (
+	account      = "123456789012"
+	otherAccount = "210987654321"
+)
 
 // bundle is a fresh catalog and what tests do with it.
 type bundle struct {
@@ -64,6 +67,12 @@ func openBundle(tb testing.TB, cfg sqldb.Config) *bundle {
 	b.Catalog = catalog.New(db, catalog.Options{Clock: b.clock, RemoveBatch: 3})
 	if err := b.Migrate(tb.Context()); err != nil {
 		tb.Fatal(err)
+	}
+	for _, id := range []string{account, otherAccount} {
+		b.must(b.db.Tx(tb.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("INSERT INTO accounts (id, name, labels, state, quotas, created) VALUES ($1, $1, '{}', 'ACTIVE', '{}', 0) ON CONFLICT DO NOTHING", id)
+			return err
+		}))
 	}
 	return b
 }

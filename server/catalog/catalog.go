@@ -54,17 +54,22 @@ func New(db *sqldb.DB, o Options) *Catalog {
 	return &Catalog{db: db, opts: o}
 }
 
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql accounts/*.sql
 var migrations embed.FS
 
 // Migrate makes or updates the tables. Nodes may call it at the same time. A database that is newer than this program
 // is refused with KindUnsupported.
 func (c *Catalog) Migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
+	for _, owner := range []struct{ name, folder string }{{"catalog", "migrations"}, {"accounts", "accounts"}} {
+		files, err := fs.Sub(migrations, owner.folder)
+		if err != nil {
+			return err
+		}
+		if err := c.db.Migrate(ctx, owner.name, files); err != nil {
+			return err
+		}
 	}
-	return c.db.Migrate(ctx, "catalog", files)
+	return nil
 }
 
 func (c *Catalog) now() time.Time { return c.opts.Clock.Now() }

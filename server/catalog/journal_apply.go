@@ -99,6 +99,9 @@ ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, status = excluded.status, s
 	if err := dropRows(tx, s.ID, "consumers", "tags", "policies", "stream_keys"); err != nil {
 		return err
 	}
+	if err := touchIdentity(tx); err != nil {
+		return err
+	}
 	for _, i := range h.Intents {
 		_, err := tx.Exec("INSERT INTO intents (id, stream, parents, children, state, created) VALUES ($1, $2, $3, $4, $5, $6)",
 			i.ID, s.ID, string(i.Parents), string(i.Children), i.State, i.Created)
@@ -158,10 +161,13 @@ ON CONFLICT (stream, ordinal) DO UPDATE SET closed = excluded.closed, final = ex
 }
 
 func applyAccount(tx *sqldb.Tx, a *journal.Account) error {
-	for _, table := range []string{"account_settings", "access_keys"} {
+	for _, table := range []string{"account_settings", "access_keys", "roles", "tokens"} {
 		if _, err := tx.Exec("DELETE FROM "+table+" WHERE account = $1", a.Account); err != nil {
 			return err
 		}
+	}
+	if err := applyAccountParts(tx, a); err != nil {
+		return err
 	}
 	if len(a.Settings) > 0 {
 		if _, err := tx.Exec("INSERT INTO account_settings (account, settings) VALUES ($1, $2)", a.Account, string(a.Settings)); err != nil {
@@ -169,11 +175,38 @@ func applyAccount(tx *sqldb.Tx, a *journal.Account) error {
 		}
 	}
 	for _, k := range a.AccessKeys {
-		_, err := tx.Exec("INSERT INTO access_keys (id, account, name, secret, state, created) VALUES ($1, $2, $3, $4, $5, $6)",
-			k.ID, a.Account, k.Name, k.Secret, k.State, k.Created)
+		_, err := tx.Exec("INSERT INTO access_keys (id, account, name, secret, state, created, role) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+			k.ID, a.Account, k.Name, k.Secret, k.State, k.Created, k.Role)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// applyAccountParts writes an account itself, its roles and its tokens. An entry from before there were accounts has none:
+// the account of development stays then, and others are made under their number.
+func applyAccountParts(tx *sqldb.Tx, a *journal.Account) error {
+	head := a.Head
+	if head == nil && (len(a.AccessKeys) > 0 || a.Account == leat.DevAccount) {
+		head = &leat.Account{ID: a.Account, Name: "default", State: leat.AccountActive}
+	}
+	if head == nil {
+		if _, err := tx.Exec("DELETE FROM accounts WHERE id = $1", a.Account); err != nil {
+			return err
+		}
+	} else if err := writeAccount(tx, head); err != nil {
+		return err
+	}
+	for i := range a.Roles {
+		if err := writeRole(tx, &a.Roles[i]); err != nil {
+			return err
+		}
+	}
+	for _, t := range a.Tokens {
+		if err := writeToken(tx, &StoredToken{Token: t.Token, Hash: t.Hash}); err != nil {
+			return err
+		}
+	}
+	return touchIdentity(tx)
 }

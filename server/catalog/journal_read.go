@@ -93,7 +93,7 @@ func entireState(tx *sqldb.Tx, e *journal.Entry) error {
 		e.Streams = append(e.Streams, s)
 	}
 	var accounts []string
-	err = tx.Each("SELECT account FROM account_settings UNION SELECT account FROM access_keys", func(scan sqldb.Scan) error {
+	err = tx.Each("SELECT account FROM account_settings UNION SELECT account FROM access_keys UNION SELECT id FROM accounts", func(scan sqldb.Scan) error {
 		var a string
 		err := scan(&a)
 		accounts = append(accounts, a)
@@ -229,13 +229,34 @@ func addAccount(tx *sqldb.Tx, e *journal.Entry, account string) error {
 	if err == nil {
 		a.Settings = json.RawMessage(settings)
 	}
-	err = tx.Each("SELECT id, name, secret, state, created FROM access_keys WHERE account = $1 ORDER BY id", func(scan sqldb.Scan) error {
+	err = tx.Each("SELECT id, name, secret, state, created, role FROM access_keys WHERE account = $1 ORDER BY id", func(scan sqldb.Scan) error {
 		var k journal.AccessKey
-		err := scan(&k.ID, &k.Name, &k.Secret, &k.State, &k.Created)
+		err := scan(&k.ID, &k.Name, &k.Secret, &k.State, &k.Created, &k.Role)
 		a.AccessKeys = append(a.AccessKeys, k)
 		return err
 	}, account)
+	if err == nil {
+		err = addAccountParts(tx, &a)
+	}
 	e.Accounts = append(e.Accounts, a)
+	return err
+}
+
+// addAccountParts reads an account itself, its roles and its tokens.
+func addAccountParts(tx *sqldb.Tx, a *journal.Account) error {
+	head, err := theAccount(tx, a.Account)
+	if err == nil {
+		a.Head = &head
+	} else if leat.KindOf(err) != leat.KindNotFound {
+		return err
+	}
+	if a.Roles, err = readRoles(tx, "WHERE account = $1 ORDER BY name", a.Account); err != nil {
+		return err
+	}
+	tokens, err := readTokens(tx, "WHERE account = $1 ORDER BY id", a.Account)
+	for _, t := range tokens {
+		a.Tokens = append(a.Tokens, journal.Token{Token: t.Token, Hash: t.Hash})
+	}
 	return err
 }
 

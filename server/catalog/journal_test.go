@@ -131,7 +131,7 @@ func (w *walk) step(i int) {
 	w.faults()
 	s := w.streams[w.r.IntN(len(w.streams))]
 	var err error
-	switch w.r.IntN(9) {
+	switch w.r.IntN(13) {
 	case 0:
 		w.names++
 		var made leat.Stream
@@ -158,6 +158,17 @@ func (w *walk) step(i int) {
 		err = w.finish(ctx, s.ID)
 	case 8:
 		_, err = w.AddAccessKey(ctx, catalog.StoredKey{AccessKey: leat.AccessKey{ID: fmt.Sprintf("K%d", i), Account: account, Active: true}, Wrapped: fmt.Sprint(i)})
+	case 9:
+		_, err = w.PutRole(ctx, leat.Role{Account: account, Name: fmt.Sprintf("r%d", i%5), Policy: fmt.Sprint(i)})
+	case 10:
+		err = w.DeleteRole(ctx, account, fmt.Sprintf("r%d", i%5))
+	case 11:
+		_, err = w.AddToken(ctx, catalog.StoredToken{Token: leat.Token{ID: fmt.Sprintf("T%d", i), Account: account, Active: true}, Hash: fmt.Sprint(i)})
+	case 12:
+		_, err = w.UpdateAccount(ctx, otherAccount, func(a *leat.Account) error {
+			a.Name, a.Quotas.Shards = fmt.Sprint(i), int64(i)
+			return nil
+		})
 	}
 	switch leat.KindOf(err) {
 	case leat.KindUnknownOutcome:

@@ -66,6 +66,11 @@ func (c *Catalog) AddTags(ctx context.Context, r Resource, tags map[string]strin
 
 func writeTags(tx *sqldb.Tx, r Resource, tags map[string]string) error {
 	rows := sqldb.NewRows(4, len(tags))
+	if len(tags) > 0 {
+		if err := touchIdentity(tx); err != nil {
+			return err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(tags)) { // in order, so that two transactions do not deadlock
 		rows.Add(r.Stream, r.Consumer, name, tags[name])
 	}
@@ -89,6 +94,9 @@ ON CONFLICT (stream, consumer, name) DO UPDATE SET value = excluded.value`, rows
 func (c *Catalog) RemoveTags(ctx context.Context, r Resource, names []string) error {
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
 		if err := r.changeable(tx); err != nil {
+			return err
+		}
+		if err := touchIdentity(tx); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -124,6 +132,9 @@ func (c *Catalog) PutPolicy(ctx context.Context, r Resource, policy string) erro
 		if err := r.changeable(tx); err != nil {
 			return err
 		}
+		if err := touchIdentity(tx); err != nil {
+			return err
+		}
 		_, err := tx.Exec(`
 INSERT INTO policies (stream, consumer, policy) VALUES ($1, $2, $3)
 ON CONFLICT (stream, consumer) DO UPDATE SET policy = excluded.policy`, r.Stream, r.Consumer, policy)
@@ -155,7 +166,10 @@ func (c *Catalog) DeletePolicy(ctx context.Context, r Resource) (there bool, err
 		}
 		n, err := tx.Exec("DELETE FROM policies WHERE stream = $1 AND consumer = $2", r.Stream, r.Consumer)
 		there = there || n > 0 // an earlier run of this transaction may have been applied
-		return err
+		if err != nil {
+			return err
+		}
+		return touchIdentity(tx)
 	})
 	return there, err
 }
@@ -167,5 +181,5 @@ func dropConsumerResources(tx *sqldb.Tx, stream leat.StreamID, consumer string) 
 			return err
 		}
 	}
-	return nil
+	return touchIdentity(tx)
 }

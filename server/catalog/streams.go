@@ -40,6 +40,13 @@ func (c *Catalog) CreateStream(ctx context.Context, spec NewStream) (leat.Stream
 		if s.Version, err = bump(tx); err != nil {
 			return err
 		}
+		var going int
+		if err := tx.Row("SELECT count(*) FROM accounts WHERE id = $1 AND state = 'DELETING'", s.Account).Scan(&going); err != nil {
+			return err
+		}
+		if going > 0 {
+			return leat.Errorf(leat.KindInUse, "Account %s is being deleted.", s.Account)
+		}
 		n, err := tx.Exec(`
 INSERT INTO streams (id, account, name, mode, status, status_since, retention, max_record, created, next_ordinal, version, warm_mibps)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6, $9, $10, $11)

@@ -23,6 +23,13 @@ import (
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
+// bodyTime is how long a request's body may take to arrive, and writeTime how long a caller may take to take in a piece of the
+// answer.
+const (
+	bodyTime  = time.Minute
+	writeTime = 2 * time.Minute
+)
+
 // maxBodyBytes is 16 MiB of message in base64, and room.
 const maxBodyBytes = 24 << 20
 
@@ -75,7 +82,7 @@ func (s *Server) newGateway() (*runtime.ServeMux, error) {
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		leatv1.RegisterStreamServiceHandler, leatv1.RegisterShardServiceHandler, leatv1.RegisterRecordServiceHandler,
 		leatv1.RegisterConsumerServiceHandler, leatv1.RegisterResourceServiceHandler, leatv1.RegisterAccountServiceHandler,
-		leatv1.RegisterBillingServiceHandler, leatv1.RegisterKeyServiceHandler, leatv1.RegisterDeliveryServiceHandler, leatv1.RegisterSystemServiceHandler,
+		leatv1.RegisterBillingServiceHandler, leatv1.RegisterKeyServiceHandler, leatv1.RegisterDeliveryServiceHandler, leatv1.RegisterIdentityServiceHandler, leatv1.RegisterSystemServiceHandler,
 	} {
 		if err := register(context.Background(), mux, s.conn); err != nil {
 			return nil, err
@@ -86,7 +93,12 @@ func (s *Server) newGateway() (*runtime.ServeMux, error) {
 
 // incomingHeader passes on what the interceptors read. The gateway itself passes Authorization.
 func incomingHeader(key string) (string, bool) {
-	return requestIDKey, strings.EqualFold(key, requestIDKey)
+	for _, known := range []string{requestIDKey, accountKey, remoteKey} {
+		if strings.EqualFold(key, known) {
+			return known, true
+		}
+	}
+	return "", false
 }
 
 func outgoingHeader(key string) (string, bool) {
@@ -102,9 +114,16 @@ func (s *Server) rest(gateway http.Handler) http.Handler {
 			id = newRequestID()
 			r.Header.Set(requestIDKey, id)
 		}
+		r.Header.Set(remoteKey, r.RemoteAddr) // in place of what a caller may have put there
 		call := &restCall{id: id}
 		r = r.WithContext(context.WithValue(r.Context(), restCallKey{}, call))
-		r.Body = &restBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBodyBytes), call: call}
+		body := &restBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBodyBytes), call: call}
+		// Where there is no deadline to set, as in tests, there is no risk.
+		if rc := http.NewResponseController(w); r.ContentLength != 0 && rc.SetReadDeadline(s.clock.Now().Add(bodyTime)) == nil {
+			body.rc = rc
+			defer func() { _ = rc.SetReadDeadline(time.Time{}) }() // a body that was not read to its end
+		}
+		r.Body = body
 		gateway.ServeHTTP(&restWriter{ResponseWriter: w, call: call}, r)
 	})
 }
@@ -136,6 +155,14 @@ func (w *restWriter) WriteHeader(code int) {
 		code = w.call.status
 	}
 	w.ResponseWriter.WriteHeader(code)
+}
+
+// Write gives the caller writeTime for each piece: one that takes nothing in would keep the memory of the answer.
+func (w *restWriter) Write(b []byte) (int, error) {
+	if rc := http.NewResponseController(w.ResponseWriter); rc.SetWriteDeadline(time.Now().Add(writeTime)) == nil {
+		defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
+	}
+	return w.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController flush.

@@ -9,11 +9,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/leatstream/leat"
@@ -21,6 +23,12 @@ import (
 
 // requestIDKey is the metadata and header that names a request in answers and logs. A caller may bring its own.
 const requestIDKey = "x-request-id"
+
+// accountKey is the metadata and header by which an operator names the account that it acts for.
+const accountKey = "x-leat-account"
+
+// remoteKey is how the gateway tells the server inside where a request came from. From outside it says nothing.
+const remoteKey = "x-leat-remote"
 
 const maxRequestID = 64
 
@@ -90,11 +98,59 @@ func (s *Server) guarded(ctx context.Context, id, method string, run func(contex
 			return nil, err
 		}
 	} else if isAPI(method) {
-		if c.who, err = s.auth.Authenticate(first(ctx, "authorization")); err != nil {
+		if c.who, err = s.authenticate(ctx); err != nil {
 			return nil, err
 		}
+		c.who.Origin.Request = id
 	}
 	return run(context.WithValue(ctx, callerKey{}, c))
+}
+
+// authenticate returns who calls, for which account, and from where.
+func (s *Server) authenticate(ctx context.Context) (who leat.Principal, err error) {
+	from := source(ctx)
+	if err := s.failures.Check(from); err != nil {
+		return leat.Principal{}, err
+	}
+	if who, err = s.auth.Authenticate(first(ctx, "authorization")); err != nil {
+		if leat.KindOf(err) == leat.KindUnauthenticated {
+			s.failures.Failed(from)
+		}
+		return leat.Principal{}, err
+	}
+	if account := first(ctx, accountKey); account != "" {
+		actor, ok := s.auth.(actor)
+		if !ok {
+			return leat.Principal{}, leat.Errorf(leat.KindUnsupported, "this server has no accounts to act for")
+		}
+		if who, err = actor.ActFor(ctx, who, account); err != nil {
+			return leat.Principal{}, err
+		}
+	}
+	who.Origin.Source = from
+	return who, nil
+}
+
+// actor is an authenticator that lets callers act for other accounts.
+type actor interface {
+	ActFor(ctx context.Context, who leat.Principal, account string) (leat.Principal, error)
+}
+
+// source is where a request comes from; the zero address where that is not known.
+func source(ctx context.Context) netip.Addr {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return netip.Addr{}
+	}
+	text := p.Addr.String()
+	if p.Addr.Network() == "bufconn" { // the gateway, which is asked by nobody else
+		text = first(ctx, remoteKey)
+	}
+	at, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
 }
 
 // form checks a message against the rules of its proto.

@@ -17,7 +17,7 @@ type keyService struct {
 }
 
 func (s keyService) CreateKey(ctx context.Context, req *leatv1.CreateKeyRequest) (*leatv1.CreateKeyResponse, error) {
-	res, err := s.broker.CreateKey(ctx, principal(ctx), req.GetName())
+	res, err := s.broker.CreateKey(ctx, principal(ctx), broker.CreateKeyRequest{Name: req.GetName(), Role: req.GetRole()})
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s keyService) DeleteKey(ctx context.Context, req *leatv1.DeleteKeyRequest)
 }
 
 func keyOf(k *leat.AccessKey) *leatv1.AccessKey {
-	out := &leatv1.AccessKey{Id: k.ID, Name: k.Name, Account: k.Account, State: leatv1.KeyState_KEY_STATE_INACTIVE, CreateTime: stamp(k.Created)}
+	out := &leatv1.AccessKey{Id: k.ID, Name: k.Name, Account: k.Account, Role: k.Role, State: leatv1.KeyState_KEY_STATE_INACTIVE, CreateTime: stamp(k.Created)}
 	if k.Active {
 		out.State = leatv1.KeyState_KEY_STATE_ACTIVE
 	}

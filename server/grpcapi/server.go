@@ -45,8 +45,10 @@ type Options struct {
 	Info   Info         // about this node
 	Ready  func() error // why the node cannot serve now; nil when it can. Joined errors are reasons of their own
 	TLS    credentials.TransportCredentials
-	Clock  leat.Clock
-	Logger *slog.Logger
+	// Failures bounds how often an address may fail to sign in; nil: not at all.
+	Failures *auth.Failures
+	Clock    leat.Clock
+	Logger   *slog.Logger
 
 	Internal Internal // nil: other nodes ask nothing of this one
 }
@@ -60,7 +62,10 @@ const (
 
 	// A call that waits for its commit does so deep in a stack, which a goroutine of its own would have to grow for it. With
 	// more calls at a time than this the rest get goroutines of their own.
-	workers = 256
+	workers        = 256
+	maxHeaderBytes = 64 << 10         // as over HTTP
+	handshakeTime  = 10 * time.Second // for a connection to be made, TLS included
+	maxCalls       = 10_000           // at once on one connection
 )
 
 // Server is the native API over gRPC and REST.
@@ -73,6 +78,7 @@ type Server struct {
 	log       *slog.Logger
 	validator protovalidate.Validator
 	internal  Internal // may be nil
+	failures  *auth.Failures
 
 	grpc     *grpc.Server // for callers from outside
 	inside   *grpc.Server // for the gateway, over memory
@@ -104,7 +110,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal,
+		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal, failures: o.Failures,
 		loopback: bufconn.Listen(loopbackBuffer), stop: make(chan struct{}),
 	}
 	s.grpc, s.inside = s.register(o.TLS), s.register(nil)
@@ -133,6 +139,8 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
 		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer), grpc.NumStreamWorkers(workers),
+		grpc.MaxHeaderListSize(maxHeaderBytes), grpc.ConnectionTimeout(handshakeTime), grpc.MaxConcurrentStreams(maxCalls),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}), // a peer that is gone is noticed
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
 	if tls != nil {
@@ -148,6 +156,7 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	leatv1.RegisterBillingServiceServer(g, billingService{Server: s})
 	leatv1.RegisterKeyServiceServer(g, keyService{Server: s})
 	leatv1.RegisterDeliveryServiceServer(g, deliveryService{Server: s})
+	leatv1.RegisterIdentityServiceServer(g, identityService{Server: s})
 	leatv1.RegisterSystemServiceServer(g, systemService{Server: s})
 	grpc_health_v1.RegisterHealthServer(g, healthService{Server: s})
 	reflection.Register(public{g, s})

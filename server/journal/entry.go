@@ -96,11 +96,21 @@ type Account struct {
 	Account    string
 	Settings   json.RawMessage `json:",omitempty"`
 	AccessKeys []AccessKey     `json:",omitempty"`
+	Head       *leat.Account   `json:",omitempty"` // nil: there is no such account any more
+	Roles      []leat.Role     `json:",omitempty"`
+	Tokens     []Token         `json:",omitempty"`
+}
+
+// Token is an API token, with the SHA-256 of its secret.
+type Token struct {
+	leat.Token
+	Hash string
 }
 
 // AccessKey is an AWS-style access key. Its secret is wrapped under the master key.
 type AccessKey struct {
 	ID, Name, Secret, State string
+	Role                    string `json:",omitempty"`
 	Created                 int64
 }
 

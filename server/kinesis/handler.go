@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -128,10 +129,20 @@ func (h *Handler) serve(c *call) error {
 	if c.who, err = h.auth.Verify(c.r, c.body); err != nil {
 		return err
 	}
+	c.who.Origin = leat.Origin{Source: source(c.r), Request: c.id}
 	if !known {
 		return &awsError{Type: "UnknownOperationException"}
 	}
 	return o.run(h, c.r.Context(), c)
+}
+
+// source is where a request comes from; the zero address where that is not known.
+func source(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
 }
 
 // read takes in a body of at most limit bytes.

@@ -5,6 +5,8 @@ package kinesis
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/leatstream/leat"
 )
@@ -50,6 +52,9 @@ func unsupported(name string) operation {
 		return leat.Errorf(leat.KindUnsupported, "%s is not supported by this server", name)
 	}}
 }
+
+// Operations are the names of all operations of the API, in order, those that are refused as unsupported included.
+func Operations() []string { return slices.Sorted(maps.Keys(operations())) }
 
 // operations is every operation of the API.
 func operations() map[string]operation {

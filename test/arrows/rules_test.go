@@ -101,12 +101,13 @@ var rules = map[string]rule{
 		tests: []string{"shardstore/..."},
 		third: anyModule,
 	},
-	"server/auth": {local: []string{".", "internal/sqldb", "server/catalog", "server/masterkey"}, third: anyModule},
+	"server/auth": {local: []string{".", "internal/sqldb", "server/catalog", "server/masterkey", "server/policy"}, third: anyModule},
 	"server/doctor": {
 		local:  []string{".", "internal/sqldb", "shardstore/blob", "shardstore/blob/s3"},
 		tests:  []string{"shardstore/blob/..."},
 		reason: "it looks at what a server stands on, and knows no server",
 	},
+	"server/policy":    {local: []string{"."}, reason: "decides, and knows nothing"},
 	"server/masterkey": {local: []string{"."}, reason: "secrets are wrapped with the standard library alone"},
 	"server/keyring": {
 		local:  []string{".", "server/catalog", "server/masterkey", "shardstore", "shardstore/segment"},
@@ -129,6 +130,7 @@ var rules = map[string]rule{
 	// The broker decides; it knows no transport.
 	"server/broker": {
 		local: []string{".", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/delivery/spec"},
+		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/policy", "server/delivery/spec"},
 		tests: []string{"shardstore/...", "internal/sqldb"},
 		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
 	},

@@ -92,7 +92,9 @@ type AccessKey struct {
 	// Whether requests that are signed with it are accepted.
 	State KeyState `protobuf:"varint,4,opt,name=state,proto3,enum=leat.v1.KeyState" json:"state,omitempty"`
 	// When it was created.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The role whose policy binds its holder; empty: everything in the account.
+	Role          string `protobuf:"bytes,6,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,11 +164,21 @@ func (x *AccessKey) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AccessKey) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
 // CreateKeyRequest says what key to create.
 type CreateKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to call it: 1 to 128 characters of a-z, A-Z, 0-9 and _ . @ - space.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A role of the account, whose policy binds whoever signs with the key; empty:
+	// everything in the account.
+	Role          string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -204,6 +216,13 @@ func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
 func (x *CreateKeyRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateKeyRequest) GetRole() string {
+	if x != nil {
+		return x.Role
 	}
 	return ""
 }
@@ -561,16 +580,18 @@ var File_leat_v1_keys_proto protoreflect.FileDescriptor
 
 const file_leat_v1_keys_proto_rawDesc = "" +
 	"\n" +
-	"\x12leat/v1/keys.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n" +
+	"\x12leat/v1/keys.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x01\n" +
 	"\tAccessKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aaccount\x18\x03 \x01(\tR\aaccount\x12'\n" +
 	"\x05state\x18\x04 \x01(\x0e2\x11.leat.v1.KeyStateR\x05state\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"G\n" +
+	"createTime\x12\x12\n" +
+	"\x04role\x18\x06 \x01(\tR\x04role\"d\n" +
 	"\x10CreateKeyRequest\x123\n" +
-	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[a-zA-Z0-9_.@ -]+$R\x04name\"Q\n" +
+	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x012\x13^[a-zA-Z0-9_.@ -]+$R\x04name\x12\x1b\n" +
+	"\x04role\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04role\"Q\n" +
 	"\x11CreateKeyResponse\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.leat.v1.AccessKeyR\x03key\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"c\n" +

@@ -33,14 +33,15 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // KeyService makes and manages the caller's account's access keys: AWS credentials for
-// the Kinesis API of this server. It takes the server's own token, everywhere but on
-// `leat dev`: ACCESS_DENIED without it.
+// the Kinesis API of this server. Whoever may make a key of a role can do what the role
+// can: policies allow leat:CreateKey on the role's ARN.
 type KeyServiceClient interface {
 	// Creates an access key.
 	//
 	// The answer has its secret, which is never told again.
 	//
-	// Errors: INVALID_ARGUMENT; LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
+	// Errors: INVALID_ARGUMENT; NOT_FOUND when the account has no such role;
+	// LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
 	// when the server has no master key to keep secrets under.
 	CreateKey(ctx context.Context, in *CreateKeyRequest, opts ...grpc.CallOption) (*CreateKeyResponse, error)
 	// Lists the account's access keys, ordered by id, without their secrets.
@@ -114,14 +115,15 @@ func (c *keyServiceClient) DeleteKey(ctx context.Context, in *DeleteKeyRequest, 
 // for forward compatibility.
 //
 // KeyService makes and manages the caller's account's access keys: AWS credentials for
-// the Kinesis API of this server. It takes the server's own token, everywhere but on
-// `leat dev`: ACCESS_DENIED without it.
+// the Kinesis API of this server. Whoever may make a key of a role can do what the role
+// can: policies allow leat:CreateKey on the role's ARN.
 type KeyServiceServer interface {
 	// Creates an access key.
 	//
 	// The answer has its secret, which is never told again.
 	//
-	// Errors: INVALID_ARGUMENT; LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
+	// Errors: INVALID_ARGUMENT; NOT_FOUND when the account has no such role;
+	// LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
 	// when the server has no master key to keep secrets under.
 	CreateKey(context.Context, *CreateKeyRequest) (*CreateKeyResponse, error)
 	// Lists the account's access keys, ordered by id, without their secrets.

@@ -5,6 +5,7 @@ export * from "./leat/v1/consumer_pb.js";
 export * from "./leat/v1/consumer_service_pb.js";
 export * from "./leat/v1/delivery_pb.js";
 export * from "./leat/v1/delivery_service_pb.js";
+export * from "./leat/v1/identity_service_pb.js";
 export * from "./leat/v1/keys_pb.js";
 export * from "./leat/v1/record_pb.js";
 export * from "./leat/v1/record_service_pb.js";

@@ -7,6 +7,7 @@ from leat.v1.consumer_pb2 import *
 from leat.v1.consumer_service_pb2 import *
 from leat.v1.delivery_pb2 import *
 from leat.v1.delivery_service_pb2 import *
+from leat.v1.identity_service_pb2 import *
 from leat.v1.keys_pb2 import *
 from leat.v1.record_pb2 import *
 from leat.v1.record_service_pb2 import *
@@ -20,6 +21,7 @@ from leat.v1.account_service_pb2_grpc import *
 from leat.v1.billing_service_pb2_grpc import *
 from leat.v1.consumer_service_pb2_grpc import *
 from leat.v1.delivery_service_pb2_grpc import *
+from leat.v1.identity_service_pb2_grpc import *
 from leat.v1.keys_pb2_grpc import *
 from leat.v1.record_service_pb2_grpc import *
 from leat.v1.resource_service_pb2_grpc import *

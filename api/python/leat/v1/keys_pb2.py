@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12leat/v1/keys.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\tAccessKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07\x61\x63\x63ount\x18\x03 \x01(\tR\x07\x61\x63\x63ount\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x11.leat.v1.KeyStateR\x05state\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"&\n\x10\x43reateKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"Q\n\x11\x43reateKeyResponse\x12$\n\x03key\x18\x01 \x01(\x0b\x32\x12.leat.v1.AccessKeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"M\n\x0fListKeysRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"b\n\x10ListKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x12.leat.v1.AccessKeyR\x04keys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n\x10UpdateKeyRequest\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x11.leat.v1.KeyStateR\x05state\"9\n\x11UpdateKeyResponse\x12$\n\x03key\x18\x01 \x01(\x0b\x32\x12.leat.v1.AccessKeyR\x03key\")\n\x10\x44\x65leteKeyRequest\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\"\x13\n\x11\x44\x65leteKeyResponse*S\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x01\x12\x16\n\x12KEY_STATE_INACTIVE\x10\x02\x32\xa3\x02\n\nKeyService\x12\x42\n\tCreateKey\x12\x19.leat.v1.CreateKeyRequest\x1a\x1a.leat.v1.CreateKeyResponse\x12\x44\n\x08ListKeys\x12\x18.leat.v1.ListKeysRequest\x1a\x19.leat.v1.ListKeysResponse\"\x03\x90\x02\x01\x12G\n\tUpdateKey\x12\x19.leat.v1.UpdateKeyRequest\x1a\x1a.leat.v1.UpdateKeyResponse\"\x03\x90\x02\x02\x12\x42\n\tDeleteKey\x12\x19.leat.v1.DeleteKeyRequest\x1a\x1a.leat.v1.DeleteKeyResponseB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12leat/v1/keys.proto\x12\x07leat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x01\n\tAccessKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07\x61\x63\x63ount\x18\x03 \x01(\tR\x07\x61\x63\x63ount\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x11.leat.v1.KeyStateR\x05state\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x12\n\x04role\x18\x06 \x01(\tR\x04role\":\n\x10\x43reateKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04role\x18\x02 \x01(\tR\x04role\"Q\n\x11\x43reateKeyResponse\x12$\n\x03key\x18\x01 \x01(\x0b\x32\x12.leat.v1.AccessKeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"M\n\x0fListKeysRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"b\n\x10ListKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x12.leat.v1.AccessKeyR\x04keys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n\x10UpdateKeyRequest\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x11.leat.v1.KeyStateR\x05state\"9\n\x11UpdateKeyResponse\x12$\n\x03key\x18\x01 \x01(\x0b\x32\x12.leat.v1.AccessKeyR\x03key\")\n\x10\x44\x65leteKeyRequest\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\"\x13\n\x11\x44\x65leteKeyResponse*S\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x01\x12\x16\n\x12KEY_STATE_INACTIVE\x10\x02\x32\xa3\x02\n\nKeyService\x12\x42\n\tCreateKey\x12\x19.leat.v1.CreateKeyRequest\x1a\x1a.leat.v1.CreateKeyResponse\x12\x44\n\x08ListKeys\x12\x18.leat.v1.ListKeysRequest\x1a\x19.leat.v1.ListKeysResponse\"\x03\x90\x02\x01\x12G\n\tUpdateKey\x12\x19.leat.v1.UpdateKeyRequest\x1a\x1a.leat.v1.UpdateKeyResponse\"\x03\x90\x02\x02\x12\x42\n\tDeleteKey\x12\x19.leat.v1.DeleteKeyRequest\x1a\x1a.leat.v1.DeleteKeyResponseB/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leat.v1.keys_pb2', globals())
@@ -26,26 +26,26 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _KEYSERVICE.methods_by_name['ListKeys']._serialized_options = b'\220\002\001'
   _KEYSERVICE.methods_by_name['UpdateKey']._options = None
   _KEYSERVICE.methods_by_name['UpdateKey']._serialized_options = b'\220\002\002'
-  _KEYSTATE._serialized_start=751
-  _KEYSTATE._serialized_end=834
+  _KEYSTATE._serialized_start=791
+  _KEYSTATE._serialized_end=874
   _ACCESSKEY._serialized_start=65
-  _ACCESSKEY._serialized_end=240
-  _CREATEKEYREQUEST._serialized_start=242
-  _CREATEKEYREQUEST._serialized_end=280
-  _CREATEKEYRESPONSE._serialized_start=282
-  _CREATEKEYRESPONSE._serialized_end=363
-  _LISTKEYSREQUEST._serialized_start=365
-  _LISTKEYSREQUEST._serialized_end=442
-  _LISTKEYSRESPONSE._serialized_start=444
-  _LISTKEYSRESPONSE._serialized_end=542
-  _UPDATEKEYREQUEST._serialized_start=544
-  _UPDATEKEYREQUEST._serialized_end=626
-  _UPDATEKEYRESPONSE._serialized_start=628
-  _UPDATEKEYRESPONSE._serialized_end=685
-  _DELETEKEYREQUEST._serialized_start=687
-  _DELETEKEYREQUEST._serialized_end=728
-  _DELETEKEYRESPONSE._serialized_start=730
-  _DELETEKEYRESPONSE._serialized_end=749
-  _KEYSERVICE._serialized_start=837
-  _KEYSERVICE._serialized_end=1128
+  _ACCESSKEY._serialized_end=260
+  _CREATEKEYREQUEST._serialized_start=262
+  _CREATEKEYREQUEST._serialized_end=320
+  _CREATEKEYRESPONSE._serialized_start=322
+  _CREATEKEYRESPONSE._serialized_end=403
+  _LISTKEYSREQUEST._serialized_start=405
+  _LISTKEYSREQUEST._serialized_end=482
+  _LISTKEYSRESPONSE._serialized_start=484
+  _LISTKEYSRESPONSE._serialized_end=582
+  _UPDATEKEYREQUEST._serialized_start=584
+  _UPDATEKEYREQUEST._serialized_end=666
+  _UPDATEKEYRESPONSE._serialized_start=668
+  _UPDATEKEYRESPONSE._serialized_end=725
+  _DELETEKEYREQUEST._serialized_start=727
+  _DELETEKEYREQUEST._serialized_end=768
+  _DELETEKEYRESPONSE._serialized_start=770
+  _DELETEKEYRESPONSE._serialized_end=789
+  _KEYSERVICE._serialized_start=877
+  _KEYSERVICE._serialized_end=1168
 # @@protoc_insertion_point(module_scope)

@@ -7,8 +7,8 @@ from leat.v1 import keys_pb2 as leat_dot_v1_dot_keys__pb2
 
 class KeyServiceStub(object):
     """KeyService makes and manages the caller's account's access keys: AWS credentials for
-    the Kinesis API of this server. It takes the server's own token, everywhere but on
-    `leat dev`: ACCESS_DENIED without it.
+    the Kinesis API of this server. Whoever may make a key of a role can do what the role
+    can: policies allow leat:CreateKey on the role's ARN.
     """
 
     def __init__(self, channel):
@@ -41,8 +41,8 @@ class KeyServiceStub(object):
 
 class KeyServiceServicer(object):
     """KeyService makes and manages the caller's account's access keys: AWS credentials for
-    the Kinesis API of this server. It takes the server's own token, everywhere but on
-    `leat dev`: ACCESS_DENIED without it.
+    the Kinesis API of this server. Whoever may make a key of a role can do what the role
+    can: policies allow leat:CreateKey on the role's ARN.
     """
 
     def CreateKey(self, request, context):
@@ -50,7 +50,8 @@ class KeyServiceServicer(object):
 
         The answer has its secret, which is never told again.
 
-        Errors: INVALID_ARGUMENT; LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
+        Errors: INVALID_ARGUMENT; NOT_FOUND when the account has no such role;
+        LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
         when the server has no master key to keep secrets under.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -120,8 +121,8 @@ def add_KeyServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class KeyService(object):
     """KeyService makes and manages the caller's account's access keys: AWS credentials for
-    the Kinesis API of this server. It takes the server's own token, everywhere but on
-    `leat dev`: ACCESS_DENIED without it.
+    the Kinesis API of this server. Whoever may make a key of a role can do what the role
+    can: policies allow leat:CreateKey on the role's ARN.
     """
 
     @staticmethod

@@ -54,6 +54,13 @@ export declare type AccessKey = Message<"leat.v1.AccessKey"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 5;
    */
   createTime?: Timestamp;
+
+  /**
+   * The role whose policy binds its holder; empty: everything in the account.
+   *
+   * @generated from field: string role = 6;
+   */
+  role: string;
 };
 
 /**
@@ -74,6 +81,14 @@ export declare type CreateKeyRequest = Message<"leat.v1.CreateKeyRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * A role of the account, whose policy binds whoever signs with the key; empty:
+   * everything in the account.
+   *
+   * @generated from field: string role = 2;
+   */
+  role: string;
 };
 
 /**
@@ -279,8 +294,8 @@ export declare const KeyStateSchema: GenEnum<KeyState>;
 
 /**
  * KeyService makes and manages the caller's account's access keys: AWS credentials for
- * the Kinesis API of this server. It takes the server's own token, everywhere but on
- * `leat dev`: ACCESS_DENIED without it.
+ * the Kinesis API of this server. Whoever may make a key of a role can do what the role
+ * can: policies allow leat:CreateKey on the role's ARN.
  *
  * @generated from service leat.v1.KeyService
  */
@@ -290,7 +305,8 @@ export declare const KeyService: GenService<{
    *
    * The answer has its secret, which is never told again.
    *
-   * Errors: INVALID_ARGUMENT; LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
+   * Errors: INVALID_ARGUMENT; NOT_FOUND when the account has no such role;
+   * LIMIT_EXCEEDED beyond 100 keys of an account; UNSUPPORTED
    * when the server has no master key to keep secrets under.
    *
    * @generated from rpc leat.v1.KeyService.CreateKey

@@ -1,0 +1,43 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/leatstream/leat"
+)
+
+// DevSignatures is the AWS wire of `leat dev`: a request that names an access key that there is must be signed with it, and
+// acts for its account; any other, signed or not, is an operator in the account of development. It MUST NOT be used on an
+// address that others reach.
+type DevSignatures struct {
+	Keys  *KeyStore
+	SigV4 *SigV4
+}
+
+// Verify returns who makes a request.
+func (d *DevSignatures) Verify(r *http.Request, body []byte) (leat.Principal, error) {
+	if id := credentialID(r); id != "" && d.Keys.has(id) {
+		return d.SigV4.Verify(r, body)
+	}
+	return Anybody{}.Verify(r, body)
+}
+
+// has tells whether this node knows a key. It asks nobody.
+func (s *KeyStore) has(id string) bool {
+	_, ok := s.known.Load().find(id)
+	return ok
+}
+
+// credentialID is the access key that a request names; empty where it names none, or is malformed.
+func credentialID(r *http.Request) string {
+	_, credential, ok := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	if !ok && r.URL != nil {
+		credential = r.URL.Query().Get("X-Amz-Credential")
+	}
+	id, _, _ := strings.Cut(credential, "/")
+	return strings.TrimSpace(id)
+}
