@@ -129,8 +129,7 @@ var rules = map[string]rule{
 
 	// The broker decides; it knows no transport.
 	"server/broker": {
-		local: []string{".", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/delivery/spec"},
-		local: []string{".", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/policy", "server/delivery/spec"},
+		local: []string{".", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/delivery/spec", "server/policy"},
 		tests: []string{"shardstore/...", "internal/sqldb"},
 		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
 	},
