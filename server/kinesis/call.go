@@ -5,9 +5,7 @@ package kinesis
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -107,7 +105,7 @@ func (h *Handler) fail(c *call, err error) {
 	header := c.w.Header()
 	header["X-Amzn-Errortype"] = []string{told.Type}
 	c.end(c.wire.appendError(h.buf(c), told))
-	h.answer(c, told.code())
+	h.answer(c, told.Code())
 }
 
 // tell logs an error and returns what the caller is told. Faults of the server's own are logged whole, as errors; what a
@@ -120,32 +118,6 @@ func (h *Handler) tell(c *call, err error) *awsError {
 		level = slog.LevelError
 	}
 	h.log.Log(context.WithoutCancel(c.r.Context()), level, "request failed",
-		"operation", c.operation, "request_id", c.id, "type", told.Type, "status", told.code(), "error", err)
+		"operation", c.operation, "request_id", c.id, "type", told.Type, "status", told.Code(), "error", err)
 	return told
-}
-
-// errLong says that a body does not end where it should.
-var errLong = errors.New("body is too long")
-
-// readAll appends what r holds to b, limit bytes at most. Memory grows with what arrives, not with what was announced,
-// but for the first mebibyte.
-func readAll(r io.Reader, b []byte, limit int, announced int64) ([]byte, error) {
-	if want := int(min(announced, 1<<20)) + 1; cap(b) < want {
-		b = append(make([]byte, 0, want), b...)
-	}
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case len(b) > limit:
-			return b, errLong
-		case errors.Is(err, io.EOF):
-			return b, nil
-		case err != nil:
-			return b, err
-		}
-	}
 }

@@ -59,7 +59,7 @@ func (cborWire) append(b []byte, out any) ([]byte, error) {
 }
 
 func (w cborWire) appendError(b []byte, e *awsError) []byte {
-	out, err := w.append(b, e.body())
+	out, err := w.append(b, e.Body())
 	if err != nil {
 		return b // a map of strings is always encoded
 	}

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/awswire"
 )
 
 func TestTableOfKindsIsComplete(t *testing.T) {
 	for _, k := range leat.Kinds() {
 		x := exceptionOf(k)
-		if x.Type == "" || x.status < 400 || http.StatusText(x.status) == "" {
+		if x.Type == "" || x.Status < 400 || http.StatusText(x.Status) == "" {
 			t.Errorf("%s has no exception: %+v", k, x)
 		}
 	}
@@ -34,7 +35,7 @@ func TestFaultsOfTheServerAreNotTold(t *testing.T) {
 		leat.Errorf(leat.KindUnknownOutcome, "secret"),
 	} {
 		told, _ := translate(err, "id-1")
-		if strings.Contains(told.Message, "secret") || !strings.Contains(told.Message, "id-1") || told.code() != http.StatusInternalServerError {
+		if strings.Contains(told.Message, "secret") || !strings.Contains(told.Message, "id-1") || told.Code() != http.StatusInternalServerError {
 			t.Errorf("%v: told %+v", err, told)
 		}
 	}
@@ -52,12 +53,12 @@ func TestTimesOfBothWires(t *testing.T) {
 	}{
 		"JSON":              {jsonWire{}, `{"Timestamp":1459799926.480}`, at},
 		"JSON exponent":     {jsonWire{}, `{"Timestamp":1.45979992648E9}`, at},
-		"JSON text":         {jsonWire{}, `{"Timestamp":"2016-04-04"}`, typeSerialization},
+		"JSON text":         {jsonWire{}, `{"Timestamp":"2016-04-04"}`, awswire.TypeSerialization},
 		"CBOR":              {cborWire{}, "\xa1\x69Timestamp\xc1\x1b\x00\x00\x01\x53\xe2\xdb\x26\xd0", at},
 		"CBOR without tag":  {cborWire{}, "\xa1\x69Timestamp\x1b\x00\x00\x01\x53\xe2\xdb\x26\xd0", at},
-		"CBOR text":         {cborWire{}, "\xa1\x69Timestamp\x61x", typeSerialization},
-		"CBOR tagged text":  {cborWire{}, "\xa1\x69Timestamp\xc1\x61x", typeSerialization},
-		"CBOR not a number": {cborWire{}, "\xa1\x69Timestamp\xc1\xfb\x7f\xf8\x00\x00\x00\x00\x00\x00", typeSerialization},
+		"CBOR text":         {cborWire{}, "\xa1\x69Timestamp\x61x", awswire.TypeSerialization},
+		"CBOR tagged text":  {cborWire{}, "\xa1\x69Timestamp\xc1\x61x", awswire.TypeSerialization},
+		"CBOR not a number": {cborWire{}, "\xa1\x69Timestamp\xc1\xfb\x7f\xf8\x00\x00\x00\x00\x00\x00", awswire.TypeSerialization},
 	} {
 		var in getShardIteratorInput
 		err := c.w.decode([]byte(c.body), &in)

@@ -5,8 +5,6 @@ package kinesis
 
 import (
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/awswire"
 	"github.com/leatstream/leat/server/broker"
 )
 
@@ -96,23 +95,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// name gives a request its ids: the first for logs and people, the second because SDKs show it.
+// name gives a request its ids.
 func (h *Handler) name(c *call) {
-	var b [64]byte
-	if _, err := io.ReadFull(h.rand, b[:]); err != nil {
+	var err error
+	if c.id, err = awswire.NewID(h.rand, c.w.Header()); err != nil {
 		h.log.Error("no randomness for a request id", "error", err)
 	}
-	id := hex.EncodeToString(b[:16])
-	c.id = id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
-	c.w.Header()["X-Amzn-Requestid"] = []string{c.id}
-	c.w.Header()["X-Amz-Id-2"] = []string{base64.StdEncoding.EncodeToString(b[16:])}
 }
 
 // serve does what a request asks for, in the order in which AWS checks it.
 func (h *Handler) serve(c *call) error {
 	wire, ok := h.wireOf(c.r)
 	if !ok || c.r.Method != http.MethodPost {
-		return &awsError{Type: "UnknownOperationException", status: http.StatusNotFound}
+		return &awsError{Type: "UnknownOperationException", Status: http.StatusNotFound}
 	}
 	c.wire = wire
 	name, ok := strings.CutPrefix(c.r.Header.Get("X-Amz-Target"), targetPrefix)
@@ -148,7 +143,7 @@ func source(r *http.Request) netip.Addr {
 // read takes in a body of at most limit bytes.
 func (h *Handler) read(c *call, limit int) ([]byte, error) {
 	if c.r.ContentLength > int64(limit) {
-		return nil, errTooLarge(limit)
+		return nil, awswire.TooLarge(limit)
 	}
 	rc := http.NewResponseController(c.w)
 	// A deadline left behind would end the request itself; where there is none to set, as in tests, there is no risk.
@@ -156,11 +151,11 @@ func (h *Handler) read(c *call, limit int) ([]byte, error) {
 		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
 	c.in = h.buffers.get()
-	body, err := readAll(c.r.Body, (*c.in)[:0], limit, c.r.ContentLength)
+	body, err := awswire.ReadAll(c.r.Body, (*c.in)[:0], limit, c.r.ContentLength)
 	*c.in = body
 	switch {
-	case errors.Is(err, errLong):
-		return nil, errTooLarge(limit)
+	case errors.Is(err, awswire.ErrLong):
+		return nil, awswire.TooLarge(limit)
 	case err != nil:
 		return nil, &leat.Error{Kind: leat.KindCanceled, Message: "the request's body ended early", Err: err}
 	}

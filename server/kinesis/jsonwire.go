@@ -42,24 +42,11 @@ func (jsonWire) append(b []byte, out any) ([]byte, error) {
 }
 
 func (w jsonWire) appendError(b []byte, e *awsError) []byte {
-	out, err := w.append(b, e.body())
+	out, err := w.append(b, e.Body())
 	if err != nil {
 		return b // a map of strings is always encoded
 	}
 	return out
-}
-
-// body is an error's answer. AWS calls the message of a SerializationException Message, and that of the others message.
-func (e *awsError) body() map[string]string {
-	m := map[string]string{"__type": e.Type}
-	switch {
-	case e.Message == "":
-	case e.Type == typeSerialization:
-		m["Message"] = e.Message
-	default:
-		m["message"] = e.Message
-	}
-	return m
 }
 
 var errMalformed = errors.New("malformed")

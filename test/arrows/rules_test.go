@@ -149,10 +149,15 @@ var rules = map[string]rule{
 		third: anyModule,
 	},
 
+	"server/awswire": {local: []string{".", "server/auth"}, reason: "what the AWS edges have in common"},
+
 	// The edges translate; they know the broker and not each other.
 	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating"), tests: engine, third: anyModule},
 	"server/kinesis":  {local: edge(), tests: engine, third: anyModule},
 	"server/firehose": {local: edge("server/delivery"), tests: engine, third: anyModule},
+	"server/grpcapi":  {local: edge("api/leat/v1"), tests: engine, third: anyModule},
+	"server/kinesis":  {local: edge("server/awswire"), tests: engine, third: anyModule},
+	"server/firehose": {local: edge("server/awswire"), tests: engine, third: anyModule},
 	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},
 
 	// Wiring. Nothing below may import these.
