@@ -30,6 +30,9 @@ type Config struct {
 	// HoldSeconds is for how long beyond the stream's retention records are kept that are not delivered yet; 0: not at
 	// all. At most MaxHold.
 	HoldSeconds int `json:"hold_seconds,omitempty"`
+
+	// Notes are what edges keep with a Config to answer it again, by edge. They change nothing in a delivery.
+	Notes map[string]string `json:"notes,omitempty"`
 }
 
 // Source is where records come from: Stream, or what is put directly when that is empty. It never changes.
@@ -175,8 +178,9 @@ type Transform struct {
 	MemoryBytes   int64 `json:"memory_bytes,omitempty"`   // wasm: 0 means 64 MiB
 }
 
-// Repeatable tells whether the step makes the same of the same records every time.
-func (t *Transform) Repeatable() bool { return t.Kind != HTTPCall }
+// Repeatable tells whether the step makes the same of the same records every time. A module has a bound of time, which a
+// busy machine may exceed where another does not.
+func (t *Transform) Repeatable() bool { return t.Kind != HTTPCall && t.Kind != WASM }
 
 // Destination is where objects go: exactly one member is set.
 type Destination struct {
