@@ -33,6 +33,7 @@ import (
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/delivery"
+	"github.com/leatstream/leat/server/firehose"
 	"github.com/leatstream/leat/server/grpcapi"
 	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/server/keyring"
@@ -66,6 +67,8 @@ type Server struct {
 	http    net.Listener
 	grpc    net.Listener
 	close   []io.Closer // in the order of closing
+
+	firehose *firehose.Handler
 }
 
 // parts are what Dev and Serve open, each in its own way.
@@ -222,7 +225,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	signatures, err := s.signatures(&p)
+	signatures, err := s.signatures(&p, "kinesis")
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +239,13 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if s.console, err = s.newConsole(&p, info.Secret[:]); err != nil {
 		return nil, err
 	}
+	if signatures, err = s.signatures(&p, "firehose"); err != nil {
+		return nil, err
+	}
+	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: signatures, Logger: p.log})
+	if err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -244,9 +254,9 @@ func (s *Server) bearers(p *parts) *auth.Bearers {
 	return &auth.Bearers{Identities: s.who, Bootstrap: p.bootstrap, Open: p.bootstrap == nil}
 }
 
-// signatures says who may use the AWS wire.
-func (s *Server) signatures(p *parts) (kinesis.Authenticator, error) {
-	signed, err := auth.NewSigV4(auth.SigV4Options{Keys: s.keys, Region: p.common.Region})
+// signatures says who may use the AWS wire of a service.
+func (s *Server) signatures(p *parts, service string) (kinesis.Authenticator, error) {
+	signed, err := auth.NewSigV4(auth.SigV4Options{Keys: s.keys, Region: p.common.Region, Service: service})
 	if err != nil || p.signed {
 		return signed, err
 	}
@@ -382,6 +392,10 @@ func (s *Server) handler() http.Handler {
 	native := s.grpcapi.Handler()
 	mux.Handle("/", native)
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if firehose.Handles(r) {
+			s.firehose.ServeHTTP(w, r)
+			return
+		}
 		if kinesis.Handles(r) {
 			s.kinesis.ServeHTTP(w, r)
 			return

@@ -36,6 +36,10 @@ func (b *Broker) StartStreamEncryption(ctx context.Context, who leat.Principal, 
 	if err != nil {
 		return err
 	}
+	return b.encrypt(ctx, v, key)
+}
+
+func (b *Broker) encrypt(ctx context.Context, v *streamView, key string) error {
 	if v.Status != leat.StreamActive {
 		return errNotActive(&v.Stream)
 	}

@@ -21,6 +21,10 @@ func (b *Broker) StopStreamEncryption(ctx context.Context, who leat.Principal, s
 	if err != nil {
 		return err
 	}
+	return b.decrypt(ctx, v)
+}
+
+func (b *Broker) decrypt(ctx context.Context, v *streamView) error {
 	if v.EncryptionKey == "" && v.serves() {
 		return nil
 	}

@@ -5,9 +5,11 @@ package firehose
 
 import (
 	"context"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/delivery/spec"
 )
 
 // CreateDeliveryStream: see broker.CreateDelivery for what it promises.
@@ -53,15 +55,44 @@ func (h *Handler) createDeliveryStream(ctx context.Context, c *call, in *createD
 	if _, err := e.key(); err != nil {
 		return nil, err
 	}
-	if _, err := h.broker.CreateDelivery(ctx, c.who, broker.CreateDeliveryRequest{Delivery: name, Config: config, Tags: tags}); err != nil {
+	made, err := h.broker.CreateDelivery(ctx, c.who, broker.CreateDeliveryRequest{Delivery: name, Config: config, Tags: tags})
+	if err != nil {
 		return nil, err
 	}
+	h.awaitPuts(ctx, &made)
 	if e != nil {
 		if err := h.encrypt(ctx, c, name, e); err != nil {
 			return nil, err
 		}
 	}
 	return &createDeliveryStreamOutput{h.arn(c, name)}, nil
+}
+
+// createTime is how long a new delivery stream is waited for; then it is told to be CREATING.
+const createTime = 10 * time.Second
+
+// awaitPuts waits until direct puts are taken: the stream that keeps them is CREATING for a moment.
+func (h *Handler) awaitPuts(ctx context.Context, d *spec.Delivery) {
+	ctx, cancel := context.WithTimeout(ctx, createTime)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for h.creating(d) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return // it is made, and told to be CREATING
+		}
+	}
+}
+
+// creating tells whether direct puts are not taken yet.
+func (h *Handler) creating(d *spec.Delivery) bool {
+	if !d.Config.Source.Direct() || d.State == spec.Deleting {
+		return false
+	}
+	s, ok := h.broker.Directory().Stream(d.Stream)
+	return !ok || s.Status == leat.StreamCreating
 }
 
 // destination reads which of the members is given.

@@ -74,8 +74,11 @@ func (h *Handler) describeDeliveryStream(ctx context.Context, c *call, in *descr
 		DeliveryStreamARN: h.arn(c, d.Name), DeliveryStreamName: d.Name, DeliveryStreamStatus: "ACTIVE", DeliveryStreamType: "DirectPut",
 		VersionId: strconv.FormatUint(d.Version, 10), Destinations: []destinationDescription{},
 	}
-	if d.State == spec.Deleting {
+	switch {
+	case d.State == spec.Deleting:
 		out.DeliveryStreamStatus = "DELETING"
+	case h.creating(&d.Delivery):
+		out.DeliveryStreamStatus = "CREATING"
 	}
 	told, _ := destinationOf(&d.Config, func(stream string) string {
 		return (&leat.Stream{Account: c.who.Account, Name: stream}).ARN(h.broker.Region())
