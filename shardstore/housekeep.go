@@ -38,7 +38,8 @@ func (s *Store) housekeep(ctx context.Context) {
 	}
 }
 
-// Housekeep does one round: retention, then merges, then deletions that are due, at most once an hour the sweep.
+// Housekeep does one round: retention, then merges; where the session leads, deletions that are due, and at most once an
+// hour the sweep.
 func (s *Store) Housekeep(ctx context.Context) error {
 	if err := s.keeper.one.lock(ctx); err != nil {
 		return err
@@ -49,7 +50,10 @@ func (s *Store) Housekeep(ctx context.Context) error {
 	if wrong := s.guard.check(); wrong != nil { // by a wrong clock everything may seem to have expired
 		err = errors.Join(fmt.Errorf("nothing expires and nothing is deleted meanwhile: %w", wrong), s.merge(ctx))
 	} else {
-		err = errors.Join(s.retain(ctx), s.merge(ctx), s.deleteDue(ctx), s.sweepDue(ctx))
+		err = errors.Join(s.retain(ctx), s.merge(ctx))
+		if s.cfg.Leads == nil || s.cfg.Leads() {
+			err = errors.Join(err, s.deleteDue(ctx), s.sweepDue(ctx))
+		}
 	}
 	if errors.Is(err, ErrFenced) {
 		s.abort(fmt.Errorf("the catalog refused housekeeping: %w", err))

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -346,5 +347,25 @@ func TestJournalMarksDeletions(t *testing.T) {
 		if _, err = j.DueDeletions(ctx, 2000, 10); leat.KindOf(err) != leat.KindUnavailable {
 			t.Errorf("deletions without a journal: %v", err)
 		}
+	})
+}
+
+// A catalog that was found to be older than its sessions is refused from then on, though the journal has nothing that it
+// does not know: by its own next change, and by whoever starts.
+func TestJournalDisownedCatalog(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		j := withJournal(b)
+		s := j.stream("s", 2)
+		j.must(j.CatchUp(ctx))
+		for range 2 { // by two nodes
+			j.must(j.Disown(ctx))
+			for _, err := range []error{j.CatchUp(ctx), j.AddTags(ctx, catalog.Resource{Stream: s.ID}, map[string]string{"a": "b"})} {
+				if leat.KindOf(err) != leat.KindCorrupt || !strings.Contains(err.Error(), "leat rebuild") {
+					t.Errorf("a disowned catalog: %v", err)
+				}
+			}
+		}
+		j.folded() // what a rebuild reads
 	})
 }

@@ -37,8 +37,8 @@ type Session struct {
 	Closed  time.Time // zero until closed
 	Fence   uint64    // once closed: the first segment number that never counts
 	Clean   bool      // closed by its own node, which left nothing to recover
-	// Alone asks OpenSession to refuse the session unless it holds the leader's lease and no other one is live or fencing:
-	// one session serves all shards.
+	// Alone says that one session serves all shards. OpenSession refuses it unless it holds the leader's lease and no other
+	// one is live or fencing.
 	Alone bool
 }
 
@@ -53,12 +53,17 @@ func (c *Catalog) OpenSession(ctx context.Context, s Session) error {
 			if err := mayBeAlone(tx, s.ID); err != nil {
 				return err
 			}
-		} else if _, err := bump(tx); err != nil { // every node is to learn where the others are
-			return err
+		} else {
+			if _, err := bump(tx); err != nil { // every node is to learn where the others are
+				return err
+			}
+			if err := mayShare(tx); err != nil {
+				return err
+			}
 		}
 		n, err := tx.Exec(`
-INSERT INTO sessions (id, node, address, state, opened) VALUES ($1, $2, $3, 'live', $4)
-ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now())
+INSERT INTO sessions (id, node, address, state, opened, alone) VALUES ($1, $2, $3, 'live', $4, $5)
+ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now(), s.Alone)
 		if err != nil {
 			return err
 		}
@@ -69,6 +74,24 @@ ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now())
 		_, err = tx.Exec("INSERT INTO beats (session, beat) VALUES ($1, 0)", s.ID)
 		return err
 	})
+}
+
+// mayShare refuses a session beside one that serves all shards: it would get none, and be asked in vain. A session that
+// is to be alone is refused by mayBeAlone beside any other. Of two that are opened at the same moment one is refused or
+// both are there: the row of the leader's lease is held by both.
+func mayShare(tx *sqldb.Tx) error {
+	if _, err := tx.Exec("UPDATE leader SET holder = holder WHERE one = 1"); err != nil {
+		return err
+	}
+	var node string
+	err := tx.Row("SELECT node FROM sessions WHERE state <> 'closed' AND alone = 1 ORDER BY opened, id LIMIT 1").Scan(&node)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return leat.Errorf(leat.KindUnavailable, "node %q serves all shards by itself (--share-shards=false): nodes of one cluster are all started with it or all without; stop that node, or start this one as it was", node)
 }
 
 // mayBeAlone refuses a session beside another one. Holding the lease's row keeps a second one from being opened before
@@ -102,14 +125,19 @@ func sameSession(tx *sqldb.Tx, s Session) error {
 	return nil
 }
 
-// Beat counts one heartbeat. shardstore.ErrFenced when the session is not live.
-func (c *Catalog) Beat(ctx context.Context, id leat.SessionID) error {
-	return c.db.Tx(ctx, func(tx *sqldb.Tx) error {
-		n, err := tx.Exec(`
+// Beat counts one heartbeat and returns how many there have been. shardstore.ErrFenced when the session is not live.
+func (c *Catalog) Beat(ctx context.Context, id leat.SessionID) (beats uint64, err error) {
+	err = c.db.Tx(ctx, func(tx *sqldb.Tx) error {
+		err := tx.Row(`
 UPDATE beats SET beat = beat + 1
-WHERE session = $1 AND EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND state = 'live')`, id)
-		return sqldb.One(n, err, fmt.Errorf("session %s: %w", id, shardstore.ErrFenced))
+WHERE session = $1 AND EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND state = 'live')
+RETURNING beat`, id).Scan(sqldb.U64(&beats))
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("session %s: %w", id, shardstore.ErrFenced)
+		}
+		return err
 	})
+	return beats, err
 }
 
 // ListSessions returns the sessions in the given states, all without one, in the order in which they were opened.
@@ -125,13 +153,13 @@ func (c *Catalog) ListSessions(ctx context.Context, states ...SessionState) (all
 		all = nil
 		return tx.EachRows(`
 WITH wanted (state) AS (VALUES $rows)
-SELECT s.id, s.node, s.address, s.state, s.trimmed, b.beat, s.opened, s.closed, s.fence, s.clean
+SELECT s.id, s.node, s.address, s.state, s.trimmed, b.beat, s.opened, s.closed, s.fence, s.clean, s.alone
 FROM sessions s JOIN beats b ON b.session = s.id
 WHERE s.state IN (SELECT state FROM wanted)
 ORDER BY s.opened, s.id`, wanted, func(scan sqldb.Scan) error {
 			var s Session
 			err := scan(sqldb.ID(&s.ID), &s.Node, &s.Address, &s.State, sqldb.U64(&s.Trim), sqldb.U64(&s.Beat),
-				sqldb.Time(&s.Opened), sqldb.Time(&s.Closed), sqldb.U64(&s.Fence), sqldb.Bool(&s.Clean))
+				sqldb.Time(&s.Opened), sqldb.Time(&s.Closed), sqldb.U64(&s.Fence), sqldb.Bool(&s.Clean), sqldb.Bool(&s.Alone))
 			all = append(all, s)
 			return err
 		})

@@ -37,7 +37,8 @@
 // What these rest on:
 //   - Leadership is no matter of safety: every step of a leader is a compare-and-swap or is decided once.
 //   - Silence counts only as far as this node's own successful polls cover it, and of many that are silent at once a
-//     fifth is fenced before the evidence begins anew (rule 9): a whole cluster that died comes back by itself, in turns.
+//     fifth is fenced before the evidence begins anew (rule 9). A silent session whose own node is there again, with a later
+//     session at the same address, does not count: a whole cluster that died comes back by itself, all at once.
 //   - Nobody opens a shard before the read lease of every fenced session has passed since this node saw it closed
 //     (rule 13); a CLOSE or RELEASE needs no wait.
 //   - A stream is ACTIVE when every shard is open at a live owner, and after a change of settings only when every session

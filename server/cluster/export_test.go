@@ -21,6 +21,9 @@ func (w *Watch) Poll(now time.Time, own leat.SessionID, peers []catalog.Peer, co
 // Suspects are the sessions silent for that long.
 func (w *Watch) Suspects(after time.Duration) []leat.SessionID { return w.w.suspects(after) }
 
+// Replaced tells whether a session's node has opened a later one.
+func (w *Watch) Replaced(id leat.SessionID) bool { return w.w.replaced(id) }
+
 // Spare begins anew.
 func (w *Watch) Spare() { w.w.spare() }
 

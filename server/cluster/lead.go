@@ -52,7 +52,14 @@ func (l *leader) fence(ctx context.Context, sessions int) error {
 	m := l.m
 	m.mu.Lock()
 	ids := m.watch.fencing()
-	suspects := m.watch.suspects(m.n.cfg.DeadAfter)
+	var suspects []leat.SessionID
+	for _, id := range m.watch.suspects(m.n.cfg.DeadAfter) {
+		if m.watch.replaced(id) {
+			ids = append(ids, id)
+		} else {
+			suspects = append(suspects, id)
+		}
+	}
 	if most := mayFence(sessions); len(suspects) > most {
 		m.n.cfg.Logger.Error("many sessions seem dead at once: some are fenced now, the others if they stay silent", "silent", len(suspects), "of", sessions, "fenced_now", most)
 		suspects = suspects[:most]

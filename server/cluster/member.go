@@ -31,6 +31,7 @@ type member struct {
 
 	applied atomic.Uint64 // the revision that this session has applied
 	load    load          // of the heart
+	beats   uint64        // that the catalog has answered; of the heart
 	shed    shed          // of the hand-over loop
 
 	mu    sync.Mutex
@@ -50,7 +51,7 @@ func (n *Node) join(ctx context.Context) error {
 	if err := n.mayOpen(ctx); err != nil {
 		return err
 	}
-	if err := n.buryOwn(ctx); err != nil {
+	if err := errors.Join(n.buryOwn(ctx), n.outwait(ctx)); err != nil {
 		return err
 	}
 	m := &member{
@@ -122,6 +123,9 @@ func (m *member) beat(ctx context.Context, end context.CancelCauseFunc) {
 			}
 			end(err)
 			return
+		case errors.Is(err, catalog.ErrOlder):
+			m.n.disown(m.id, end)
+			return
 		case err != nil && healthy && ctx.Err() == nil:
 			m.n.cfg.Logger.Warn("the catalog is away: what is owned is served on", "error", err)
 		case err == nil && !healthy:
@@ -158,6 +162,9 @@ func (m *member) beatOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !m.remembered(&p) {
+		return catalog.ErrOlder
+	}
 	m.mu.Lock()
 	was := m.pulse.Leads
 	m.pulse = p
@@ -173,6 +180,18 @@ func (m *member) beatOnce(ctx context.Context) error {
 	default:
 	}
 	return nil
+}
+
+// remembered tells whether the catalog has every beat of this session that it has answered.
+func (m *member) remembered(p *catalog.Pulse) bool {
+	for i := range p.Peers {
+		if p.Peers[i].ID == m.id { // as it was before this beat
+			ok := p.Peers[i].Beat >= m.beats
+			m.beats = max(m.beats, p.Peers[i].Beat+1)
+			return ok
+		}
+	}
+	return true
 }
 
 // last is what the last beat saw.

@@ -102,6 +102,7 @@ type Node struct {
 	store atomic.Pointer[shardstore.Store] // nil while no session is open
 	kick  chan struct{}
 	leads atomic.Bool
+	older atomic.Bool // the catalog's database was replaced by an older one
 
 	owners *Owners                      // kept where the shards are shared
 	closed map[leat.SessionID]time.Time // fenced sessions, by when this node first saw them closed; of the control loop
@@ -242,6 +243,9 @@ func (n *Node) session(ctx context.Context) error {
 
 // mayOpen makes sure that a session can work before it is opened.
 func (n *Node) mayOpen(ctx context.Context) error {
+	if n.older.Load() {
+		return errors.Join(catalog.ErrOlder, n.cfg.Catalog.Disown(ctx))
+	}
 	if n.cfg.Reopen != nil {
 		if err := n.cfg.Reopen(ctx); err != nil {
 			return err
@@ -275,10 +279,14 @@ func (n *Node) begin(ctx context.Context, id leat.SessionID) (*shardstore.Store,
 		n.cfg.Logger.Warn("logs of closed sessions stay until the next start", "error", err)
 	}
 	n.uncertain, n.moved = false, map[string]shardstore.Reshard{}
+	var leads func() bool // alone: always
+	if n.cfg.Shared {
+		leads = n.Leads
+	}
 	return shardstore.Open(ctx, shardstore.Config{
 		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
 		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
-		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed, Keys: n.cfg.Keys,
+		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed, Leads: leads, Keys: n.cfg.Keys,
 	})
 }
 
@@ -419,8 +427,13 @@ func (n *Node) closedClean(ctx context.Context, id leat.SessionID) error {
 // beat keeps the heartbeat until ctx ends. A catalog that does not answer changes nothing: live owners go on (static
 // stability). A catalog that says the session is over ends it at once.
 func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCauseFunc) {
-	for n.sleep(ctx, n.cfg.Heartbeat) == nil {
-		err := n.cfg.Catalog.Beat(ctx, id)
+	for last := uint64(0); n.sleep(ctx, n.cfg.Heartbeat) == nil; {
+		beats, err := n.cfg.Catalog.Beat(ctx, id)
+		if err == nil && beats <= last {
+			n.disown(id, end)
+			return
+		}
+		last = max(last, beats)
 		if errors.Is(err, shardstore.ErrFenced) {
 			if ctx.Err() == nil {
 				n.cfg.Logger.Error("another node has taken over this session", "session", id)
@@ -435,6 +448,15 @@ func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCa
 			n.cfg.Logger.Warn("heartbeat failed; puts and reads go on", "error", err)
 		}
 	}
+}
+
+// disown ends a session whose own heartbeats the catalog has forgotten: another database, older than this session's last
+// beat, was put in the place of the one that it knows. What that one says of owners and ends is not to be believed, so
+// nothing is settled with it, now (mayOpen) or after a restart (catalog.Disown).
+func (n *Node) disown(id leat.SessionID, end context.CancelCauseFunc) {
+	n.cfg.Logger.Error("the catalog is older than this session", "session", id, "error", catalog.ErrOlder)
+	n.older.Store(true)
+	end(catalog.ErrOlder)
 }
 
 func (n *Node) retention(id leat.StreamID) (shardstore.Retention, bool) {

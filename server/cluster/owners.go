@@ -189,6 +189,9 @@ func (o *Owners) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read who owns the shards: %w", err)
 	}
+	if got.Revision < since {
+		return catalog.ErrOlder // the next beat ends the session
+	}
 	if count {
 		o.count = now
 	}

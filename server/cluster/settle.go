@@ -27,7 +27,11 @@ func (n *Node) settle(ctx context.Context, id leat.SessionID) error {
 		for _, s := range others {
 			if !n.dead(s, watch) {
 				alive++
-				n.because("node %q (session %s) is alive and serves all shards: this node stands by", s.Node, s.ID)
+				if s.Alone {
+					n.because("node %q (session %s) is alive and serves all shards: this node stands by", s.Node, s.ID)
+				} else {
+					n.because("node %q (session %s) is alive and shares the shards, and this node was started with --share-shards=false: nodes of one cluster are all started with it or all without", s.Node, s.ID)
+				}
 				continue
 			}
 			if err := n.recover(ctx, s.ID); err != nil {
@@ -43,6 +47,37 @@ func (n *Node) settle(ctx context.Context, id leat.SessionID) error {
 				return nil
 			}
 			n.because("another node is about to serve: this node stands by")
+		}
+		if err := n.sleep(ctx, n.cfg.Heartbeat); err != nil {
+			return err
+		}
+	}
+}
+
+// outwait returns when no session is left that serves all shards by itself: beside it this node, which shares, would get
+// none. One that is dead is recovered here, since no leader does it.
+func (n *Node) outwait(ctx context.Context) error {
+	watch := map[leat.SessionID]pulse{}
+	for {
+		others, err := n.cfg.Catalog.ListSessions(ctx, catalog.SessionLive, catalog.SessionFencing)
+		if err != nil {
+			return fmt.Errorf("list sessions: %w", err)
+		}
+		alive := false
+		for _, s := range others {
+			switch {
+			case !s.Alone:
+			case !n.dead(s, watch):
+				alive = true
+				n.because("node %q (session %s) is alive and serves all shards by itself (--share-shards=false): nodes of one cluster are all started with it or all without", s.Node, s.ID)
+			default:
+				if err := n.recover(ctx, s.ID); err != nil {
+					return err
+				}
+			}
+		}
+		if !alive {
+			return nil
 		}
 		if err := n.sleep(ctx, n.cfg.Heartbeat); err != nil {
 			return err

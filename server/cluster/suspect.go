@@ -17,6 +17,7 @@ type silence struct {
 	beat  uint64
 	lasts time.Duration // of time that this node's polls cover
 	state catalog.SessionState
+	again bool // its node is there again: a later session has its name and address
 }
 
 // watch is what a node's own successful polls say of the other sessions' hearts (data-plane.md, rule 9). Every node keeps
@@ -43,6 +44,9 @@ func (w *watch) poll(now time.Time, own leat.SessionID, peers []catalog.Peer, co
 			s.lasts += passed
 		}
 		s.state = p.State
+		s.again = slices.ContainsFunc(peers[i+1:], func(q catalog.Peer) bool {
+			return q.State == catalog.SessionLive && q.Node == p.Node && q.Address == p.Address && q.Address != ""
+		})
 		fresh[p.ID] = s
 	}
 	w.seen, w.last = fresh, now
@@ -60,6 +64,10 @@ func (w *watch) suspects(after time.Duration) (ids []leat.SessionID) {
 	})
 	return ids
 }
+
+// replaced tells whether a session's own node has opened a later one. No two processes listen at one address, so of these
+// there is more to say than that they are silent, however many there are: after a power cut it is all of them.
+func (w *watch) replaced(id leat.SessionID) bool { return w.seen[id].again }
 
 // fencing returns the sessions that somebody has begun to fence.
 func (w *watch) fencing() (ids []leat.SessionID) {

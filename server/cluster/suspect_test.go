@@ -4,6 +4,7 @@
 package cluster_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -142,6 +143,32 @@ func TestFencingIsCapped(t *testing.T) {
 	h.poll(heartbeat)
 	if n := len(h.suspects()); n != 9 {
 		t.Fatalf("%d are suspected again", n)
+	}
+}
+
+// After a power cut every session of before is silent, and each node is there again with a later one: those are told from
+// sessions that only seem dead, so that they need not wait for one another. One that beats is never suspected, whoever has
+// its name.
+func TestSessionsReplacedByTheirOwnNodes(t *testing.T) {
+	h := newHearts(7)
+	for i := range h.peers {
+		h.peers[i].Node, h.peers[i].Address = fmt.Sprint("n", i), fmt.Sprint("host-", i, ":4568")
+	}
+	for i := range 3 { // 4, 5 and 6 are 1, 2 and 3 again: 3 beats all the same, 1 is somewhere else
+		h.peers[4+i].Node, h.peers[4+i].Address = h.peers[1+i].Node, h.peers[1+i].Address
+	}
+	h.peers[4].Address = "host-9:4568"
+	h.poll(0)
+	for range 6 {
+		h.poll(heartbeat, 3, 4, 5, 6)
+	}
+	if s := h.suspects(); !slices.Equal(s, []leat.SessionID{{1}, {2}}) {
+		t.Fatalf("suspected: %v", s)
+	}
+	for i, want := range []bool{false, false, true, true, false, false, false} {
+		if got := h.Replaced(h.peers[i].ID); got != want {
+			t.Errorf("session %d is replaced: %v", i, got)
+		}
 	}
 }
 
