@@ -59,8 +59,12 @@ type ServeConfig struct {
 	MasterKey     string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file, for environments that hold secrets."`
 	Profile       string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
 	Node          string `name:"node" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
-	Share         bool   `name:"share-shards" env:"LEAT_SHARE_SHARDS" help:"Share the shards with all other nodes that were started so, rather than to stand by until the one that serves all of them is dead. A preview: see docs/scale.md. Nodes of one cluster are all started with it or all without."`
-	Advertise     string `name:"advertise-address" placeholder:"HOST:PORT" env:"LEAT_ADVERTISE_ADDRESS" help:"Where other nodes reach this one's gRPC. Default: the address that it listens on."`
+	Share         bool   `name:"share-shards" default:"true" negatable:"" env:"LEAT_SHARE_SHARDS" help:"Share the shards with all other nodes. With --share-shards=false one node serves all of them and the others stand by until it is dead: for nodes that cannot reach each other. All nodes of a cluster are started alike."`
+	Advertise     string `name:"advertise-address" placeholder:"HOST:PORT" env:"LEAT_ADVERTISE_ADDRESS" help:"Where other nodes reach this one's gRPC. Default: the address that it listens on; where that is all addresses, the one from which this machine reaches PostgreSQL."`
+	PeerAddr      string `name:"peer-addr" placeholder:"HOST:PORT" env:"LEAT_PEER_ADDR" help:"Listen here for the other nodes alone, which --advertise-address tells then. Default: they use --grpc-addr."`
+	PeerCert      string `name:"peer-tls-cert" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_CERT" help:"PEM certificate of this node for calls between nodes, both ways; with --peer-tls-key, --peer-tls-ca and --peer-addr. Files that change are read again."`
+	PeerKey       string `name:"peer-tls-key" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_KEY" help:"PEM key of that certificate."`
+	PeerCA        string `name:"peer-tls-ca" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_CA" help:"PEM certificate authorities of this cluster's nodes and of nobody else: whoever shows a certificate of theirs is a node."`
 	S3            S3     `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
 }
 
@@ -142,11 +146,17 @@ func (c *ServeConfig) Validate() error {
 		check(c.S3.Prefix == "" || strings.HasSuffix(c.S3.Prefix, "/") && !strings.HasPrefix(c.S3.Prefix, "/"), "s3-prefix", c.S3.Prefix, "end it with a slash and begin it without one, such as leat/"),
 		check(c.MasterKey == "" || c.MasterKeyFile == "", "master-key-file", c.MasterKeyFile, "LEAT_MASTER_KEY is set too: give one of them"),
 		check(c.Advertise == "" || reachable(c.Advertise), "advertise-address", c.Advertise, "give HOST:PORT by which other nodes reach --grpc-addr, such as node-1.example.com:4568"),
-		check(!c.Share || !c.TLS.on(), "share-shards", c.Share, "nodes that share the shards do not speak TLS with each other yet: leave --tls-cert out, and keep their network apart"),
+		check(!c.Share || !c.TLS.on() || c.PeerAddr != "", "peer-addr", c.PeerAddr, "with --tls-cert the other nodes need a port of their own, such as 0.0.0.0:4569; or give --share-shards=false"),
+		check(c.PeerAddr == "" || c.Share, "peer-addr", c.PeerAddr, "nodes that do not share the shards ask each other nothing: leave it out"),
+		check((c.PeerCert == "") == (c.PeerKey == "") && (c.PeerCert == "") == (c.PeerCA == ""), "peer-tls-cert", c.PeerCert, "give --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or none of them"),
+		check(c.PeerCert == "" || c.PeerAddr != "", "peer-tls-cert", c.PeerCert, "give --peer-addr, a port for the other nodes"),
 		check(c.Token == "" || len(c.Token) >= 16, "token", "(hidden)", "make it 16 characters or longer"),
 	}
 	for _, e := range c.S3.Endpoint {
 		errs = append(errs, check(strings.HasPrefix(e, "http://") || strings.HasPrefix(e, "https://"), "s3-endpoint", e, "begin it with http:// or https://"))
+	}
+	if c.PeerAddr != "" {
+		errs = append(errs, checkAddr("peer-addr", c.PeerAddr))
 	}
 	if c.Token == "" && (!loopback(c.HTTPAddr) || !loopback(c.GRPCAddr)) {
 		errs = append(errs, bad("token", `""`, "an address that is not loopback (%s, %s) needs a bootstrap token: set LEAT_TOKEN, or listen on 127.0.0.1", c.HTTPAddr, c.GRPCAddr))

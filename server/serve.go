@@ -16,6 +16,7 @@ import (
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/delivery"
+	"github.com/leatstream/leat/server/forward"
 	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
@@ -179,7 +180,8 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
 		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), bootstrap: token, signed: true, master: master,
 		objects: remote.objects(c.S3),
-		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), advertise: c.Advertise, close: []io.Closer{remote},
+		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), advertise: c.Advertise,
+		postgres: c.Postgres, peerAddr: c.PeerAddr, peerTLS: forward.TLSFiles{Cert: c.PeerCert, Key: c.PeerKey, CA: c.PeerCA}, close: []io.Closer{remote},
 	})
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/firehose"
+	"github.com/leatstream/leat/server/forward"
 	"github.com/leatstream/leat/server/grpcapi"
 	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/server/keyring"
@@ -66,7 +67,8 @@ type Server struct {
 	tls     *tls.Config // nil: neither port is encrypted
 	http    net.Listener
 	grpc    net.Listener
-	close   []io.Closer // in the order of closing
+	peers   net.Listener // nil when other nodes use grpc
+	close   []io.Closer  // in the order of closing
 
 	firehose *firehose.Handler
 }
@@ -95,6 +97,9 @@ type parts struct {
 	token     string // the operator's; empty: loopback alone
 	settings  any    // without secrets
 	advertise string // where other nodes reach it; empty: where it listens
+	postgres  string // its DSN
+	peerAddr  string // where it listens for other nodes; empty: with everybody
+	peerTLS   forward.TLSFiles
 	close     []io.Closer
 }
 
@@ -127,6 +132,11 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 			return nil, err
 		}
 		s.tls = certs.config()
+	}
+	if p.peerAddr != "" {
+		if s.peers, err = listen(ctx, "peer-addr", p.peerAddr); err != nil {
+			return nil, err
+		}
 	}
 	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal})
 	if err := cat.Migrate(ctx); err != nil {
@@ -161,9 +171,16 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err := keys.Load(ctx); err != nil {
 		return nil, err
 	}
-	address, err := p.address(s.grpc.Addr().String())
+	door := s.grpc
+	if s.peers != nil {
+		door = s.peers
+	}
+	address, err := p.address(door.Addr().String())
 	if err != nil {
 		return nil, err
+	}
+	if p.shared {
+		p.log.Info("sharing the shards", "node", p.node, "reached_at", address)
 	}
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
@@ -182,7 +199,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Resharded: func(ctx context.Context, r shardstore.Reshard) { s.broker.Directory().Resharded(ctx, r) },
 	})
 	if p.shared {
-		if s.sharing, err = newSharing(s.node, func(own broker.OwnShards) broker.Metered { return s.broker.Metered(own) }, info, p.log); err != nil {
+		if s.sharing, err = newSharing(s.node, func(own broker.OwnShards) broker.Metered { return s.broker.Metered(own) }, info, &p); err != nil {
 			return nil, err
 		}
 	}
@@ -202,7 +219,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	p.common.Scaling.Defaults()
 	s.calls = newMeasuredEngine(s.engine())
 	s.broker, err = broker.New(broker.Config{
-		Engine: s.calls, Shared: p.shared, Catalog: cat, Control: s.node, Authorizer: s.who, Identities: s.who, ReadOnly: p.common.ReadOnly, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		Engine: s.calls, Shared: p.shared, Owner: s.owner(), Catalog: cat, Control: s.node, Authorizer: s.who, Identities: s.who, ReadOnly: p.common.ReadOnly, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log,
 		RateStep: p.common.Scaling.Every, Meter: s.meter, Billing: s.billing,
@@ -245,6 +262,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: signatures, Logger: p.log})
 	if err != nil {
 		return nil, err
+	}
+	if s.sharing != nil {
+		s.metrics.MustRegister(s.sharing.metrics()...)
 	}
 	return s, nil
 }
@@ -341,6 +361,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	edges, ectx := errgroup.WithContext(ctx)
 	edges.Go(func() error { return s.grpcapi.Serve(s.grpc) })
+	if s.peers != nil {
+		edges.Go(func() error { return s.sharing.peers.Serve(s.peers) })
+	}
 	if s.scaler != nil {
 		edges.Go(func() error { return s.scaler.Run(ectx) }) // a node that stops begins no more reshards
 	}
@@ -372,6 +395,9 @@ func (s *Server) Run(ctx context.Context) error {
 			err = edge.Close() // pushes and slow readers do not keep a node from stopping
 		}
 		s.grpcapi.Stop(stop)
+		if s.peers != nil {
+			s.sharing.stop(stop) // the last: what came in at the other edges may have needed it at another node
+		}
 		return err
 	})
 	err := edges.Wait()
@@ -406,7 +432,7 @@ func (s *Server) handler() http.Handler {
 }
 
 func (s *Server) shut() {
-	for _, l := range []net.Listener{s.http, s.grpc} {
+	for _, l := range []net.Listener{s.http, s.grpc, s.peers} {
 		if l != nil {
 			_ = l.Close() // closed already after a Run that went well
 		}

@@ -4,7 +4,17 @@
 package server
 
 import (
-	"log/slog"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/broker"
@@ -18,10 +28,11 @@ import (
 type sharing struct {
 	router *forward.Router
 	server *forward.Server
+	peers  *grpc.Server // on a port of its own; nil when other nodes use the public one
 }
 
 // newSharing makes both. What they hand to the node's session is limited and counted by the broker, which is made later.
-func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metered, info catalog.ClusterInfo, log *slog.Logger) (*sharing, error) {
+func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metered, info catalog.ClusterInfo, p *parts) (*sharing, error) {
 	creds, err := forward.NewCredentials(info.Secret[:], leat.SystemClock{})
 	if err != nil {
 		return nil, err
@@ -32,11 +43,49 @@ func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metere
 		}
 		return nil // not an interface that holds a nil
 	}
-	router, err := forward.NewRouter(forward.Config{Local: local, Owners: node.Owners(), Credentials: creds})
+	var out, in credentials.TransportCredentials // nil: not encrypted
+	if p.peerTLS.Cert != "" {
+		files, err := forward.NewTLS(p.peerTLS, leat.SystemClock{}, p.log)
+		if err != nil {
+			return nil, bad("peer-tls-cert", p.peerTLS.Cert, "%v", err)
+		}
+		out, in = files.Client(), files.Server()
+	}
+	router, err := forward.NewRouter(forward.Config{Local: local, Owners: node.Owners(), Credentials: creds, TLS: out})
 	if err != nil {
 		return nil, err
 	}
-	return &sharing{router: router, server: forward.NewServer(local, creds, log)}, nil
+	s := &sharing{router: router, server: forward.NewServer(local, creds, p.log)}
+	if p.peerAddr != "" {
+		s.peers = s.server.NewGRPC(in)
+	}
+	return s, nil
+}
+
+// metrics count what this node hands to others.
+func (s *sharing) metrics() []prometheus.Collector {
+	counter := func(name, help string, value func() uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+	}
+	return []prometheus.Collector{
+		counter("leat_forwarded_puts_total", "Calls by which this node handed puts to the owners of their shards.", func() uint64 { n, _ := s.router.Forwarded(); return n }),
+		counter("leat_forwarded_records_total", "Records in those calls.", func() uint64 { _, n := s.router.Forwarded(); return n }),
+	}
+}
+
+// stop ends the calls of other nodes, at once when ctx ends.
+func (s *sharing) stop(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.peers.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.peers.Stop()
+		<-done
+	}
 }
 
 // owns tells whether this node's session has a shard now. The directory does not hear of shards that move.
@@ -49,6 +98,17 @@ func (s *Server) owns(shard leat.ShardKey) bool {
 	return ok
 }
 
+// owner tells who owns a shard; nil where one session owns all.
+func (s *Server) owner() func(leat.ShardKey) (leat.SessionID, uint64, bool) {
+	if s.sharing == nil {
+		return nil
+	}
+	return func(k leat.ShardKey) (leat.SessionID, uint64, bool) {
+		session, epoch, _, ok := s.node.Owners().Owner(k)
+		return session, epoch, ok
+	}
+}
+
 // engine is what puts and reads are done with: all shards of the cluster, or those of this node where that is all.
 func (s *Server) engine() broker.Engine {
 	if s.sharing != nil {
@@ -57,21 +117,51 @@ func (s *Server) engine() broker.Engine {
 	return s.node
 }
 
-// internal is what other nodes ask of this one; nil where there are none.
+// internal is what other nodes ask of this one on the public port; nil where they do not.
 func (s *Server) internal() grpcapi.Internal {
-	if s.sharing != nil {
+	if s.sharing != nil && s.sharing.peers == nil {
 		return s.sharing.server
 	}
 	return nil
 }
 
-// address is where other nodes reach this one, which listens on an address.
+// address is where other nodes reach this one, which listens on an address. Where that is all addresses it is the one
+// that this machine has towards PostgreSQL, which is where the nodes of a cluster meet.
 func (p *parts) address(listens string) (string, error) {
 	switch {
 	case p.advertise != "":
 		return p.advertise, nil
-	case p.shared && !reachable(listens):
-		return "", bad("advertise-address", `""`, "--grpc-addr %s listens on all addresses: give the HOST:PORT by which other nodes reach it", listens)
+	case !p.shared || reachable(listens):
+		return listens, nil
 	}
-	return listens, nil
+	_, port, err := net.SplitHostPort(listens)
+	if err == nil {
+		var ip net.IP
+		if ip, err = facing(p.postgres); err == nil {
+			return net.JoinHostPort(ip.String(), port), nil
+		}
+	}
+	return "", bad("advertise-address", `""`, "--grpc-addr %s listens on all addresses and %v: give the HOST:PORT by which other nodes reach it", listens, err)
+}
+
+// facing returns this machine's own address on the way to a database; nothing is sent. A database on this machine says
+// nothing about where others find it.
+func facing(dsn string) (net.IP, error) {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the database's address cannot be read")
+	}
+	if strings.HasPrefix(c.Host, "/") {
+		return nil, errors.New("the database is reached by a socket of this machine")
+	}
+	conn, err := net.Dial("udp", net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))) //nolint:noctx // it sends and waits for nothing
+	if err != nil {
+		return nil, fmt.Errorf("there is no way to the database: %w", err)
+	}
+	defer conn.Close()
+	at, ok := conn.LocalAddr().(*net.UDPAddr)
+	if !ok || at.IP.IsLoopback() || at.IP.IsUnspecified() {
+		return nil, errors.New("the database is on this machine")
+	}
+	return at.IP, nil
 }

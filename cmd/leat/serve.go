@@ -49,7 +49,7 @@ type serveCmd struct {
 
 // Help is shown by `leat serve --help`.
 func (serveCmd) Help() string {
-	return "A node on PostgreSQL and an S3-compatible bucket; it keeps nothing on its disk. A second node stands by and takes over when the first is dead."
+	return "A node on PostgreSQL and an S3-compatible bucket; it keeps nothing on its disk. Nodes with the same database and bucket share the shards, and take over from those that are dead."
 }
 
 // Run serves until ctx is done.

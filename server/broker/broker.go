@@ -71,7 +71,10 @@ type Config struct {
 	Engine Engine
 	// Shared says that other nodes own some of the shards, and that Engine asks their owners. A shard's limits hold, and
 	// what it takes and gives is counted, where it is owned: this node MUST hand its own session out as Metered alone.
-	Shared      bool
+	Shared bool
+	// Owner tells who owns a shard now, where shards move from node to node: the directory does not hear of that. ok is
+	// false when nobody is known to. nil: what the directory says.
+	Owner       func(leat.ShardKey) (session leat.SessionID, epoch uint64, ok bool)
 	Catalog     *catalog.Catalog
 	Control     Control
 	Authorizer  Authorizer  // nil: everybody may do everything in their own account
@@ -123,6 +126,7 @@ func (c *Config) Validate() error {
 type Broker struct {
 	engine     Engine
 	shared     bool
+	owner      func(leat.ShardKey) (session leat.SessionID, epoch uint64, ok bool) // may be nil
 	catalog    *catalog.Catalog
 	control    Control
 	authorize  Authorizer
@@ -183,7 +187,7 @@ func New(c Config) (*Broker, error) {
 	c.Quotas.Shards = cmp.Or(c.Quotas.Shards, 100_000)
 	c.Quotas.OnDemandStreams = cmp.Or(c.Quotas.OnDemandStreams, 10_000)
 	return &Broker{
-		engine: c.Engine, shared: c.Shared, catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
+		engine: c.Engine, shared: c.Shared, owner: c.Owner, catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
 		limits: c.ShardLimits, scaling: c.ScaleLimits, quotas: c.Quotas, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
 		directory: NewDirectory(c.Catalog, c.Clock, c.Logger),
 		meters:    newMeters(c.Clock),

@@ -98,9 +98,22 @@ func (b *Broker) pageOfShards(v *streamView, p page, size int) (shards []leat.Sh
 			next, err = b.sealPage(p)
 			return shards, next, err
 		}
-		shards = append(shards, *s)
+		shards = append(shards, b.owned(*s))
 	}
 	return shards, "", nil
+}
+
+// owned says who owns a shard now.
+func (b *Broker) owned(s leat.Shard) leat.Shard {
+	if b.owner == nil {
+		return s
+	}
+	if session, epoch, ok := b.owner(s.Key); ok {
+		s.Owner, s.Epoch = session, epoch
+	} else {
+		s.Owner = leat.SessionID{}
+	}
+	return s
 }
 
 // DescribeStreamSummary describes a stream without its shards.

@@ -177,6 +177,8 @@ func putHere(ctx context.Context, puts []shardstore.Put, g *group) error {
 }
 
 func (r *Router) putThere(ctx context.Context, puts []shardstore.Put, g *group) error {
+	r.forwarded.calls.Add(1)
+	r.forwarded.records.Add(uint64(len(g.at)))
 	out := &internalv1.AppendResponse{}
 	req := &outgoing{session: g.owner.peer.session, targets: g.targets, puts: puts, at: g.at, of: g.of}
 	err := r.invoke(ctx, &call{to: g.owner.peer, targets: g.targets, put: true}, internalv1.EngineService_Append_FullMethodName, req, out)

@@ -6,6 +6,7 @@ package forward
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -39,6 +40,13 @@ type Router struct {
 	clock  leat.Clock
 	pool   *pool
 	calls  calls
+
+	forwarded struct{ calls, records atomic.Uint64 }
+}
+
+// Forwarded is how many puts this node has handed to others: calls, and the records in them.
+func (r *Router) Forwarded() (calls, records uint64) {
+	return r.forwarded.calls.Load(), r.forwarded.records.Load()
 }
 
 var _ Engine = (*Router)(nil)
