@@ -57,6 +57,10 @@ type ProducerOptions struct {
 	// ResolveSettle is how long UnknownResolve waits before it looks, for requests that are still being executed: 1 s by
 	// default, negative for not at all.
 	ResolveSettle time.Duration
+	// Nodes, where they are given, get each record at the node that serves its shard; otherwise all of them go to the
+	// producer's client, and that node passes on what it does not serve. Records that are looked for (UnknownResolve) are
+	// looked for by the producer's client.
+	Nodes *Nodes
 	// Clock and Rand are the machine's by default; tests hand in their own. Rand is used under a lock.
 	Clock leat.Clock
 	Rand  *rand.Rand

@@ -23,7 +23,7 @@ func (l *lane) send(batch []*item) (again []*item, why error) {
 	p := l.p
 	var mark *mark
 	var outcomes []outcome
-	err := p.client.connected(p.ctx, l.patience())
+	err := l.connected()
 	if err == nil {
 		mark, err = l.mark(batch)
 	}
@@ -31,7 +31,7 @@ func (l *lane) send(batch []*item) (again []*item, why error) {
 		outcomes, err = l.attempt(batch)
 	}
 	if err != nil {
-		outcomes = l.spread(batch, err)
+		outcomes = spread(len(batch), err)
 	}
 	var unknown []*item
 	acked := 0
@@ -81,7 +81,18 @@ func (l *lane) attempt(batch []*item) ([]outcome, error) {
 	p.stats.batches.Add(1)
 	ctx, cancel := context.WithTimeout(p.ctx, p.opts.AttemptTimeout)
 	defer cancel()
+	if p.opts.Nodes != nil {
+		return p.opts.Nodes.putBatch(ctx, p.stream, records), nil
+	}
 	return p.client.putBatch(ctx, p.stream, records)
+}
+
+// connected waits for a connection.
+func (l *lane) connected() error {
+	if n := l.p.opts.Nodes; n != nil {
+		return n.connected(l.p.ctx, l.patience())
+	}
+	return l.p.client.connected(l.p.ctx, l.patience())
 }
 
 // mark notes where the shards are before a batch is sent, for resolve.
@@ -109,15 +120,15 @@ func notSent(err error) error {
 
 // spread gives an error of a whole call to its records. A refusal that names one record is about that one alone; the
 // others were not written.
-func (l *lane) spread(batch []*item, err error) []outcome {
-	outcomes := make([]outcome, len(batch))
+func spread(records int, err error) []outcome {
+	outcomes := make([]outcome, records)
 	culprit := -1
 	if e := asError(err); e != nil && e.Kind == leat.KindInvalidArgument {
 		culprit = namedRecord(e.Field)
 	}
 	for i := range outcomes {
 		outcomes[i].err = err
-		if culprit >= 0 && culprit < len(batch) && culprit != i {
+		if culprit >= 0 && culprit < records && culprit != i {
 			outcomes[i].err = errInnocent
 		}
 	}
