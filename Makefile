@@ -58,11 +58,11 @@ fault: ## run the fault tests long (FOR=10m), then the engine's crashes and simu
 	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v ./test/fault/... $(ARGS)
 	go test -count=20 -timeout=60m -run 'Crash|Simulation' ./shardstore
 
-cluster: ## test nodes that share their shards (serve --share-shards), with faults for FOR=10m
+cluster: ## test clusters alone: whole processes, then faults for FOR=10m
 	tools/debian.sh test
 	tools/install.sh minio >/dev/null
-	LEAT_SHARE_SHARDS=true go test -count=1 -timeout=20m ./test/e2e/... $(ARGS)
-	LEAT_SHARE_SHARDS=true LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'Cluster|Rolling' ./test/fault $(ARGS)
+	LEAT_TIMED=true go test -count=1 -timeout=20m -v -parallel=1 -run 'Cluster|Node' ./test/e2e $(ARGS)
+	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'Cluster|Rolling' ./test/fault $(ARGS)
 
 release: ## build dist/: binaries for VERSION, their SBOMs and checksums
 	tools/release.sh $(VERSION)

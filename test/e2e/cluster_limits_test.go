@@ -18,9 +18,6 @@ import (
 // A shard takes what one shard takes, however many nodes its producers ask, and its owner alone counts it.
 func TestShardLimitsHoldOverAllNodes(t *testing.T) {
 	t.Parallel()
-	if !rig.OnlyShared(t) {
-		return
-	}
 	c := rig.NewCluster(t, rig.SharedBackend(t), 3, "--pack-every", "2s", "--shard-limits", "aws")
 	c.Start(t)
 	rig.Must(t, c.Nodes[0].Env(), "stream", "create", "s", "--shards", "3")

@@ -68,14 +68,12 @@ func TestServeAsksForTheToken(t *testing.T) {
 	b.Check(t)
 }
 
-// A second node serves nothing while the first one lives, takes over when that is killed, with every acknowledged
+// With --share-shards=false a second node serves nothing while the first one lives, takes over when that is killed, with every acknowledged
 // record, and hands over at once on SIGTERM.
 func TestServeStandsByAndTakesOver(t *testing.T) {
 	t.Parallel()
-	if !rig.OnlyAlone(t) {
-		return
-	}
 	b := rig.SharedBackend(t)
+	b.Alone = true
 	one, two := rig.Serve(t, "one", b, "--shard-limits", "off"), rig.Serve(t, "two", b, "--shard-limits", "off")
 	one.Start(t)
 	rig.Must(t, one.Env(), "stream", "create", "logs", "--shards", "4")

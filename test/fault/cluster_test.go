@@ -22,13 +22,11 @@ import (
 // frozen and cut, while streams are resharded and shards move.
 func TestClusterUnderFaults(t *testing.T) {
 	t.Parallel()
-	if !rig.OnlyShared(t) {
-		return
-	}
-	b := rig.NewBackend(t)
+	b, ledger := newBackend(t)
 	c := rig.NewCluster(t, b, 3, "--pack-every", "2s", "--shard-limits", "off")
 	c.Start(t)
-	w := newWorld(t, c.Nodes, func() rig.Fsck { return b.Check(t) })
+	w := newWorld(t, c.Nodes, ledger, func() rig.Fsck { return b.Check(t) })
+	w.shared = true
 	f, storage := clusterFaults{c}, serveFaults{b}
 	w.rotate([]fault{
 		{"kill -9 of a node", f.killOne},
@@ -321,9 +319,6 @@ func (w *world) readsOf(ctx context.Context, node int, stream string) error {
 // meets, the SDK's own retries hide it, and no record is lost, doubled or out of order.
 func TestRollingRestartUnderAnSDK(t *testing.T) {
 	t.Parallel()
-	if !rig.OnlyShared(t) {
-		return
-	}
 	l := newSDKLoad(t, rig.SharedBackend(t))
 	l.await("before any restart", 200)
 	for _, n := range l.c.Nodes {

@@ -17,7 +17,7 @@ func TestDevUnderFaults(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	n := rig.Dev(t, "dev", dir, "--pack-every", "1s")
 	n.Start(t)
-	w := newWorld(t, []*rig.Node{n}, func() rig.Fsck { return billed(t, rig.VerifyDev(t, dir), rig.CheckDev(t, dir)) })
+	w := newWorld(t, []*rig.Node{n}, nil, func() rig.Fsck { return billed(t, rig.VerifyDev(t, dir), rig.CheckDev(t, dir)) })
 	w.rotate([]fault{
 		{"kill -9 and restart", func(w *world) { n.Kill(t); n.Start(t) }},
 		{"kill -9, later restart", func(w *world) { n.Kill(t); w.hold(w.between(0, 2*time.Second)); n.Start(t) }},
@@ -49,14 +49,12 @@ func billed(t *testing.T, v rig.Verified, f rig.Fsck) rig.Fsck {
 // frozen.
 func TestServeUnderFaults(t *testing.T) {
 	t.Parallel()
-	if !rig.OnlyAlone(t) {
-		return
-	}
-	b := rig.NewBackend(t)
+	b, ledger := newBackend(t)
+	b.Alone = true
 	args := []string{"--pack-every", "2s", "--shard-limits", "off"}
 	nodes := []*rig.Node{rig.Serve(t, "one", b, args...), rig.Serve(t, "two", b, args...)}
 	nodes[0].Start(t)
-	w := newWorld(t, nodes, func() rig.Fsck { return billed(t, b.Verify(t), b.Check(t)) })
+	w := newWorld(t, nodes, ledger, func() rig.Fsck { return billed(t, b.Verify(t), b.Check(t)) })
 	nodes[1].Launch(t)
 	f := serveFaults{b}
 	w.rotate([]fault{
@@ -75,6 +73,15 @@ func TestServeUnderFaults(t *testing.T) {
 		{"kill -9 while PostgreSQL is away", f.killWithoutPostgres},
 	})
 	w.finish()
+}
+
+// newBackend starts PostgreSQL and an S3 server, which nodes reach by the door of a ledger.
+func newBackend(t *testing.T) (*rig.Backend, *Ledger) {
+	t.Helper()
+	b := rig.NewBackend(t)
+	l := NewLedger(t, b.S3.Endpoint)
+	b.Door = l.Addr
+	return b, l
 }
 
 // serveFaults are the faults of nodes on a backend.
@@ -179,13 +186,14 @@ func (f serveFaults) s3Frozen(w *world) {
 	f.b.S3.Thaw(w.t)
 }
 
-// stalls checks that nothing is acknowledged while nothing can be made durable.
+// stalls lets nodes be without an object store for a while. Nothing becomes durable, so nothing may be acknowledged or
+// shown that was not durable before: the ledger judges each record by itself, however late its answer comes. A call that
+// puts records at several owners is answered when the last of them has answered, or when its time is up.
 func (f serveFaults) stalls(w *world, i int) {
-	w.hold(500 * time.Millisecond) // answers on their way arrive
-	before := w.load.History.Counts().Acked
-	w.hold(w.between(2*time.Second, 5*time.Second))
-	if after := w.load.History.Counts().Acked; after != before {
-		w.load.History.Break("I3: %d records were acknowledged while there was no object store", after-before)
+	acked := w.load.History.Counts().Acked
+	w.hold(w.between(2*time.Second, 5500*time.Millisecond))
+	if late := w.load.History.Counts().Acked - acked; late > 0 {
+		w.t.Logf("%d acknowledgements came while the object store was away, the latest %v after its record was durable", late, w.load.History.Late().Round(time.Millisecond))
 	}
 	if !w.nodes[i].Running() {
 		w.t.Errorf("%s ended when the object store was away:\n%s", w.nodes[i].Name, w.nodes[i].Log())

@@ -46,6 +46,9 @@ const (
 
 // History is everything that producers and readers of one stream were told. Its methods may be called concurrently.
 type History struct {
+	// Ledger knows what is durable; nil where nobody does. It is set before the history is used.
+	Ledger *Ledger
+
 	mu     sync.Mutex
 	fates  map[ID]fate
 	places map[ID]Place      // of acknowledged records
@@ -53,6 +56,7 @@ type History struct {
 	next   map[string]uint64 // above the highest acknowledged offset of each shard
 	seen   map[string][]Seen // what is where, as the first reader was told
 	counts Counts
+	late   time.Duration // the longest time from a record's becoming durable to its acknowledgement
 	broken []string
 }
 
@@ -124,6 +128,7 @@ func (h *History) Acked(id ID, shardID, sequence string) {
 		h.breakLocked("the acknowledgement of %v: %v", id, err)
 		return
 	}
+	h.durableLocked("acknowledged", id, at)
 	h.fates[id], h.places[id] = acked, at
 	h.counts.Acked++
 	if before, ok := h.last[id.Key]; ok {
@@ -134,6 +139,28 @@ func (h *History) Acked(id ID, shardID, sequence string) {
 	}
 	h.last[id.Key] = id
 	h.next[at.Shard] = max(h.next[at.Shard], at.Offset+1)
+}
+
+// durableLocked checks that a record is durable now (I3). It is called when somebody has just been told of it.
+func (h *History) durableLocked(told string, id ID, at Place) {
+	if h.Ledger == nil {
+		return
+	}
+	since, err := h.Ledger.Durable(id, at)
+	if err != nil {
+		h.breakLocked("I3: %s before it was durable: %v", told, err)
+		return
+	}
+	if told == "acknowledged" {
+		h.late = max(h.late, time.Since(since))
+	}
+}
+
+// Late is the longest time from a record's becoming durable to its acknowledgement.
+func (h *History) Late() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.late
 }
 
 // Tail returns the offset below which records of a shard are acknowledged already.
@@ -159,6 +186,7 @@ func (h *History) Saw(reader string, at Place, s Seen) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.counts.Reads++
+	h.durableLocked("given to "+reader, s.ID, at)
 	log := h.seen[at.Shard]
 	switch n := uint64(len(log)); {
 	case at.Offset < n:

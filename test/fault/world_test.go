@@ -33,6 +33,8 @@ type world struct {
 	t      *testing.T
 	nodes  []*rig.Node
 	check  func() rig.Fsck // no node may run
+	ledger *Ledger         // nil where records are in a folder
+	shared bool            // nodes share the shards
 	random *rand.Rand
 	seed   uint64
 
@@ -78,16 +80,17 @@ func runFor(t *testing.T) time.Duration {
 }
 
 // newWorld starts the load on nodes, the first of which serves.
-func newWorld(t *testing.T, nodes []*rig.Node, check func() rig.Fsck) *world {
+func newWorld(t *testing.T, nodes []*rig.Node, ledger *Ledger, check func() rig.Fsck) *world {
 	t.Helper()
 	seed := seedOf(t)
-	w := &world{t: t, nodes: nodes, check: check, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), began: time.Now()}
+	w := &world{t: t, nodes: nodes, ledger: ledger, check: check, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), began: time.Now()}
 	rig.Must(t, nodes[0].Env(), "stream", "create", mainStream, "--shards", "3")
 	rig.Must(t, nodes[0].Env(), "stream", "create", tailStream, "--shards", "1")
 	rig.Must(t, nodes[0].Env(), "consumer", "register", mainStream, consumerOf)
 	w.probes = w.targets()
 	w.load = NewLoad(mainStream, consumerOf, w.targets(), seed)
 	w.tail = &Tail{Stream: tailStream, Targets: w.targets(), History: NewHistory(), Seed: seed, Key: 1000, Every: max(15*time.Millisecond, runFor(t)/2000)}
+	w.load.History.Ledger, w.tail.History.Ledger = ledger, ledger
 	w.shards = &Resharder{Stream: mainStream, Targets: w.targets(), History: w.load.History, Seed: seed, Every: 2 * time.Second}
 
 	reading, stopAll := context.WithCancel(context.Background())
@@ -188,7 +191,7 @@ func (w *world) progress(what string, n uint64, within time.Duration) {
 // between nodes: a reader that is behind the last move needs the index of packs, which is in PostgreSQL.
 func (w *world) static(what string, n uint64, within time.Duration) {
 	w.t.Helper()
-	if !rig.Shared() {
+	if !w.shared {
 		w.progress(what, n, within)
 		return
 	}
@@ -212,7 +215,11 @@ func (w *world) quiet(fault string) {
 // sound stops the test when a promise was broken.
 func (w *world) sound() {
 	w.t.Helper()
-	if broken := append(w.load.History.Broken(), w.tail.History.Broken()...); len(broken) > 0 {
+	broken := append(w.load.History.Broken(), w.tail.History.Broken()...)
+	if w.ledger != nil {
+		broken = append(broken, w.ledger.Problems()...)
+	}
+	if len(broken) > 0 {
 		w.t.Fatalf("%d promises were broken:\n%s", len(broken), strings.Join(broken, "\n"))
 	}
 }
@@ -260,6 +267,7 @@ func (w *world) finish() {
 	w.stopAll()
 	w.all.Wait()
 
+	w.sound()
 	last := w.owner()
 	load, tail := readBack(t, w.nodes[last], mainStream), readBack(t, w.nodes[last], tailStream)
 	w.judge("by the serving node", load, tail)

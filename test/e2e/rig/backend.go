@@ -20,6 +20,8 @@ type Backend struct {
 	DSN    string
 	Bucket string
 	Token  string // the bootstrap token of its nodes
+	Alone  bool   // one node serves all shards and the others stand by; otherwise nodes share them
+	Door   string // HOST:PORT by which nodes reach the S3 server; empty: its own
 }
 
 // token is long enough to be accepted and easy to find where it must not be.
@@ -44,14 +46,18 @@ func backend(tb testing.TB, pg *pgtest.Cluster, s3 *s3test.Server) *Backend {
 
 // Env is the environment of a node, or of another command on the database and the bucket.
 func (b *Backend) Env() []string {
+	door := b.S3.Endpoint
+	if b.Door != "" {
+		door = b.Door
+	}
 	env := []string{
 		"LEAT_POSTGRES=" + b.DSN,
-		"LEAT_S3_ENDPOINT=http://" + b.S3.Endpoint, "LEAT_S3_BUCKET=" + b.Bucket, "LEAT_S3_REGION=" + b.S3.Region,
+		"LEAT_S3_ENDPOINT=http://" + door, "LEAT_S3_BUCKET=" + b.Bucket, "LEAT_S3_REGION=" + b.S3.Region,
 		"LEAT_S3_ACCESS_KEY=" + b.S3.AccessKey, "LEAT_S3_SECRET_KEY=" + b.S3.SecretKey,
 		"LEAT_TOKEN=" + b.Token,
 	}
-	if Shared() {
-		env = append(env, "LEAT_SHARE_SHARDS=true")
+	if b.Alone {
+		env = append(env, "LEAT_SHARE_SHARDS=false")
 	}
 	return env
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -17,30 +16,7 @@ import (
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
-// Shared says that the nodes of `leat serve` share their shards in this run, as `make cluster` has them do
-// (--share-shards). Otherwise one node serves all and the others stand by. The tests of each state return early in the
-// other one.
-func Shared() bool { return os.Getenv("LEAT_SHARE_SHARDS") == "true" }
-
-// OnlyShared tells whether a test of nodes that share shards is to run, and logs when it is not.
-func OnlyShared(tb testing.TB) bool {
-	tb.Helper()
-	if !Shared() {
-		tb.Log("nodes do not share shards in this run: make cluster")
-	}
-	return Shared()
-}
-
-// OnlyAlone tells whether a test of nodes that stand by is to run, and logs when it is not.
-func OnlyAlone(tb testing.TB) bool {
-	tb.Helper()
-	if Shared() {
-		tb.Log("nodes share their shards in this run")
-	}
-	return !Shared()
-}
-
-// Cluster is nodes on one backend, each behind a road of its own for the others.
+// Cluster is nodes that share the shards of one backend, each behind a road of its own for the others.
 type Cluster struct {
 	*Backend
 	Nodes []*Node

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -115,6 +116,19 @@ func Must(tb testing.TB, env []string, args ...string) string {
 		tb.Fatalf("leat %s: exit status %d\n%s%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr)
 	}
 	return r.Stdout
+}
+
+// Timely fails the test when something took longer than bound on a machine that has nothing else to do (LEAT_TIMED=true, as
+// make cluster sets it). Anywhere else it may take several times as long: other tests run meanwhile.
+func Timely(tb testing.TB, took, bound time.Duration) {
+	tb.Helper()
+	const patience = 5
+	if os.Getenv("LEAT_TIMED") != "true" {
+		bound *= patience
+	}
+	if took > bound {
+		tb.Errorf("that took %v, more than %v", took.Round(10*time.Millisecond), bound)
+	}
 }
 
 // Eventually polls until ok answers nil, and fails the test with the last answer when that takes longer than limit.
