@@ -58,7 +58,7 @@ variable "nodes" {
 }
 
 variable "share_shards" {
-  description = "Nodes share the shards, a preview (docs/scale.md). Otherwise one serves and the others stand by."
+  description = "Nodes share the shards (docs/scale.md). Otherwise one serves and the others stand by."
   type        = bool
   default     = true
 }

@@ -63,7 +63,7 @@ variable "s3_secret_key" {
 }
 
 variable "share_shards" {
-  description = "Nodes share the shards, a preview (docs/scale.md)."
+  description = "Nodes share the shards (docs/scale.md)."
   type        = bool
   default     = true
 }
