@@ -153,9 +153,6 @@ var rules = map[string]rule{
 
 	// The edges translate; they know the broker and not each other.
 	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating"), tests: engine, third: anyModule},
-	"server/kinesis":  {local: edge(), tests: engine, third: anyModule},
-	"server/firehose": {local: edge("server/delivery"), tests: engine, third: anyModule},
-	"server/grpcapi":  {local: edge("api/leat/v1"), tests: engine, third: anyModule},
 	"server/kinesis":  {local: edge("server/awswire"), tests: engine, third: anyModule},
 	"server/firehose": {local: edge("server/awswire"), tests: append([]string{"server/delivery/objectname"}, engine...), third: anyModule},
 	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},
