@@ -148,7 +148,7 @@ func (c *ServeConfig) Validate() error {
 		check(c.Advertise == "" || reachable(c.Advertise), "advertise-address", c.Advertise, "give HOST:PORT by which other nodes reach --grpc-addr, such as node-1.example.com:4568"),
 		check(!c.Share || !c.TLS.on() || c.PeerAddr != "", "peer-addr", c.PeerAddr, "with --tls-cert the other nodes need a port of their own, such as 0.0.0.0:4569; or give --share-shards=false"),
 		check(c.PeerAddr == "" || c.Share, "peer-addr", c.PeerAddr, "nodes that do not share the shards ask each other nothing: leave it out"),
-		check((c.PeerCert == "") == (c.PeerKey == "") && (c.PeerCert == "") == (c.PeerCA == ""), "peer-tls-cert", c.PeerCert, "give --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or none of them"),
+		check(allOrNone(c.PeerCert, c.PeerKey, c.PeerCA), "peer-tls-cert", c.PeerCert, "give --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or none of them"),
 		check(c.PeerCert == "" || c.PeerAddr != "", "peer-tls-cert", c.PeerCert, "give --peer-addr, a port for the other nodes"),
 		check(c.Token == "" || len(c.Token) >= 16, "token", "(hidden)", "make it 16 characters or longer"),
 	}
@@ -220,4 +220,15 @@ func readCA(file string) ([]byte, error) {
 		return nil, bad("s3-ca-file", file, "it holds no PEM certificate")
 	}
 	return pem, nil
+}
+
+// allOrNone tells whether all of some settings are given, or none.
+func allOrNone(settings ...string) bool {
+	given := 0
+	for _, s := range settings {
+		if s != "" {
+			given++
+		}
+	}
+	return given == 0 || given == len(settings)
 }

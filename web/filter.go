@@ -76,7 +76,7 @@ func (f *filter) apply(ctx context.Context, d decoded, most int) (out decoded, k
 	}
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		return d, false, nil //nolint:nilerr // what cannot be written (NaN) is left out as an error of the program is
+		return d, false, nil // what cannot be written (NaN) is left out as an error of the program is
 	}
 	return cut(decoded{Kind: d.Kind + ", filtered", json: v}, string(text), most), true, nil
 }

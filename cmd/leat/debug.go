@@ -63,8 +63,8 @@ func (c *bundleCmd) Run(ctx context.Context, t *terminal) (err error) {
 	zip := gzip.NewWriter(file)
 	b := &bundle{tar: tar.NewWriter(zip), at: time.Now()}
 	defer func() {
-		for _, close := range []func() error{b.tar.Close, zip.Close, file.Close} {
-			if e := close(); err == nil {
+		for _, end := range []func() error{b.tar.Close, zip.Close, file.Close} {
+			if e := end(); err == nil {
 				err = e
 			}
 		}

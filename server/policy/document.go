@@ -6,6 +6,7 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -113,7 +114,7 @@ func strict(text string, to any) error {
 	if err := d.Decode(to); err != nil {
 		return err
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token documents io.EOF itself
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("something follows the policy")
 	}
 	return nil
@@ -134,7 +135,7 @@ func (s *statement) read(r *rawStatement, ofResource bool) (err error) {
 	case "Deny":
 		s.deny = true
 	default:
-		return fmt.Errorf("Effect %.40q must be Allow or Deny", r.Effect)
+		return fmt.Errorf("the Effect %.40q must be Allow or Deny", r.Effect)
 	}
 	if s.actions, s.notActions, err = either("Action", r.Action, r.NotAction); err != nil {
 		return err
@@ -220,24 +221,24 @@ func (s *statement) readPrincipals(r *rawStatement, ofResource bool) error {
 	var all string
 	if json.Unmarshal(text, &all) == nil {
 		if all != "*" {
-			return fmt.Errorf("Principal must be * or an object such as {\"AWS\": \"123456789012\"}")
+			return fmt.Errorf("the Principal must be * or an object such as {\"AWS\": \"123456789012\"}")
 		}
 		s.principals = []principal{{}}
 		return nil
 	}
 	var kinds map[string]json.RawMessage
 	if err := json.Unmarshal(text, &kinds); err != nil {
-		return fmt.Errorf("Principal must be * or an object such as {\"AWS\": \"123456789012\"}")
+		return fmt.Errorf("the Principal must be * or an object such as {\"AWS\": \"123456789012\"}")
 	}
 	for kind, who := range kinds {
 		list, err := texts(who)
 		switch {
 		case err != nil:
-			return fmt.Errorf("Principal: %w", err)
+			return fmt.Errorf("the Principal: %w", err)
 		case kind == "Service" || kind == "Federated" || kind == "CanonicalUser":
 			continue
 		case kind != "AWS":
-			return fmt.Errorf("Principal has the unknown kind %.40q", kind)
+			return fmt.Errorf("the Principal has the unknown kind %.40q", kind)
 		}
 		for _, name := range list {
 			p, err := readPrincipal(name)

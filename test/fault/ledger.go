@@ -210,7 +210,7 @@ func (l *Ledger) takeLocked(object []byte) error {
 			return err
 		}
 		for i := range records {
-			id, err := Identify(string(records[i].PartitionKey), records[i].Data)
+			id, err := Identify(records[i].PartitionKey, records[i].Data)
 			if err != nil {
 				return err
 			}

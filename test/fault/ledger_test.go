@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
@@ -85,7 +86,8 @@ func (r *ledgerRig) ask(method string, n uint64, body []byte) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	caller := http.Client{Timeout: time.Minute}
+	res, err := caller.Do(req)
 	if err != nil {
 		return // no answer
 	}
