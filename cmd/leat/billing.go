@@ -28,11 +28,6 @@ func (billingCmd) Help() string {
 	return "What was used and what it costs. A server's prices are in its price book (--price-book), a YAML file: `leat billing prices show showback` prints one to start from. An hour is booked 15 minutes after its end. An account sees its own; the server's own token sees all (--account)."
 }
 
-// accountFlag is whose bill.
-type accountFlag struct {
-	Account string `help:"Whose; your own when it is left out." placeholder:"ID"`
-}
-
 // monthFlag is a month; the present one when it is left out.
 type monthFlag struct {
 	Month string `help:"The month, as 2026-11; the present one when it is left out." placeholder:"YYYY-MM"`

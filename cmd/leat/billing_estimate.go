@@ -45,14 +45,13 @@ func (cmd *billingEstimateCmd) Run(ctx context.Context, c *connection, t *termin
 
 // billingIdleCmd is `leat billing idle`.
 type billingIdleCmd struct {
-	Connection  connection `embed:""`
-	accountFlag `embed:""`
+	Connection connection `embed:""`
 }
 
 // Run lists what costs and is not used.
 func (cmd *billingIdleCmd) Run(ctx context.Context, c *connection, t *terminal) error {
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Billing.FindSavings(ctx, &leatv1.FindSavingsRequest{Account: cmd.Account})
+		res, err := cl.Billing.FindSavings(ctx, &leatv1.FindSavingsRequest{Account: c.Account})
 		if err != nil {
 			return err
 		}

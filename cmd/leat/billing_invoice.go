@@ -22,14 +22,13 @@ type billingInvoiceCmd struct {
 }
 
 type invoiceListCmd struct {
-	Connection  connection `embed:""`
-	accountFlag `embed:""`
+	Connection connection `embed:""`
 }
 
 // Run lists closed invoices.
 func (cmd *invoiceListCmd) Run(ctx context.Context, c *connection, t *terminal) error {
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Billing.ListInvoices(ctx, &leatv1.ListInvoicesRequest{Account: cmd.Account})
+		res, err := cl.Billing.ListInvoices(ctx, &leatv1.ListInvoicesRequest{Account: c.Account})
 		if err != nil {
 			return err
 		}
@@ -45,16 +44,15 @@ func (cmd *invoiceListCmd) Run(ctx context.Context, c *connection, t *terminal) 
 }
 
 type invoiceShowCmd struct {
-	Connection  connection `embed:""`
-	accountFlag `embed:""`
-	monthFlag   `embed:""`
-	Streams     bool `help:"Show each stream's part, too."`
+	Connection connection `embed:""`
+	monthFlag  `embed:""`
+	Streams    bool `help:"Show each stream's part, too."`
 }
 
 // Run shows an invoice.
 func (cmd *invoiceShowCmd) Run(ctx context.Context, c *connection, t *terminal) error {
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Billing.GetInvoice(ctx, &leatv1.GetInvoiceRequest{Account: cmd.Account, Month: cmd.get(), WithShares: cmd.Streams})
+		res, err := cl.Billing.GetInvoice(ctx, &leatv1.GetInvoiceRequest{Account: c.Account, Month: cmd.get(), WithShares: cmd.Streams})
 		if err != nil {
 			return err
 		}
@@ -63,11 +61,10 @@ func (cmd *invoiceShowCmd) Run(ctx context.Context, c *connection, t *terminal) 
 }
 
 type invoiceExportCmd struct {
-	Connection  connection `embed:""`
-	accountFlag `embed:""`
-	monthFlag   `embed:""`
-	Format      string `help:"json, csv, pdf, or focus: the FinOps cost and usage specification as CSV." enum:"json,csv,pdf,focus" default:"pdf"`
-	File        string `short:"f" help:"Write to this file; - is standard output. A name is made up when it is left out." placeholder:"FILE" type:"path"`
+	Connection connection `embed:""`
+	monthFlag  `embed:""`
+	Format     string `help:"json, csv, pdf, or focus: the FinOps cost and usage specification as CSV." enum:"json,csv,pdf,focus" default:"pdf"`
+	File       string `short:"f" help:"Write to this file; - is standard output. A name is made up when it is left out." placeholder:"FILE" type:"path"`
 }
 
 // Run writes a file. It never writes over one.
@@ -77,7 +74,7 @@ func (cmd *invoiceExportCmd) Run(ctx context.Context, c *connection, t *terminal
 		"pdf": leatv1.InvoiceFormat_INVOICE_FORMAT_PDF, "focus": leatv1.InvoiceFormat_INVOICE_FORMAT_FOCUS,
 	}[cmd.Format]
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Billing.ExportInvoice(ctx, &leatv1.ExportInvoiceRequest{Account: cmd.Account, Month: cmd.get(), Format: format})
+		res, err := cl.Billing.ExportInvoice(ctx, &leatv1.ExportInvoiceRequest{Account: c.Account, Month: cmd.get(), Format: format})
 		if err != nil {
 			return err
 		}
@@ -109,10 +106,9 @@ func (cmd *invoiceExportCmd) Run(ctx context.Context, c *connection, t *terminal
 }
 
 type invoiceCloseCmd struct {
-	Connection  connection `embed:""`
-	accountFlag `embed:""`
-	Month       string `arg:"" help:"The month, as 2026-11."`
-	Yes         bool   `short:"y" help:"Do it: a closed invoice is never changed."`
+	Connection connection `embed:""`
+	Month      string     `arg:"" help:"The month, as 2026-11."`
+	Yes        bool       `short:"y" help:"Do it: a closed invoice is never changed."`
 }
 
 // Run closes a month.
@@ -121,7 +117,7 @@ func (cmd *invoiceCloseCmd) Run(ctx context.Context, c *connection, t *terminal)
 		return leat.Invalid("yes", "the invoice of %s would never change again: say --yes", cmd.Month)
 	}
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Billing.CloseInvoice(ctx, &leatv1.CloseInvoiceRequest{Account: cmd.Account, Month: cmd.Month})
+		res, err := cl.Billing.CloseInvoice(ctx, &leatv1.CloseInvoiceRequest{Account: c.Account, Month: cmd.Month})
 		if err != nil {
 			return err
 		}
@@ -131,13 +127,12 @@ func (cmd *invoiceCloseCmd) Run(ctx context.Context, c *connection, t *terminal)
 
 // billingCreditCmd is `leat billing credit`.
 type billingCreditCmd struct {
-	Connection  connection `embed:""`
-	accountFlag `embed:""`
-	monthFlag   `embed:""`
-	Amount      string `arg:"" help:"The amount, a decimal: it is taken off the invoice."`
-	Reason      string `arg:"" help:"Why: it stands on the invoice."`
-	Charge      bool   `help:"Add the amount instead of taking it off."`
-	ID          string `name:"id" help:"Your name for it: the same id again changes nothing. Made up when it is left out." placeholder:"ID"`
+	Connection connection `embed:""`
+	monthFlag  `embed:""`
+	Amount     string `arg:"" help:"The amount, a decimal: it is taken off the invoice."`
+	Reason     string `arg:"" help:"Why: it stands on the invoice."`
+	Charge     bool   `help:"Add the amount instead of taking it off."`
+	ID         string `name:"id" help:"Your name for it: the same id again changes nothing. Made up when it is left out." placeholder:"ID"`
 }
 
 // Run enters a credit or an adjustment.
@@ -153,7 +148,7 @@ func (cmd *billingCreditCmd) Run(ctx context.Context, c *connection, t *terminal
 		id = leat.NewID[leat.SessionID](nil).String()
 	}
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
-		res, err := cl.Billing.AddInvoiceEntry(ctx, &leatv1.AddInvoiceEntryRequest{Account: cmd.Account, Month: cmd.get(), EntryId: id, Amount: amount, Reason: cmd.Reason})
+		res, err := cl.Billing.AddInvoiceEntry(ctx, &leatv1.AddInvoiceEntryRequest{Account: c.Account, Month: cmd.get(), EntryId: id, Amount: amount, Reason: cmd.Reason})
 		if err != nil {
 			return err
 		}

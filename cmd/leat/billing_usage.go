@@ -17,10 +17,9 @@ import (
 
 // billingUsageCmd is `leat billing usage`.
 type billingUsageCmd struct {
-	Connection  connection `embed:""`
-	accountFlag `embed:""`
-	monthFlag   `embed:""`
-	StreamID    string `name:"stream-id" help:"Show this stream hour by hour." placeholder:"ID"`
+	Connection connection `embed:""`
+	monthFlag  `embed:""`
+	StreamID   string `name:"stream-id" help:"Show this stream hour by hour." placeholder:"ID"`
 }
 
 // usageView is the JSON form of a row.
@@ -40,7 +39,7 @@ func (cmd *billingUsageCmd) Run(ctx context.Context, c *connection, t *terminal)
 	}
 	return c.with(ctx, func(ctx context.Context, cl *client.Client) error {
 		res, err := cl.Billing.GetUsage(ctx, &leatv1.GetUsageRequest{
-			Account: cmd.Account, StartTime: timestamppb.New(from), EndTime: timestamppb.New(to), StreamId: cmd.StreamID,
+			Account: c.Account, StartTime: timestamppb.New(from), EndTime: timestamppb.New(to), StreamId: cmd.StreamID,
 		})
 		if err != nil {
 			return err

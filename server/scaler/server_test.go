@@ -285,7 +285,7 @@ func TestMonitoredStreamOnMetrics(t *testing.T) {
 			t.Errorf("/metrics has no line %s", line)
 		}
 	}
-	for _, not := range []string{`stream="other"`, "leat_shard_outgoing", "leat_stream_outgoing", "iterator_age", "throttled"} {
+	for _, not := range []string{`stream="other"`, "leat_shard_outgoing", "leat_stream_outgoing", "iterator_age", "leat_shard_write_throttled", "leat_shard_read_throttled"} {
 		if strings.Contains(text, not) {
 			t.Errorf("/metrics has %s, which nobody asked for", not)
 		}
