@@ -6,6 +6,7 @@ It ends at the first answer that is not what it should be.
 
 import os
 import sys
+import time
 
 import boto3
 from botocore.config import Config
@@ -60,7 +61,14 @@ except firehose.exceptions.ConcurrentModificationException:
     pass
 same(name in firehose.list_delivery_streams()["DeliveryStreamNames"], True)
 firehose.start_delivery_stream_encryption(DeliveryStreamName=name)
-firehose.stop_delivery_stream_encryption(DeliveryStreamName=name)
+for attempt in range(200):  # as with AWS, the one must have taken effect before the other is taken
+    try:
+        firehose.stop_delivery_stream_encryption(DeliveryStreamName=name)
+        break
+    except firehose.exceptions.ResourceInUseException:
+        if attempt == 199:
+            raise
+        time.sleep(0.05)
 firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[{"Key": "a", "Value": "1"}])
 same(firehose.list_tags_for_delivery_stream(DeliveryStreamName=name)["Tags"], [{"Key": "a", "Value": "1"}])
 firehose.untag_delivery_stream(DeliveryStreamName=name, TagKeys=["a"])
