@@ -30,6 +30,10 @@ type Config struct {
 	MaxConns         int           // connections to PostgreSQL, or SQLite's readers; 0 means 16
 	StatementTimeout time.Duration // of one statement; 0 means 30 s
 	TxTimeout        time.Duration // of one run of a transaction; 0 means 60 s
+	// IdleTimeout is how long PostgreSQL waits between two statements of a transaction before it ends the connection: a
+	// node that froze in the middle of one must not hold up those who take over from it. It must leave time for an entry
+	// of the journal, which is written to the bucket before the commit. 0 means 10 s.
+	IdleTimeout time.Duration
 
 	Logger *slog.Logger   // nil logs nothing
 	Clock  leat.Clock     // nil means the machine's
@@ -52,7 +56,8 @@ func (c *Config) fill() error {
 	c.MaxConns = cmp.Or(c.MaxConns, 16)
 	c.StatementTimeout = cmp.Or(c.StatementTimeout, 30*time.Second)
 	c.TxTimeout = cmp.Or(c.TxTimeout, time.Minute)
-	if c.MaxConns < 1 || c.StatementTimeout < time.Millisecond || c.TxTimeout < time.Millisecond {
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 10*time.Second)
+	if c.MaxConns < 1 || c.StatementTimeout < time.Millisecond || c.TxTimeout < time.Millisecond || c.IdleTimeout < time.Millisecond {
 		return errors.New("sqldb: MaxConns must be positive and timeouts at least 1 ms")
 	}
 	if c.Logger == nil {

@@ -32,8 +32,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	setDefault(params, "application_name", "leat")
 	setDefault(params, "statement_timeout", millis(cfg.StatementTimeout))
 	setDefault(params, "lock_timeout", millis(cfg.StatementTimeout))
-	// A node that froze in a transaction must not hold its locks for ever.
-	setDefault(params, "idle_in_transaction_session_timeout", millis(cfg.TxTimeout))
+	setDefault(params, "idle_in_transaction_session_timeout", millis(cfg.IdleTimeout))
 
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
