@@ -70,7 +70,7 @@ type storedKey struct {
 }
 
 const (
-	readEvery    = 4 * time.Second
+	readEvery    = 5 * time.Second
 	unknownEvery = 250 * time.Millisecond
 	// readWithin bounds a read: requests with keys that are not known wait for it.
 	readWithin = 5 * time.Second

@@ -79,7 +79,7 @@ type Config struct {
 	Clock   leat.Clock
 	Logger  *slog.Logger
 	Rand    io.Reader // of identities; nil means crypto/rand
-	// Look is how often the engine looks for what other nodes have changed; 0 means 3 s.
+	// Look is how often the engine looks for what other nodes have changed; 0 means 5 s.
 	Look time.Duration
 	// Pause is how long a delivery that failed waits at first; 0 means 500 ms.
 	Pause time.Duration
@@ -114,7 +114,7 @@ func New(c Config) (*Engine, error) {
 		return nil, errors.New("delivery: database, catalog, bucket, records, directory and ownership must be given")
 	}
 	c.Memory = cmp.Or(c.Memory, defaultMemory)
-	c.Look = cmp.Or(c.Look, 3*time.Second)
+	c.Look = cmp.Or(c.Look, 5*time.Second)
 	c.Pause = cmp.Or(c.Pause, 500*time.Millisecond)
 	if c.Clock == nil {
 		c.Clock = leat.SystemClock{}
