@@ -208,8 +208,25 @@ func (w *world) quiet(fault string) {
 	w.progress("in the quiet after "+fault, 400, rig.Patience)
 	w.slow = max(w.slow, took)
 	c := w.load.History.Counts()
+	w.up()
 	w.t.Logf("%6.1fs %-28s works again after %v; %d acknowledged, %d refused, %d unknown, %d read", time.Since(w.began).Seconds(), fault, took.Round(10*time.Millisecond), c.Acked, c.Refused, c.Unknown, c.Reads)
 	w.sound()
+}
+
+// up waits until every process has come up, whether it serves or not: one that is still starting ends when the next fault
+// takes away what it starts on.
+func (w *world) up() {
+	w.t.Helper()
+	for _, n := range w.nodes {
+		rig.Eventually(w.t, rig.Patience, n.Name+" is up", func() error {
+			err := n.Ready(w.t.Context())
+			var not *rig.NotReady
+			if errors.As(err, &not) {
+				return nil
+			}
+			return err
+		})
+	}
 }
 
 // sound stops the test when a promise was broken.
@@ -239,6 +256,7 @@ func (w *world) rotate(faults []fault) {
 		w.t.Fatalf("no fault has %q in its name", only)
 	}
 	w.progress("before any fault", 100, rig.Patience)
+	w.up()
 	for end := time.Now().Add(runFor(w.t)); ; {
 		w.random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		for _, f := range faults {
