@@ -218,6 +218,9 @@ func (w *world) quiet(fault string) {
 func (w *world) up() {
 	w.t.Helper()
 	for _, n := range w.nodes {
+		if !n.Running() {
+			continue
+		}
 		rig.Eventually(w.t, rig.Patience, n.Name+" is up", func() error {
 			err := n.Ready(w.t.Context())
 			var not *rig.NotReady
