@@ -184,14 +184,18 @@ func (n *Node) runIntent(ctx context.Context, s *shardstore.Store, r shardstore.
 	if err != nil {
 		return fmt.Errorf("reshard %s: %w", r.ID, err)
 	}
-	n.resharded(ctx, done)
-	return n.tellMoved(ctx, s)
+	n.moved[done.ID] = done
+	err = n.tellMoved(ctx, s)
+	n.goAhead(ctx, done)
+	return err
 }
 
-// resharded keeps the outcome of a durable reshard for the catalog, and lets this node's edges have it at once.
-func (n *Node) resharded(ctx context.Context, done shardstore.Reshard) {
-	n.moved[done.ID] = done
-	n.cfg.Resharded(ctx, done)
+// goAhead lets this node's edges have a durable reshard that the catalog could not be told of. Not before the catalog was
+// tried: other nodes, which ask it, should know the children when their first readers come.
+func (n *Node) goAhead(ctx context.Context, done shardstore.Reshard) {
+	if _, untold := n.moved[done.ID]; untold {
+		n.cfg.Resharded(ctx, done)
+	}
 }
 
 // tellMoved brings the outcomes of durable reshards to the catalog. One whose answer was lost, or whose stream was

@@ -44,7 +44,7 @@ type Config struct {
 	Known func(context.Context) error
 	// Changed is called after the control loop changed something that readers of the catalog want to see.
 	Changed func(context.Context)
-	// Resharded is called when a split or merge is durable, before the catalog is told: the catalog may be away.
+	// Resharded is called when a split or merge is durable and the catalog could not be told.
 	Resharded func(context.Context, shardstore.Reshard)
 	// Keys seals and opens the records of encrypted streams; nil where none is.
 	Keys shardstore.Keys

@@ -66,25 +66,29 @@ func TestReshardWhoseAnswerIsLost(t *testing.T) {
 func TestReshardWithoutTheCatalog(t *testing.T) {
 	w := newWorld(t)
 	var down atomic.Bool
+	var parent atomic.Pointer[leat.ShardKey]
+	var a *life
 	told := make(chan shardstore.Reshard, 1)
 	refuse := func() error {
+		if k := parent.Load(); k != nil && !down.Load() { // from the moment on at which the parent is closed
+			b, err := a.Store().Bounds(context.Background(), *k)
+			down.Store(err == nil && b.Closed)
+		}
 		if down.Load() {
 			return errCut
 		}
 		return nil
 	}
-	a := w.node("a", func(c *cluster.Config) {
+	a = w.node("a", func(c *cluster.Config) {
 		c.Catalog = w.open(sqldb.Faults{BeforeCommit: refuse})
-		c.Resharded = func(_ context.Context, r shardstore.Reshard) {
-			down.Store(true)
-			told <- r
-		}
+		c.Resharded = func(_ context.Context, r shardstore.Reshard) { told <- r }
 	}).awaitReady()
 	s, k := w.stream(a, "s", 1)
 	a.mustPut(k[0], "0", "1")
 	if _, err := w.cat.BeginReshard(t.Context(), s.ID, catalog.Split(0, leat.FullRange.Middle())); err != nil {
 		t.Fatal(err)
 	}
+	parent.Store(&k[0])
 	a.Kick()
 	r := <-told
 	if len(r.Parents) != 1 || r.Parents[0].Final != 2 || len(r.Children) != 2 || r.Time == 0 {
@@ -97,6 +101,7 @@ func TestReshardWithoutTheCatalog(t *testing.T) {
 	if st := w.status(s.ID); st != leat.StreamUpdating {
 		t.Errorf("the stream is %s in a catalog that was not told", st)
 	}
+	parent.Store(nil)
 	down.Store(false)
 	await(t, "the catalog is told", func() bool { return w.status(s.ID) == leat.StreamActive })
 }

@@ -284,8 +284,10 @@ func (m *member) reshards(ctx context.Context, s *shardstore.Store) (due time.Du
 			if err != nil {
 				return due, fmt.Errorf("reshard %s: %w", r.ID, err)
 			}
-			m.n.resharded(ctx, done)
-			if err := m.tell(ctx, s); err != nil {
+			m.n.moved[done.ID] = done
+			err = m.tell(ctx, s)
+			m.n.goAhead(ctx, done)
+			if err != nil {
 				return due, err
 			}
 		}
