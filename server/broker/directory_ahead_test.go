@@ -18,11 +18,19 @@ func TestSplitThatTheCatalogDoesNotKnow(t *testing.T) {
 	r := newRig(t, broker.LimitsOff)
 	s := r.stream("s", 1)
 	r.put("s", "k", "before")
+	r.consumer("s", "c")
+	sub := r.subscribe("c", fromStart)
+	if e := sub.next(); text(e.Records) != "before" {
+		t.Fatalf("pushed %q", text(e.Records))
+	}
 	r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "0"}))
 	for _, done := range r.makeDurable(s.ID) {
 		r.Directory().Resharded(t.Context(), done)
 	}
 	r.must(r.db.Close())
+	if e := sub.next(); len(e.Children) != 2 {
+		t.Errorf("the subscriber of the parent was told of children %v", e.Children)
+	}
 
 	res := r.put("s", "k", "after")
 	if res.Shard.Ordinal == 0 {

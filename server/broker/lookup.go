@@ -80,7 +80,10 @@ func (b *Broker) byID(ctx context.Context, who leat.Principal, action Action, id
 // another stream of the same name.
 func (b *Broker) refreshed(ctx context.Context, v *streamView) *streamView {
 	n, err := b.directory.shared(ctx, streamName{v.Account, v.Name})
-	if err != nil || n.ID != v.ID {
+	if err != nil {
+		n = b.directory.snap.Load().byID[v.ID] // which may be ahead of the catalog
+	}
+	if n == nil || n.ID != v.ID {
 		return v
 	}
 	return n
