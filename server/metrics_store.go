@@ -41,7 +41,10 @@ func newMeasuredStore(s blob.Store) *measuredStore {
 	return m
 }
 
-var _ blob.Store = (*measuredStore)(nil)
+var (
+	_ blob.Store  = (*measuredStore)(nil)
+	_ blob.Linker = (*measuredStore)(nil)
+)
 
 // done counts one request. That an object stands or does not is an answer.
 func (m *measuredStore) done(op string, began time.Time, err error) {
@@ -57,6 +60,18 @@ func (m *measuredStore) done(op string, began time.Time, err error) {
 func (m *measuredStore) Create(ctx context.Context, key string, body []byte) error {
 	began := time.Now()
 	err := m.store.Create(ctx, key, body)
+	m.done("create", began, err)
+	return err
+}
+
+// Link implements blob.Linker; errors.ErrUnsupported where the store is none. It counts as a create.
+func (m *measuredStore) Link(ctx context.Context, key, file string) error {
+	l, ok := m.store.(blob.Linker)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	began := time.Now()
+	err := l.Link(ctx, key, file)
 	m.done("create", began, err)
 	return err
 }

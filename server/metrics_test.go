@@ -31,8 +31,14 @@ const catalogue = "../docs/metrics.md"
 // live starts a `leat dev` and stops it with the test.
 func live(t testing.TB) *Server {
 	t.Helper()
-	c := DevConfig{DataDir: t.TempDir(), Common: Common{
-		HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", Region: "us-east-1", PackEvery: time.Minute, ShardLimits: "off", LogLevel: "error",
+	return liveIn(t, t.TempDir(), time.Minute)
+}
+
+// liveIn is live with a folder, and the time after which records are packed.
+func liveIn(t testing.TB, dir string, packEvery time.Duration) *Server {
+	t.Helper()
+	c := DevConfig{DataDir: dir, Common: Common{
+		HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", Region: "us-east-1", PackEvery: packEvery, ShardLimits: "off", LogLevel: "error",
 	}}
 	ctx, stop := context.WithCancel(context.Background())
 	s, err := Dev(ctx, c, "test")
@@ -82,20 +88,26 @@ func aws(t testing.TB, s *Server, operation, body string) (answer map[string]any
 	return answer
 }
 
-// used is a server that has done everything that has a metric: a stream with all of its own was written and read.
-func used(t *testing.T) *Server {
+// makeStream makes a stream of one shard and waits until it takes records.
+func makeStream(t testing.TB, s *Server, name string) {
 	t.Helper()
-	s := live(t)
-	aws(t, s, "CreateStream", `{"StreamName":"s","ShardCount":1}`)
+	aws(t, s, "CreateStream", fmt.Sprintf(`{"StreamName":%q,"ShardCount":1}`, name))
 	for deadline := time.Now().Add(time.Minute); ; {
-		d := aws(t, s, "DescribeStreamSummary", `{"StreamName":"s"}`)
+		d := aws(t, s, "DescribeStreamSummary", fmt.Sprintf(`{"StreamName":%q}`, name))
 		if d["StreamDescriptionSummary"].(map[string]any)["StreamStatus"] == "ACTIVE" {
-			break
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the stream does not become ACTIVE")
 		}
 	}
+}
+
+// used is a server that has done everything that has a metric: a stream with all of its own was written and read.
+func used(t *testing.T) *Server {
+	t.Helper()
+	s := live(t)
+	makeStream(t, s, "s")
 	aws(t, s, "EnableEnhancedMonitoring", `{"StreamName":"s","ShardLevelMetrics":["ALL"]}`)
 	aws(t, s, "PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}`)
 	it := aws(t, s, "GetShardIterator", `{"StreamName":"s","ShardId":"shardId-000000000000","ShardIteratorType":"TRIM_HORIZON"}`)

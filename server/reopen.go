@@ -52,7 +52,7 @@ func (r *reopening) Create(ctx context.Context, key string, body []byte) error {
 	return r.now().Create(ctx, key, body)
 }
 
-// Link makes an object of a file; see disk.Store.
+// Link implements blob.Linker.
 func (r *reopening) Link(ctx context.Context, key, file string) error {
 	return r.now().Link(ctx, key, file)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/segment"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -63,12 +64,6 @@ func KeptName(s leat.SessionID, number uint64) string {
 // whole file.
 const keepFile = 32
 
-// linker is a store of objects that can give a file of its own file system a second name.
-type linker interface {
-	// Link makes an object of a file whose contents are durable, as Create does of bytes.
-	Link(ctx context.Context, key, file string) error
-}
-
 // filed is a log that is kept in files.
 type filed interface {
 	// Place tells in which file a durable segment lies, and from which byte on.
@@ -97,7 +92,7 @@ func (p *packer) keepLarge(reg *Registration, segments []logSegment) []newName {
 	k := keeping{s: p.s, room: p.s.cfg.Params.KeepRows - p.s.keptRows(), keys: map[leat.StreamID]segment.Key{}}
 	_, separate := p.s.cfg.Driver.(wal.Separate)
 	files, inFiles := p.s.cfg.Driver.(filed)
-	_, links := p.s.cfg.Blobs.(linker)
+	_, links := p.s.cfg.Blobs.(blob.Linker)
 	switch {
 	case separate:
 		for i := range segments {
@@ -115,7 +110,7 @@ func (p *packer) keepLarge(reg *Registration, segments []logSegment) []newName {
 // logs and of objects may lie on two file systems.
 func (p *packer) link(ctx context.Context, names []newName) error {
 	for _, n := range names {
-		err := p.s.cfg.Blobs.(linker).Link(ctx, n.key, n.file)
+		err := p.s.cfg.Blobs.(blob.Linker).Link(ctx, n.key, n.file)
 		if err != nil {
 			p.noLinks = p.noLinks || ctx.Err() == nil
 			return fmt.Errorf("keep %s as %s: %w", n.file, n.key, err)

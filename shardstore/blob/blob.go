@@ -49,6 +49,12 @@ type Store interface {
 	Delete(ctx context.Context, key string) error
 }
 
+// Linker is a Store that can give a file of its own file system a second name. What wraps a Store MUST pass it on.
+type Linker interface {
+	// Link makes an object of a file whose contents are durable, as Create does of bytes.
+	Link(ctx context.Context, key, file string) error
+}
+
 // Info describes one object.
 type Info struct {
 	Key      string
