@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/encoding"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/wiremem"
 	"github.com/leatstream/leat/server/forward/internalv1"
 	"github.com/leatstream/leat/shardstore"
 )
@@ -23,7 +24,7 @@ func (r *Router) Tidy(now time.Time) { r.pool.tidy(now) }
 const Prefix = prefix
 
 // NewCodec is the codec that grpcapi's servers have too.
-func NewCodec() encoding.CodecV2 { return newCodec() }
+func NewCodec() encoding.CodecV2 { return codec{wiremem.NewCodec(new(wiremem.Pool))} }
 
 // Sign makes the token of a call.
 func (c *Credentials) Sign(method string, seconds int64) string { return c.sign(method, seconds) }
@@ -56,7 +57,7 @@ func Outgoing(session leat.SessionID, epoch uint64, puts []shardstore.Put) []byt
 		}
 		m.at, m.of = append(m.at, i), append(m.of, at)
 	}
-	return m.MarshalWire().Materialize()
+	return m.MarshalWire(new(wiremem.Pool)).Materialize()
 }
 
 // Incoming reads an AppendRequest.
@@ -67,4 +68,6 @@ func Incoming(raw []byte) (leat.SessionID, []shardstore.Put, error) {
 }
 
 // PageOut writes a ReadResponse.
-func PageOut(p shardstore.Page) []byte { return (&page{p}).MarshalWire().Materialize() }
+func PageOut(p shardstore.Page) []byte {
+	return (&page{p}).MarshalWire(new(wiremem.Pool)).Materialize()
+}

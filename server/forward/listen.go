@@ -11,13 +11,17 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/status"
+
+	"github.com/leatstream/leat/internal/wiremem"
 )
 
 // NewGRPC makes a gRPC server that has this service alone, for a port that only other nodes reach. tls may be nil.
 func (s *Server) NewGRPC(tls credentials.TransportCredentials) *grpc.Server {
+	memory := new(wiremem.Pool)
 	opts := []grpc.ServerOption{
-		grpc.UnaryInterceptor(s.guarded), grpc.ForceServerCodecV2(newCodec()),
+		grpc.UnaryInterceptor(s.guarded), grpc.ForceServerCodecV2(codec{wiremem.NewCodec(memory)}), experimental.BufferPool(memory),
 		grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
 		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer),

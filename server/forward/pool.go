@@ -11,11 +11,12 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/wiremem"
 )
 
 const (
@@ -56,16 +57,21 @@ type pool struct {
 	closed bool
 }
 
-func newPool(creds *Credentials, tls credentials.TransportCredentials, clock leat.Clock) *pool {
+func newPool(c *Config) *pool {
+	tls, memory := c.TLS, c.Memory
 	if tls == nil {
 		tls = insecure.NewCredentials()
 	}
-	return &pool{clock: clock, peers: map[peerKey]*peer{}, options: []grpc.DialOption{
-		grpc.WithTransportCredentials(tls), grpc.WithPerRPCCredentials(creds), grpc.WithStatsHandler(marks{}),
+	if memory == nil {
+		memory = new(wiremem.Pool)
+	}
+	return &pool{clock: c.Clock, peers: map[peerKey]*peer{}, options: []grpc.DialOption{
+		grpc.WithTransportCredentials(tls), grpc.WithPerRPCCredentials(c.Credentials), grpc.WithStatsHandler(marks{}),
 		// No retries but those that gRPC makes of calls which the peer has certainly not begun, however large they are.
 		grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec()), grpc.MaxRetryRPCBufferSize(maxMessageBytes),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{wiremem.NewCodec(memory)}), grpc.MaxRetryRPCBufferSize(maxMessageBytes),
 			grpc.MaxCallRecvMsgSize(maxMessageBytes), grpc.MaxCallSendMsgSize(maxMessageBytes)),
+		experimental.WithBufferPool(memory),
 		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(connBuffer), grpc.WithWriteBufferSize(connBuffer),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),

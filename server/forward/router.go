@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/mem"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore"
@@ -29,6 +30,7 @@ type Config struct {
 	TLS         credentials.TransportCredentials // nil: calls between nodes are not encrypted
 	// OwnerWithin is how long a call waits for an owner that can be reached, unless its context ends before; 0 means 10 s.
 	OwnerWithin time.Duration
+	Memory      mem.BufferPool // of messages; it need not clear it. nil: a pool of its own
 	Clock       leat.Clock
 }
 
@@ -64,7 +66,7 @@ func NewRouter(c Config) (*Router, error) {
 	}
 	return &Router{
 		local: c.Local, owners: c.Owners, within: c.OwnerWithin, clock: c.Clock,
-		pool:  newPool(c.Credentials, c.TLS, c.Clock),
+		pool:  newPool(&c),
 		calls: calls{all: map[*call]struct{}{}},
 	}, nil
 }

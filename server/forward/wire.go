@@ -8,12 +8,11 @@ import (
 	"time"
 	"unsafe"
 
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/wiremem"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -22,32 +21,32 @@ import (
 // copy all data once more. TestWire holds them against the generated code.
 
 // marshaler is a message that writes itself.
-type marshaler interface{ MarshalWire() mem.BufferSlice }
+type marshaler interface {
+	MarshalWire(memory mem.BufferPool) mem.BufferSlice
+}
 
 // unmarshaler is a message that reads itself. It MUST copy data, or hold a reference to it.
 type unmarshaler interface {
-	UnmarshalWire(data mem.BufferSlice) error
+	UnmarshalWire(data mem.BufferSlice, memory mem.BufferPool) error
 }
 
 // codec is gRPC's own but for messages that write and read themselves.
-type codec struct{ encoding.CodecV2 }
-
-func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
+type codec struct{ wiremem.Codec }
 
 // Marshal writes a message.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if m, ok := v.(marshaler); ok {
-		return m.MarshalWire(), nil
+		return m.MarshalWire(c.Memory()), nil
 	}
-	return c.CodecV2.Marshal(v)
+	return c.Codec.Marshal(v)
 }
 
 // Unmarshal reads a message.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if m, ok := v.(unmarshaler); ok {
-		return m.UnmarshalWire(data)
+		return m.UnmarshalWire(data, c.Memory())
 	}
-	return c.CodecV2.Unmarshal(data, v)
+	return c.Codec.Unmarshal(data, v)
 }
 
 // Numbers of the fields, as engine.proto has them.
@@ -158,7 +157,7 @@ type outgoing struct {
 }
 
 // MarshalWire copies everything, since puts belong to the caller once the call is over, be it sent or not.
-func (m *outgoing) MarshalWire() mem.BufferSlice {
+func (m *outgoing) MarshalWire(memory mem.BufferPool) mem.BufferSlice {
 	size := 1 + protowire.SizeBytes(len(m.session))
 	for _, t := range m.targets {
 		size += 1 + protowire.SizeBytes(t.size())
@@ -166,7 +165,7 @@ func (m *outgoing) MarshalWire() mem.BufferSlice {
 	for i, at := range m.at {
 		size += 1 + protowire.SizeBytes(recordSize(&m.puts[at].Record, m.of[i]))
 	}
-	return written(size, func(b []byte) []byte {
+	return written(memory, size, func(b []byte) []byte {
 		b = appendBytes(b, appendSession, m.session[:])
 		for _, t := range m.targets {
 			b = t.append(appendHead(b, appendShards, t.size()))
@@ -195,8 +194,8 @@ func (m *incoming) free() {
 }
 
 // UnmarshalWire reads a request of at most leat.MaxPutRecords records.
-func (m *incoming) UnmarshalWire(data mem.BufferSlice) error {
-	m.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+func (m *incoming) UnmarshalWire(data mem.BufferSlice, memory mem.BufferPool) error {
+	m.buffer = data.MaterializeToBuffer(memory)
 	if err := m.read(m.buffer.ReadOnlyData()); err != nil {
 		m.free()
 		return err
@@ -252,13 +251,13 @@ func sessionOf(b []byte) (id leat.SessionID, err error) {
 type page struct{ shardstore.Page }
 
 // MarshalWire copies the records, which alias the store's memory.
-func (m *page) MarshalWire() mem.BufferSlice {
+func (m *page) MarshalWire(memory mem.BufferPool) mem.BufferSlice {
 	ended := protowire.EncodeBool(m.Ended)
 	size := fieldSize(m.Next) + fieldSize(m.Horizon) + fieldSize(m.Tail) + fieldSize(ended) + fieldSize(uint64(m.Behind))
 	for i := range m.Records {
 		size += 1 + protowire.SizeBytes(recordSize(&m.Records[i], 0))
 	}
-	return written(size, func(b []byte) []byte {
+	return written(memory, size, func(b []byte) []byte {
 		b = appendNumber(b, pageNext, m.Next)
 		b = appendNumber(b, pageHorizon, m.Horizon)
 		b = appendNumber(b, pageTail, m.Tail)
@@ -272,7 +271,7 @@ func (m *page) MarshalWire() mem.BufferSlice {
 }
 
 // UnmarshalWire reads a page. Its records alias one copy of the bytes that arrived, which is theirs.
-func (m *page) UnmarshalWire(data mem.BufferSlice) error {
+func (m *page) UnmarshalWire(data mem.BufferSlice, _ mem.BufferPool) error {
 	raw, n := data.Materialize(), 0
 	err := eachField(raw, func(field protowire.Number, number uint64, _ []byte) error {
 		switch field {
@@ -305,16 +304,15 @@ func (m *page) UnmarshalWire(data mem.BufferSlice) error {
 }
 
 // written makes a message of a size that is known. gRPC gives its buffer back to the pool when it was sent.
-func written(size int, write func([]byte) []byte) mem.BufferSlice {
+func written(memory mem.BufferPool, size int, write func([]byte) []byte) mem.BufferSlice {
 	if size == 0 {
 		return nil
 	}
-	pool := mem.DefaultBufferPool()
-	buf := pool.Get(size)
+	buf := memory.Get(size)
 	if b := write((*buf)[:0]); len(b) != size {
 		panic("forward: a message has not the size that was computed")
 	}
-	return mem.BufferSlice{mem.NewBuffer(buf, pool)}
+	return mem.BufferSlice{mem.NewBuffer(buf, memory)}
 }
 
 // fieldSize is how many bytes appendNumber writes.

@@ -9,46 +9,45 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/internal/wiremem"
 )
 
 // codec is gRPC's own, but for the one message whose decoding decides how much a node takes: a batch of records. That
 // is read by hand out of one copy of the bytes that arrived: two allocations, where the generated code makes three for
 // each record and copies all data once more (BenchmarkDecodePutRecords).
-type codec struct{ encoding.CodecV2 }
-
-func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
+type codec struct{ wiremem.Codec }
 
 // Messages between nodes, which carry as much, write and read themselves.
 type (
-	marshaler   interface{ MarshalWire() mem.BufferSlice }
+	marshaler interface {
+		MarshalWire(memory mem.BufferPool) mem.BufferSlice
+	}
 	unmarshaler interface {
-		UnmarshalWire(data mem.BufferSlice) error
+		UnmarshalWire(data mem.BufferSlice, memory mem.BufferPool) error
 	}
 )
 
 // Marshal writes a message.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if m, ok := v.(marshaler); ok {
-		return m.MarshalWire(), nil
+		return m.MarshalWire(c.Memory()), nil
 	}
-	return c.CodecV2.Marshal(v)
+	return c.Codec.Marshal(v)
 }
 
 // Unmarshal reads a message.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if m, ok := v.(unmarshaler); ok {
-		return m.UnmarshalWire(data)
+		return m.UnmarshalWire(data, c.Memory())
 	}
 	req, ok := v.(*leatv1.PutRecordsRequest)
 	if !ok {
-		return c.CodecV2.Unmarshal(data, v)
+		return c.Codec.Unmarshal(data, v)
 	}
 	return decodePutRecords(data.Materialize(), req)
 }

@@ -16,13 +16,16 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/internal/wiremem"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
 )
@@ -38,7 +41,7 @@ type Internal interface {
 	Authenticate(ctx context.Context, method string) error
 }
 
-// Options is what the edge needs; Clock, Logger, TLS and Internal have defaults.
+// Options is what the edge needs; Memory, Clock, Logger, TLS and Internal have defaults.
 type Options struct {
 	Broker *broker.Broker
 	Auth   auth.Authenticator
@@ -47,6 +50,7 @@ type Options struct {
 	TLS    credentials.TransportCredentials
 	// Failures bounds how often an address may fail to sign in; nil: not at all.
 	Failures *auth.Failures
+	Memory   mem.BufferPool // of messages; it need not clear it
 	Clock    leat.Clock
 	Logger   *slog.Logger
 
@@ -79,6 +83,7 @@ type Server struct {
 	validator protovalidate.Validator
 	internal  Internal // may be nil
 	failures  *auth.Failures
+	memory    mem.BufferPool
 
 	grpc     *grpc.Server // for callers from outside
 	inside   *grpc.Server // for the gateway, over memory
@@ -96,6 +101,9 @@ func New(o Options) (*Server, error) {
 	if o.Broker == nil || o.Auth == nil || o.Ready == nil {
 		return nil, errors.New("grpcapi: broker, auth and ready must be given")
 	}
+	if o.Memory == nil {
+		o.Memory = new(wiremem.Pool)
+	}
 	if o.Clock == nil {
 		o.Clock = leat.SystemClock{}
 	}
@@ -110,7 +118,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal, failures: o.Failures,
+		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal, failures: o.Failures, memory: o.Memory,
 		loopback: bufconn.Listen(loopbackBuffer), stop: make(chan struct{}),
 	}
 	s.grpc, s.inside = s.register(o.TLS), s.register(nil)
@@ -136,7 +144,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	opts := []grpc.ServerOption{
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
-		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.ForceServerCodecV2(codec{wiremem.NewCodec(s.memory)}), experimental.BufferPool(s.memory), grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
 		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer), grpc.NumStreamWorkers(workers),
 		grpc.MaxHeaderListSize(maxHeaderBytes), grpc.ConnectionTimeout(handshakeTime), grpc.MaxConcurrentStreams(maxCalls),

@@ -70,6 +70,7 @@ var rules = map[string]rule{
 	},
 
 	// Harnesses and small parts.
+	"internal/wiremem":  {third: []string{"google.golang.org/grpc/...", "google.golang.org/protobuf/..."}},
 	"internal/directio": {third: []string{"golang.org/x/..."}},
 	"internal/testproc": {},
 	"internal/pgtest":   {local: []string{"internal/testproc"}, third: anyModule},
@@ -116,7 +117,7 @@ var rules = map[string]rule{
 	},
 	"server/forward/internalv1": {third: anyModule, reason: "generated"},
 	"server/forward": {
-		local: []string{".", "shardstore", "server/forward/internalv1"},
+		local: []string{".", "internal/wiremem", "shardstore", "server/forward/internalv1"},
 		tests: []string{"shardstore/...", "internal/sqldb", "api/leat/v1", "server/auth", "server/broker", "server/catalog", "server/cluster", "server/grpcapi"},
 		third: anyModule,
 	},
@@ -152,7 +153,7 @@ var rules = map[string]rule{
 	"server/awswire": {local: []string{".", "server/auth"}, reason: "what the AWS edges have in common"},
 
 	// The edges translate; they know the broker and not each other.
-	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating"), tests: engine, third: anyModule},
+	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating", "internal/wiremem"), tests: engine, third: anyModule},
 	"server/kinesis":  {local: edge("server/awswire"), tests: engine, third: anyModule},
 	"server/firehose": {local: edge("server/awswire"), tests: append([]string{"server/delivery/objectname"}, engine...), third: anyModule},
 	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},
