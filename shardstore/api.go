@@ -30,6 +30,17 @@ var (
 	ErrUnknownOutcome = errors.New("shardstore: session ended before the record was known to be durable")
 )
 
+// ReshardedError is an ErrResharded that says what became of the shard: the reshard is durable.
+type ReshardedError struct {
+	Reshard *Reshard // MUST NOT be changed
+}
+
+// Error says no more than ErrResharded does.
+func (e *ReshardedError) Error() string { return ErrResharded.Error() }
+
+// Is matches ErrResharded.
+func (e *ReshardedError) Is(target error) bool { return target == ErrResharded }
+
 // Page is what one read of a shard found.
 type Page struct {
 	Records []leat.Record // alias the store's memory: MUST NOT be changed
@@ -37,6 +48,7 @@ type Page struct {
 	Horizon uint64        // the lowest offset still kept
 	Tail    uint64        // the offset after the newest visible record
 	Ended   bool          // the shard is closed and Next is its end
+	Became  *Reshard      // of a page that has Ended: what closed the shard, if this session did; MUST NOT be changed
 	Behind  time.Duration // 0 when Next is the tail; otherwise the age of the last record returned, or of the position
 }
 

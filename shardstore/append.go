@@ -126,7 +126,7 @@ func (s *Store) taker(key leat.ShardKey, r *leat.Record) (*shard, error) {
 	case sh == nil || sh.unopened || sh.releasing:
 		return nil, ErrNotOwned
 	case sh.closing:
-		return nil, ErrResharded
+		return nil, sh.overtaken()
 	case r.Size() > leat.MaxRecordBytes:
 		return nil, leat.Invalid("data", "record of %d bytes is larger than the engine's limit of %d", r.Size(), leat.MaxRecordBytes)
 	}

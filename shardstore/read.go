@@ -105,7 +105,9 @@ func (s *Store) readFrom(ctx context.Context, sh *shard, from uint64, lim ReadLi
 		}
 	}
 	page.Next = from
-	page.Ended = page.Ended && from == page.Tail
+	if page.Ended = page.Ended && from == page.Tail; page.Ended {
+		page.Became = sh.became.Load()
+	}
 	s.behind(&page)
 	return page, nil
 }

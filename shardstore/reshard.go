@@ -65,7 +65,7 @@ func (s *Store) placeReshard(r Reshard) (*resharding, error) {
 		s.shards[c.Shard] = children[i]
 	}
 	p.batch.controls = append(p.batch.controls, segment.Control{Kind: segment.ControlReshard, Reshard: &p.r})
-	p.batch.onDone = append(p.batch.onDone, func() { s.reshardDurable(parents, children) })
+	p.batch.onDone = append(p.batch.onDone, func() { s.reshardDurable(&p.r, parents, children) })
 	s.reshards[r.ID] = p
 	s.packer.hold(r.ID, s.nextSegmentLocked())
 	s.notify()
@@ -80,7 +80,7 @@ func (s *Store) parentsOf(r Reshard) (parents []*shard, err error) {
 			return nil, ErrNotOwned
 		}
 		if sh.closing {
-			return nil, ErrResharded
+			return nil, sh.overtaken()
 		}
 		if slices.Contains(parents, sh) {
 			return nil, leat.Errorf(leat.KindInternal, "reshard %q closes shard %s twice", r.ID, p.Shard)
@@ -99,14 +99,23 @@ func (s *Store) parentsOf(r Reshard) (parents []*shard, err error) {
 // nextSegmentLocked is a segment number that the pending batch's own cannot be below. mu is held.
 func (s *Store) nextSegmentLocked() uint64 { return s.durable + uint64(len(s.taken)) }
 
+// overtaken is the refusal of a shard that is closing: with what it has become once that is durable.
+func (sh *shard) overtaken() error {
+	if r := sh.became.Load(); r != nil {
+		return &ReshardedError{Reshard: r}
+	}
+	return ErrResharded
+}
+
 // reshardDurable opens the children and ends the parents for readers.
-func (s *Store) reshardDurable(parents, children []*shard) {
+func (s *Store) reshardDurable(r *Reshard, parents, children []*shard) {
 	s.mu.Lock()
 	for _, sh := range children {
 		sh.unopened = false
 	}
 	s.mu.Unlock()
 	for _, sh := range parents {
+		sh.became.Store(r)
 		sh.mu.Lock()
 		sh.closed = true
 		sh.wake()

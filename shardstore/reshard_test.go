@@ -5,6 +5,7 @@ package shardstore_test
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,24 @@ func TestMergeOfTwoParents(t *testing.T) {
 				t.Errorf("the child begins at %d, its parent ended at %d", done.Time, last)
 			}
 			r.put(2, "child")
+			late := []shardstore.Put{{Shard: r.key(1), Record: leat.Record{PartitionKey: "k"}}}
+			if err := s.Append(t.Context(), late); err != nil {
+				t.Fatal(err)
+			}
+			var over *shardstore.ReshardedError
+			if !errors.As(late[0].Err, &over) || !errors.Is(late[0].Err, shardstore.ErrResharded) || !reflect.DeepEqual(*over.Reshard, done) {
+				t.Errorf("a put that came late was told %v", late[0].Err)
+			}
+			page, err := s.Read(t.Context(), r.key(0), 5, shardstore.ReadLimits{Records: 1, Bytes: 1})
+			if err != nil || !page.Ended || page.Became == nil || !reflect.DeepEqual(*page.Became, done) {
+				t.Errorf("the end of a parent reads %+v, %v", page, err)
+			}
+			if page, err = s.Read(t.Context(), r.key(0), 4, shardstore.ReadLimits{Records: 1, Bytes: 1}); err != nil || page.Next != 5 || page.Became == nil {
+				t.Errorf("the last record of a parent reads %+v, %v", page, err)
+			}
+			if page, err = s.Read(t.Context(), r.key(0), 3, shardstore.ReadLimits{Records: 1, Bytes: 1}); err != nil || page.Ended || page.Became != nil {
+				t.Errorf("before the end it reads %+v, %v", page, err)
+			}
 			if told {
 				if err := r.index.confirm(done, s.Session()); err != nil {
 					t.Fatal(err)

@@ -6,6 +6,7 @@ package shardstore
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -16,8 +17,9 @@ import (
 // shard is one shard of a live session. The sequencer's lock (Store.mu) guards the fields of the first group; mu guards
 // the second. Where both are needed Store.mu is taken first.
 type shard struct {
-	key   leat.ShardKey
-	epoch uint64
+	key    leat.ShardKey
+	epoch  uint64
+	became atomic.Pointer[Reshard] // what closed it, once that is durable and this session did it
 
 	// Under Store.mu: where the next record goes.
 	next      uint64         // offset of the next record

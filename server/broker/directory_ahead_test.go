@@ -4,6 +4,7 @@
 package broker_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,35 +14,64 @@ import (
 )
 
 // A split that is durable when the catalog is lost: puts go to the children, readers follow, and nothing waits for the
-// catalog to be told.
+// catalog to be told. The node that did it tells its edges; those of others hear it from the engine, with the first put
+// or read that meets the end of the parent.
 func TestSplitThatTheCatalogDoesNotKnow(t *testing.T) {
-	r := newRig(t, broker.LimitsOff)
-	s := r.stream("s", 1)
-	r.put("s", "k", "before")
-	r.consumer("s", "c")
-	sub := r.subscribe("c", fromStart)
-	if e := sub.next(); text(e.Records) != "before" {
-		t.Fatalf("pushed %q", text(e.Records))
-	}
-	r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "0"}))
-	for _, done := range r.makeDurable(s.ID) {
-		r.Directory().Resharded(t.Context(), done)
-	}
-	r.must(r.db.Close())
-	if e := sub.next(); len(e.Children) != 2 {
-		t.Errorf("the subscriber of the parent was told of children %v", e.Children)
-	}
-
-	res := r.put("s", "k", "after")
-	if res.Shard.Ordinal == 0 {
-		t.Fatal("a closed shard took a record")
-	}
-	end := r.read(r.iterator("s", "0", fromStart))
-	if text(end.Records) != "before" || end.Next != "" || len(end.Children) != 2 {
-		t.Fatalf("the parent gave %q, next %q, children %v", text(end.Records), end.Next, end.Children)
-	}
-	if got := text(r.read(r.iterator("s", leat.ShardID(res.Shard.Ordinal), fromStart)).Records); got != "after" {
-		t.Errorf("the child gave %q", got)
+	for _, told := range []bool{true, false} {
+		for _, first := range []string{"push", "put", "read"} {
+			t.Run(fmt.Sprint(first, " ", told), func(t *testing.T) {
+				r := newRig(t, broker.LimitsOff)
+				s := r.stream("s", 1)
+				r.put("s", "k", "before")
+				var sub *subscription
+				if first == "push" {
+					r.consumer("s", "c")
+					sub = r.subscribe("c", fromStart)
+					if e := sub.next(); text(e.Records) != "before" {
+						t.Fatalf("pushed %q", text(e.Records))
+					}
+				}
+				parent := r.iterator("s", "0", fromStart)
+				r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "0"}))
+				r.Directory().Changed(t.Context())
+				for _, done := range r.makeDurable(s.ID) {
+					if told {
+						r.Directory().Resharded(t.Context(), done)
+					} else {
+						r.engine.says(done)
+					}
+				}
+				r.must(r.db.Close())
+				var child uint64
+				steps := map[string]func(){
+					"push": func() {
+						if e := sub.next(); len(e.Children) != 2 {
+							t.Errorf("the subscriber of the parent was told of children %v", e.Children)
+						}
+					},
+					"put": func() {
+						if child = r.put("s", "k", "after").Shard.Ordinal; child == 0 {
+							t.Fatal("a closed shard took a record")
+						}
+					},
+					"read": func() {
+						end := r.read(parent)
+						if text(end.Records) != "before" || end.Next != "" || len(end.Children) != 2 {
+							t.Fatalf("the parent gave %q, next %q, children %v", text(end.Records), end.Next, end.Children)
+						}
+					},
+				}
+				steps[first]()
+				for _, next := range []string{"put", "read"} {
+					if next != first {
+						steps[next]()
+					}
+				}
+				if got := text(r.read(r.iterator("s", leat.ShardID(child), fromStart)).Records); got != "after" {
+					t.Errorf("the child gave %q", got)
+				}
+			})
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type faultyEngine struct {
 type faultyShard struct {
 	records []leat.Record
 	closed  bool
+	became  *shardstore.Reshard // what closed it; nil: the engine does not say
 }
 
 func newFaultyEngine(clock leat.Clock) *faultyEngine {
@@ -71,6 +72,15 @@ func (e *faultyEngine) reshard(parents, children []leat.ShardKey) (finals []uint
 	return finals
 }
 
+// says lets the engine say what became of a reshard's parents.
+func (e *faultyEngine) says(r shardstore.Reshard) {
+	e.change(func() {
+		for _, p := range r.Parents {
+			e.shards[p.Shard].became = &r
+		}
+	})
+}
+
 func (e *faultyEngine) Append(_ context.Context, puts []shardstore.Put) error {
 	e.mu.Lock()
 	e.appends++
@@ -86,7 +96,9 @@ func (e *faultyEngine) Append(_ context.Context, puts []shardstore.Put) error {
 		case s == nil:
 			p.Err = shardstore.ErrNotOwned
 		case s.closed:
-			p.Err = shardstore.ErrResharded
+			if p.Err = shardstore.ErrResharded; s.became != nil {
+				p.Err = &shardstore.ReshardedError{Reshard: s.became}
+			}
 			overtaken = append(overtaken, p.Shard)
 		case e.outcome != nil && e.outcome(p) != nil:
 			p.Err = e.outcome(p)
@@ -131,7 +143,9 @@ func (e *faultyEngine) Read(_ context.Context, k leat.ShardKey, from uint64, lim
 	if p.Next < p.Tail {
 		p.Behind = max(e.clock.Now().Sub(time.UnixMicro(s.records[p.Next].Time)), time.Millisecond)
 	}
-	p.Ended = s.closed && p.Next >= p.Tail
+	if p.Ended = s.closed && p.Next >= p.Tail; p.Ended {
+		p.Became = s.became
+	}
 	if e.onRead != nil {
 		return p, e.onRead(&p)
 	}

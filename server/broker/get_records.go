@@ -77,7 +77,7 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	b.meter.CountRead(&v.Stream, int64(len(p.Records)), int64(size))
 	res := GetRecordsResult{Stream: v.Stream, Shard: it.shard, Records: p.Records, Behind: p.Behind}
 	if p.Ended {
-		res.Children = b.children(ctx, v, it.shard.Ordinal)
+		res.Children = b.children(ctx, v, it.shard.Ordinal, p.Became)
 	}
 	if len(res.Children) == 0 {
 		res.Next = b.nextIterator(it, p.Next)
@@ -106,12 +106,18 @@ func (b *Broker) countRead(v *streamView, shard leat.ShardKey, p *shardstore.Pag
 }
 
 // children returns the children of a shard that has ended. They may be known a moment later than the end: then there
-// are none yet, and the reader asks again.
-func (b *Broker) children(ctx context.Context, v *streamView, ordinal uint64) []leat.Shard {
-	if c := v.childrenOf(ordinal); len(c) > 0 {
-		return c
+// are none yet, and the reader asks again. While the catalog cannot be asked, what the owner says of the end serves; nil
+// where it says nothing.
+func (b *Broker) children(ctx context.Context, v *streamView, ordinal uint64, said *shardstore.Reshard) []leat.Shard {
+	c := v.childrenOf(ordinal)
+	if len(c) == 0 {
+		v = b.refreshed(ctx, v)
+		c = v.childrenOf(ordinal)
 	}
-	return b.refreshed(ctx, v).childrenOf(ordinal)
+	if len(c) == 0 && said != nil {
+		c = b.became(ctx, v, said).childrenOf(ordinal)
+	}
+	return c
 }
 
 // checked compares each record with the checksum it entered with, and returns their size.

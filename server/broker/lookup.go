@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore"
 )
 
 // writable finds the stream of a put: NotFound while it is made or removed, as AWS answers.
@@ -74,6 +75,15 @@ func (b *Broker) byID(ctx context.Context, who leat.Principal, action Action, id
 		return nil, errNoStream(what)
 	}
 	return v, nil
+}
+
+// became tells the directory of a split or merge that an owner has spoken of, and returns the stream with it.
+func (b *Broker) became(ctx context.Context, v *streamView, r *shardstore.Reshard) *streamView {
+	b.directory.Resharded(ctx, *r)
+	if n := b.directory.snap.Load().byID[v.ID]; n != nil {
+		return n
+	}
+	return v
 }
 
 // refreshed returns a stream as the catalog knows it now, or what was known when it cannot be asked. It never returns

@@ -115,7 +115,7 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 	moved := page.Next != p.next
 	p.next, p.behind = page.Next, page.Behind
 	if page.Ended {
-		return p.end(ctx, page.Records)
+		return p.end(ctx, &page)
 	}
 	p.retry = 0
 	if len(page.Records) > 0 {
@@ -128,13 +128,13 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 }
 
 // end sends the last event, with the children. Until they are known the subscription stays.
-func (p *push) end(ctx context.Context, records []leat.Record) (pause time.Duration, ended bool, err error) {
-	children := p.b.children(ctx, p.view, p.shard.Ordinal)
+func (p *push) end(ctx context.Context, page *shardstore.Page) (pause time.Duration, ended bool, err error) {
+	children := p.b.children(ctx, p.view, p.shard.Ordinal, page.Became)
 	if len(children) > 0 {
-		return 0, true, p.give(Event{Stream: p.view.Stream, Shard: p.shard, Records: records, Behind: p.behind, Children: children})
+		return 0, true, p.give(Event{Stream: p.view.Stream, Shard: p.shard, Records: page.Records, Behind: p.behind, Children: children})
 	}
-	if len(records) > 0 {
-		if err := p.event(records); err != nil {
+	if len(page.Records) > 0 {
+		if err := p.event(page.Records); err != nil {
 			return 0, false, err
 		}
 	}

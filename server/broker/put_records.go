@@ -210,7 +210,7 @@ func (b *Broker) append(ctx context.Context, v *streamView, puts []Put) error {
 			break
 		}
 		v = b.refreshed(ctx, v)
-		if !b.redirect(v, puts, overtaken) {
+		if !b.redirect(v, puts, overtaken) && !b.redirect(b.heard(ctx, v, puts, overtaken), puts, overtaken) {
 			if !b.pause(ctx, pause) {
 				break
 			}
@@ -227,6 +227,18 @@ func (b *Broker) append(ctx context.Context, v *streamView, puts []Put) error {
 		b.directory.Stale()
 	}
 	return nil
+}
+
+// heard tells the directory what overtook records, as the owner of their shards says it: the catalog cannot be asked, or
+// was not told yet.
+func (b *Broker) heard(ctx context.Context, v *streamView, puts []Put, overtaken []int) *streamView {
+	for _, i := range overtaken {
+		var over *shardstore.ReshardedError
+		if errors.As(puts[i].Err, &over) {
+			v = b.became(ctx, v, over.Reshard)
+		}
+	}
+	return v
 }
 
 // redirect points overtaken records at their new shards; false when the directory does not know any of these yet.

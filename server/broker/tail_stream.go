@@ -110,14 +110,14 @@ type tail struct {
 
 func (t *tail) follow(ctx context.Context, shard leat.ShardKey, next uint64) {
 	for ctx.Err() == nil {
-		batch, after, ended, err := t.newest(ctx, shard, next)
+		batch, page, err := t.newest(ctx, shard, next)
 		if err != nil {
 			if leat.KindOf(refusal(err)) == leat.KindNotFound || !t.b.pause(ctx, pushRetryLast) {
 				return
 			}
 			continue
 		}
-		next = after
+		next = page.Next
 		if len(batch.Records) > 0 || batch.Skipped > 0 {
 			select {
 			case t.out <- batch:
@@ -125,8 +125,8 @@ func (t *tail) follow(ctx context.Context, shard leat.ShardKey, next uint64) {
 				return
 			}
 		}
-		if ended {
-			t.descend(ctx, shard)
+		if page.Ended {
+			t.descend(ctx, shard, page.Became)
 			return
 		}
 		if !t.b.pause(ctx, tailPause) {
@@ -136,13 +136,13 @@ func (t *tail) follow(ctx context.Context, shard leat.ShardKey, next uint64) {
 }
 
 // newest waits until there is something from next on, and reads as much of the newest of it as may be shown.
-func (t *tail) newest(ctx context.Context, shard leat.ShardKey, next uint64) (batch TailBatch, after uint64, ended bool, err error) {
+func (t *tail) newest(ctx context.Context, shard leat.ShardKey, next uint64) (TailBatch, shardstore.Page, error) {
 	if err := t.b.engine.Wait(ctx, shard, next); err != nil {
-		return batch, next, false, err
+		return TailBatch{}, shardstore.Page{}, err
 	}
 	bounds, err := t.b.engine.Bounds(ctx, shard)
 	if err != nil {
-		return batch, next, false, err
+		return TailBatch{}, shardstore.Page{}, err
 	}
 	from := next
 	if quota := uint64(t.quota); bounds.Tail > next+quota {
@@ -150,18 +150,18 @@ func (t *tail) newest(ctx context.Context, shard leat.ShardKey, next uint64) (ba
 	}
 	page, err := t.b.engine.Read(ctx, shard, from, shardstore.ReadLimits{Records: t.quota, Bytes: tailBytes, MinTime: t.view.horizon(t.b.clock.Now())})
 	if err != nil {
-		return batch, next, false, err
+		return TailBatch{}, shardstore.Page{}, err
 	}
 	if _, err := checked(shard, page.Records); err != nil {
-		return batch, next, false, err
+		return TailBatch{}, shardstore.Page{}, err
 	}
-	return TailBatch{Shard: shard, Records: page.Records, Skipped: from - next}, page.Next, page.Ended, nil
+	return TailBatch{Shard: shard, Records: page.Records, Skipped: from - next}, page, nil
 }
 
 // descend goes on with the children of a shard that has ended.
-func (t *tail) descend(ctx context.Context, shard leat.ShardKey) {
+func (t *tail) descend(ctx context.Context, shard leat.ShardKey, became *shardstore.Reshard) {
 	for range reroutes {
-		if children := t.b.children(ctx, t.view, shard.Ordinal); len(children) > 0 {
+		if children := t.b.children(ctx, t.view, shard.Ordinal, became); len(children) > 0 {
 			for _, c := range children {
 				if *c.Parent == shard.Ordinal { // the child of a merge is followed once
 					t.followers.Go(func() { t.follow(ctx, c.Key, 0) })

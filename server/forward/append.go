@@ -159,6 +159,14 @@ func (r *Router) put(ctx context.Context, puts []shardstore.Put, g *group) {
 	}
 }
 
+// heard notes what an owner has said of a shard that it has closed.
+func (r *Router) heard(from peerKey, err error) {
+	var over *shardstore.ReshardedError
+	if errors.As(err, &over) {
+		r.ahead.learn(from, over.Reshard)
+	}
+}
+
 func putHere(ctx context.Context, puts []shardstore.Put, g *group) error {
 	if len(g.at) == len(puts) {
 		return g.owner.local.Append(ctx, puts)
@@ -196,7 +204,9 @@ func (r *Router) putThere(ctx context.Context, puts []shardstore.Put, g *group) 
 		if f.GetIndex() >= uint32(len(g.at)) {
 			return fmt.Errorf("%w: its owner answered for a record that it was not asked", shardstore.ErrUnknownOutcome)
 		}
-		puts[g.at[f.GetIndex()]].Err = errorOf(f.GetFault())
+		err := errorOf(f.GetFault())
+		r.heard(g.owner.peer, err)
+		puts[g.at[f.GetIndex()]].Err = err
 	}
 	return nil
 }

@@ -160,6 +160,9 @@ func (r *Router) stands(one *call) bool {
 		if ok && session == one.to.session && epoch == t.epoch {
 			return true
 		}
+		if peer, told := r.ahead.find(t.shard); told && !ok && peer == one.to {
+			return true
+		}
 	}
 	return false
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/wiremem"
@@ -42,6 +43,14 @@ func (r *Router) Peers() int {
 // OverWire is an error after its way to another node.
 func OverWire(err error) error { return errorOf(faultOf(err)) }
 
+// Ahead is how many shards are known that the table of owners does not have.
+func (r *Router) Ahead() int {
+	if all := r.ahead.of.Load(); all != nil {
+		return len(*all)
+	}
+	return 0
+}
+
 // Unknown is an error of a node that is newer than this one.
 func Unknown() error { return errorOf(&internalv1.Fault{Reason: 999, Cause: "new"}) }
 
@@ -70,4 +79,11 @@ func Incoming(raw []byte) (leat.SessionID, []shardstore.Put, error) {
 // PageOut writes a ReadResponse.
 func PageOut(p shardstore.Page) []byte {
 	return (&page{p}).MarshalWire(new(wiremem.Pool)).Materialize()
+}
+
+// PageIn reads one.
+func PageIn(raw []byte) (shardstore.Page, error) {
+	var p page
+	err := p.UnmarshalWire(mem.BufferSlice{mem.SliceBuffer(raw)}, new(wiremem.Pool))
+	return p.Page, err
 }

@@ -39,6 +39,10 @@ func faultOf(err error) *internalv1.Fault {
 			break
 		}
 	}
+	var over *shardstore.ReshardedError
+	if errors.As(err, &over) {
+		f.Reshard = wireReshard(over.Reshard)
+	}
 	var e *leat.Error
 	switch {
 	case errors.As(err, &e):
@@ -65,6 +69,11 @@ func errorOf(f *internalv1.Fault) error {
 			if f.GetCause() != "" && f.GetCause() != r.err.Error() {
 				cause = fmt.Errorf("%w: at its owner: %s", r.err, f.GetCause())
 			}
+		}
+	}
+	if f.GetReshard() != nil {
+		if r, err := reshardOf(f.GetReshard()); err == nil {
+			return &shardstore.ReshardedError{Reshard: r}
 		}
 	}
 	if !known {

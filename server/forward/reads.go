@@ -23,7 +23,9 @@ func (r *Router) Read(ctx context.Context, shard leat.ShardKey, from uint64, lim
 			Session: o.peer.session[:], Shard: wireShard(shard, o.epoch), From: from,
 			MaxRecords: uint32(lim.Records), MaxBytes: uint64(lim.Bytes), MinTime: lim.MinTime, Limited: lim.Limited,
 		}, &out)
-		p = out.Page
+		if p = out.Page; p.Became != nil {
+			r.ahead.learn(o.peer, p.Became)
+		}
 		return err
 	})
 	if err != nil {

@@ -44,11 +44,12 @@ type session struct {
 	owned   map[leat.ShardKey]uint64 // epochs
 	logs    map[leat.ShardKey]*log
 	closed  map[leat.ShardKey]bool
-	refuse  error                         // of whole calls
-	outcome func(p *shardstore.Put) error // of single records
-	after   func(context.Context)         // called when records have their places, before they are acked
-	reading func(context.Context) error   // called before a read
-	appends atomic.Int64                  // calls
+	became  map[leat.ShardKey]*shardstore.Reshard // what closed them; nil: it does not say
+	refuse  error                                 // of whole calls
+	outcome func(p *shardstore.Put) error         // of single records
+	after   func(context.Context)                 // called when records have their places, before they are acked
+	reading func(context.Context) error           // called before a read
+	appends atomic.Int64                          // calls
 }
 
 var _ forward.Session = (*session)(nil)
@@ -75,6 +76,8 @@ func (s *session) Append(ctx context.Context, puts []shardstore.Put) error {
 		switch _, mine := s.owned[p.Shard]; {
 		case !mine:
 			p.Err = shardstore.ErrNotOwned
+		case s.became[p.Shard] != nil:
+			p.Err = &shardstore.ReshardedError{Reshard: s.became[p.Shard]}
 		case s.closed[p.Shard]:
 			p.Err = shardstore.ErrResharded
 		case s.outcome != nil && s.outcome(p) != nil:
@@ -120,7 +123,7 @@ func (s *session) Read(ctx context.Context, k leat.ShardKey, from uint64, lim sh
 		return shardstore.Page{}, err
 	}
 	s.mu.Lock()
-	reading := s.reading
+	reading, became := s.reading, s.became[k]
 	s.mu.Unlock()
 	if reading != nil {
 		if err := reading(ctx); err != nil {
@@ -131,7 +134,11 @@ func (s *session) Read(ctx context.Context, k leat.ShardKey, from uint64, lim sh
 	defer l.mu.Unlock()
 	tail := uint64(len(l.records))
 	end := min(tail, from+uint64(lim.Records))
-	return shardstore.Page{Records: slices.Clone(l.records[min(from, tail):end]), Next: end, Tail: tail, Behind: time.Duration(tail - end)}, nil
+	p := shardstore.Page{Records: slices.Clone(l.records[min(from, tail):end]), Next: end, Tail: tail, Behind: time.Duration(tail - end)}
+	if became != nil && end == tail {
+		p.Ended, p.Became = true, became
+	}
+	return p, nil
 }
 
 func (s *session) Wait(ctx context.Context, k leat.ShardKey, from uint64) error {

@@ -42,6 +42,7 @@ type Router struct {
 	clock  leat.Clock
 	pool   *pool
 	calls  calls
+	ahead  ahead
 
 	forwarded struct{ calls, records atomic.Uint64 }
 }
@@ -80,6 +81,7 @@ func (r *Router) Run(ctx context.Context) error {
 		select {
 		case <-tick:
 			now := r.clock.Now()
+			r.ahead.tidy(r.owners)
 			r.sweep(now)
 			r.pool.tidy(now)
 		case <-ctx.Done():
@@ -100,6 +102,9 @@ type owner struct {
 // later epoch.
 func (r *Router) owner(local Session, shard leat.ShardKey) (o owner, ok bool) {
 	session, epoch, address, ok := r.owners.Owner(shard)
+	if peer, told := r.ahead.find(shard); told && !ok {
+		session, epoch, address, ok = peer.session, 1, peer.address, true
+	}
 	if local != nil {
 		if e, mine := local.Epoch(shard); mine && (!ok || e >= epoch) {
 			return owner{local: local, epoch: e}, true

@@ -98,10 +98,10 @@ func (s *Server) session(id leat.SessionID) (Session, error) {
 // one returns the session for a call about one shard, if it owns that in the epoch asked for.
 func (s *Server) one(session []byte, shard *internalv1.Shard) (Session, leat.ShardKey, error) {
 	id, err := sessionOf(session)
-	if err != nil || len(shard.GetStream()) != len(leat.StreamID{}) {
+	t, wrong := targetOf(shard)
+	if err != nil || wrong != nil {
 		return nil, leat.ShardKey{}, leat.Errorf(leat.KindInternal, "forward: a call names no session or shard")
 	}
-	t := target{shard: leat.ShardKey{Stream: leat.StreamID(shard.GetStream()), Ordinal: shard.GetOrdinal()}, epoch: shard.GetEpoch()}
 	local, err := s.session(id)
 	if err == nil {
 		err = owned(local, t)

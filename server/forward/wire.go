@@ -10,9 +10,11 @@ import (
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/wiremem"
+	"github.com/leatstream/leat/server/forward/internalv1"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -57,7 +59,7 @@ const (
 
 	recordKey, recordExplicit, recordData, recordChecksum, recordOffset, recordTime, recordShard = 1, 2, 3, 4, 5, 6, 7
 
-	pageNext, pageHorizon, pageTail, pageEnded, pageBehind, pageRecords = 1, 2, 3, 4, 5, 6
+	pageNext, pageHorizon, pageTail, pageEnded, pageBehind, pageRecords, pageReshard = 1, 2, 3, 4, 5, 6, 7
 )
 
 // errWire says that bytes are not the message that they should be.
@@ -257,6 +259,11 @@ func (m *page) MarshalWire(memory mem.BufferPool) mem.BufferSlice {
 	for i := range m.Records {
 		size += 1 + protowire.SizeBytes(recordSize(&m.Records[i], 0))
 	}
+	var became []byte
+	if m.Became != nil {
+		became = m.became()
+		size += 1 + protowire.SizeBytes(len(became))
+	}
 	return written(memory, size, func(b []byte) []byte {
 		b = appendNumber(b, pageNext, m.Next)
 		b = appendNumber(b, pageHorizon, m.Horizon)
@@ -266,14 +273,26 @@ func (m *page) MarshalWire(memory mem.BufferPool) mem.BufferSlice {
 		for i := range m.Records {
 			b = appendRecord(appendHead(b, pageRecords, recordSize(&m.Records[i], 0)), &m.Records[i], 0)
 		}
+		if became != nil {
+			b = appendBytes(b, pageReshard, became)
+		}
 		return b
 	})
+}
+
+// became writes the split or merge of the last page of a shard, which is seldom enough for generated code.
+func (m *page) became() []byte {
+	b, err := protobuf.Marshal(wireReshard(m.Became))
+	if err != nil {
+		panic("forward: a reshard cannot be written: " + err.Error()) // its id is not UTF-8
+	}
+	return b
 }
 
 // UnmarshalWire reads a page. Its records alias one copy of the bytes that arrived, which is theirs.
 func (m *page) UnmarshalWire(data mem.BufferSlice, _ mem.BufferPool) error {
 	raw, n := data.Materialize(), 0
-	err := eachField(raw, func(field protowire.Number, number uint64, _ []byte) error {
+	err := eachField(raw, func(field protowire.Number, number uint64, value []byte) (err error) {
 		switch field {
 		case pageNext:
 			m.Next = number
@@ -287,8 +306,13 @@ func (m *page) UnmarshalWire(data mem.BufferSlice, _ mem.BufferPool) error {
 			m.Behind = time.Duration(number)
 		case pageRecords:
 			n++
+		case pageReshard:
+			r := &internalv1.Reshard{}
+			if err = protobuf.Unmarshal(value, r); err == nil {
+				m.Became, err = reshardOf(r)
+			}
 		}
-		return nil
+		return err
 	})
 	if err != nil || n == 0 {
 		return err

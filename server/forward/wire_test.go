@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,39 @@ func TestWire(t *testing.T) {
 		}
 		for i, r := range out.GetRecords() {
 			sameRecord(t, &p.Records[i], r)
+		}
+	}
+}
+
+// What became of a shard that has ended goes with its last page, whole or not at all.
+func TestPageThatEnds(t *testing.T) {
+	p := shardstore.Page{Next: 3, Ended: true, Became: &shardstore.Reshard{
+		ID: "r", Time: 9,
+		Parents:  []shardstore.ReshardParent{{Shard: shard(4), Epoch: 2, Final: 3}, {Shard: shard(5), Epoch: 1}},
+		Children: []shardstore.ReshardChild{{Shard: shard(6), Range: leat.HashKeyRange{Start: leat.HashKey{Lo: 1}, End: leat.MaxHashKey}}},
+	}}
+	raw := forward.PageOut(p)
+	if got, err := forward.PageIn(raw); err != nil || !reflect.DeepEqual(got, p) {
+		t.Errorf("%+v, %v came of %+v", got, err, p)
+	}
+	var out internalv1.ReadResponse
+	if err := proto.Unmarshal(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*internalv1.Reshard){
+		"no parents":       func(r *internalv1.Reshard) { r.Parents = nil },
+		"no children":      func(r *internalv1.Reshard) { r.Children = nil },
+		"a short hash key": func(r *internalv1.Reshard) { r.Children[0].StartingHashKey = []byte{1} },
+		"a short stream":   func(r *internalv1.Reshard) { r.Parents[0].Shard.Stream = []byte{1} },
+	} {
+		bad := proto.CloneOf(&out)
+		spoil(bad.Reshard)
+		raw, err := proto.Marshal(bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := forward.PageIn(raw); err == nil {
+			t.Errorf("%s: %+v was taken", name, got)
 		}
 	}
 }

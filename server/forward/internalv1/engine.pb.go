@@ -451,7 +451,9 @@ type Fault struct {
 	// Hint for a retry in microseconds; 0 for none.
 	RetryAfterMicros int64 `protobuf:"varint,5,opt,name=retry_after_micros,json=retryAfterMicros,proto3" json:"retry_after_micros,omitempty"`
 	// Cause, for the calling node's log alone.
-	Cause         string `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"`
+	Cause string `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"`
+	// What became of the shard; only of RESHARDED, once that is durable.
+	Reshard       *Reshard `protobuf:"bytes,7,opt,name=reshard,proto3" json:"reshard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -528,6 +530,206 @@ func (x *Fault) GetCause() string {
 	return ""
 }
 
+func (x *Fault) GetReshard() *Reshard {
+	if x != nil {
+		return x.Reshard
+	}
+	return nil
+}
+
+// Reshard is a split or merge whose record is durable. The children are served by the
+// session that tells of it, in epoch 1, whether the catalog knows them or not.
+type Reshard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identity of the intent.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Shards that ended, with the epoch in which they did.
+	Parents []*ReshardParent `protobuf:"bytes,2,rep,name=parents,proto3" json:"parents,omitempty"`
+	// Shards that began.
+	Children []*ReshardChild `protobuf:"bytes,3,rep,name=children,proto3" json:"children,omitempty"`
+	// When, in microseconds since 1970.
+	Time          int64 `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reshard) Reset() {
+	*x = Reshard{}
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reshard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reshard) ProtoMessage() {}
+
+func (x *Reshard) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reshard.ProtoReflect.Descriptor instead.
+func (*Reshard) Descriptor() ([]byte, []int) {
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Reshard) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Reshard) GetParents() []*ReshardParent {
+	if x != nil {
+		return x.Parents
+	}
+	return nil
+}
+
+func (x *Reshard) GetChildren() []*ReshardChild {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
+func (x *Reshard) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+// ReshardParent is a shard that ended.
+type ReshardParent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shard.
+	Shard *Shard `protobuf:"bytes,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	// Offset after its last record.
+	Final         uint64 `protobuf:"varint,2,opt,name=final,proto3" json:"final,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReshardParent) Reset() {
+	*x = ReshardParent{}
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReshardParent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReshardParent) ProtoMessage() {}
+
+func (x *ReshardParent) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReshardParent.ProtoReflect.Descriptor instead.
+func (*ReshardParent) Descriptor() ([]byte, []int) {
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReshardParent) GetShard() *Shard {
+	if x != nil {
+		return x.Shard
+	}
+	return nil
+}
+
+func (x *ReshardParent) GetFinal() uint64 {
+	if x != nil {
+		return x.Final
+	}
+	return 0
+}
+
+// ReshardChild is a shard that began.
+type ReshardChild struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shard.
+	Shard *Shard `protobuf:"bytes,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	// Lowest hash key that it takes, 16 bytes big-endian.
+	StartingHashKey []byte `protobuf:"bytes,2,opt,name=starting_hash_key,json=startingHashKey,proto3" json:"starting_hash_key,omitempty"`
+	// Highest hash key that it takes, 16 bytes big-endian.
+	EndingHashKey []byte `protobuf:"bytes,3,opt,name=ending_hash_key,json=endingHashKey,proto3" json:"ending_hash_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReshardChild) Reset() {
+	*x = ReshardChild{}
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReshardChild) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReshardChild) ProtoMessage() {}
+
+func (x *ReshardChild) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReshardChild.ProtoReflect.Descriptor instead.
+func (*ReshardChild) Descriptor() ([]byte, []int) {
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReshardChild) GetShard() *Shard {
+	if x != nil {
+		return x.Shard
+	}
+	return nil
+}
+
+func (x *ReshardChild) GetStartingHashKey() []byte {
+	if x != nil {
+		return x.StartingHashKey
+	}
+	return nil
+}
+
+func (x *ReshardChild) GetEndingHashKey() []byte {
+	if x != nil {
+		return x.EndingHashKey
+	}
+	return nil
+}
+
 // ReadRequest asks for a page.
 type ReadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -552,7 +754,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[6]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +766,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[6]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +779,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{6}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReadRequest) GetSession() []byte {
@@ -643,14 +845,16 @@ type ReadResponse struct {
 	// How far behind the tail the page ends, in nanoseconds.
 	BehindNanos int64 `protobuf:"varint,5,opt,name=behind_nanos,json=behindNanos,proto3" json:"behind_nanos,omitempty"`
 	// The records.
-	Records       []*Record `protobuf:"bytes,6,rep,name=records,proto3" json:"records,omitempty"`
+	Records []*Record `protobuf:"bytes,6,rep,name=records,proto3" json:"records,omitempty"`
+	// What became of the shard; only where the page has ended and its owner closed it.
+	Reshard       *Reshard `protobuf:"bytes,7,opt,name=reshard,proto3" json:"reshard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[7]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +866,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[7]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +879,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{7}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReadResponse) GetNext() uint64 {
@@ -720,6 +924,13 @@ func (x *ReadResponse) GetRecords() []*Record {
 	return nil
 }
 
+func (x *ReadResponse) GetReshard() *Reshard {
+	if x != nil {
+		return x.Reshard
+	}
+	return nil
+}
+
 // WaitRequest asks to be told of a record.
 type WaitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -735,7 +946,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[8]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +958,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[8]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +971,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{8}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WaitRequest) GetSession() []byte {
@@ -793,7 +1004,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[9]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +1016,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[9]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +1029,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{9}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{12}
 }
 
 // LocateRequest asks for an offset by time.
@@ -836,7 +1047,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[10]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +1059,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[10]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +1072,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{10}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LocateRequest) GetSession() []byte {
@@ -896,7 +1107,7 @@ type LocateResponse struct {
 
 func (x *LocateResponse) Reset() {
 	*x = LocateResponse{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[11]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1119,7 @@ func (x *LocateResponse) String() string {
 func (*LocateResponse) ProtoMessage() {}
 
 func (x *LocateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[11]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1132,7 @@ func (x *LocateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateResponse.ProtoReflect.Descriptor instead.
 func (*LocateResponse) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{11}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LocateResponse) GetOffset() uint64 {
@@ -944,7 +1155,7 @@ type BoundsRequest struct {
 
 func (x *BoundsRequest) Reset() {
 	*x = BoundsRequest{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[12]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1167,7 @@ func (x *BoundsRequest) String() string {
 func (*BoundsRequest) ProtoMessage() {}
 
 func (x *BoundsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[12]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1180,7 @@ func (x *BoundsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundsRequest.ProtoReflect.Descriptor instead.
 func (*BoundsRequest) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{12}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BoundsRequest) GetSession() []byte {
@@ -1005,7 +1216,7 @@ type BoundsResponse struct {
 
 func (x *BoundsResponse) Reset() {
 	*x = BoundsResponse{}
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[13]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1228,7 @@ func (x *BoundsResponse) String() string {
 func (*BoundsResponse) ProtoMessage() {}
 
 func (x *BoundsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_internal_v1_engine_proto_msgTypes[13]
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1241,7 @@ func (x *BoundsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundsResponse.ProtoReflect.Descriptor instead.
 func (*BoundsResponse) Descriptor() ([]byte, []int) {
-	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{13}
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BoundsResponse) GetEpoch() uint64 {
@@ -1095,14 +1306,27 @@ const file_leat_internal_v1_engine_proto_rawDesc = "" +
 	"\bfailures\x18\x03 \x03(\v2\x19.leat.internal.v1.FailureR\bfailures\"N\n" +
 	"\aFailure\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12-\n" +
-	"\x05fault\x18\x02 \x01(\v2\x17.leat.internal.v1.FaultR\x05fault\"\xc6\x01\n" +
+	"\x05fault\x18\x02 \x01(\v2\x17.leat.internal.v1.FaultR\x05fault\"\xfb\x01\n" +
 	"\x05Fault\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.leat.internal.v1.FaultReasonR\x06reason\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x04 \x01(\tR\x05field\x12,\n" +
 	"\x12retry_after_micros\x18\x05 \x01(\x03R\x10retryAfterMicros\x12\x14\n" +
-	"\x05cause\x18\x06 \x01(\tR\x05cause\"\xdd\x01\n" +
+	"\x05cause\x18\x06 \x01(\tR\x05cause\x123\n" +
+	"\areshard\x18\a \x01(\v2\x19.leat.internal.v1.ReshardR\areshard\"\xa4\x01\n" +
+	"\aReshard\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
+	"\aparents\x18\x02 \x03(\v2\x1f.leat.internal.v1.ReshardParentR\aparents\x12:\n" +
+	"\bchildren\x18\x03 \x03(\v2\x1e.leat.internal.v1.ReshardChildR\bchildren\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\"T\n" +
+	"\rReshardParent\x12-\n" +
+	"\x05shard\x18\x01 \x01(\v2\x17.leat.internal.v1.ShardR\x05shard\x12\x14\n" +
+	"\x05final\x18\x02 \x01(\x04R\x05final\"\x91\x01\n" +
+	"\fReshardChild\x12-\n" +
+	"\x05shard\x18\x01 \x01(\v2\x17.leat.internal.v1.ShardR\x05shard\x12*\n" +
+	"\x11starting_hash_key\x18\x02 \x01(\fR\x0fstartingHashKey\x12&\n" +
+	"\x0fending_hash_key\x18\x03 \x01(\fR\rendingHashKey\"\xdd\x01\n" +
 	"\vReadRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12-\n" +
 	"\x05shard\x18\x02 \x01(\v2\x17.leat.internal.v1.ShardR\x05shard\x12\x12\n" +
@@ -1111,14 +1335,15 @@ const file_leat_internal_v1_engine_proto_rawDesc = "" +
 	"maxRecords\x12\x1b\n" +
 	"\tmax_bytes\x18\x05 \x01(\x04R\bmaxBytes\x12\x19\n" +
 	"\bmin_time\x18\x06 \x01(\x03R\aminTime\x12\x18\n" +
-	"\alimited\x18\a \x01(\bR\alimited\"\xbd\x01\n" +
+	"\alimited\x18\a \x01(\bR\alimited\"\xf2\x01\n" +
 	"\fReadResponse\x12\x12\n" +
 	"\x04next\x18\x01 \x01(\x04R\x04next\x12\x18\n" +
 	"\ahorizon\x18\x02 \x01(\x04R\ahorizon\x12\x12\n" +
 	"\x04tail\x18\x03 \x01(\x04R\x04tail\x12\x14\n" +
 	"\x05ended\x18\x04 \x01(\bR\x05ended\x12!\n" +
 	"\fbehind_nanos\x18\x05 \x01(\x03R\vbehindNanos\x122\n" +
-	"\arecords\x18\x06 \x03(\v2\x18.leat.internal.v1.RecordR\arecords\"j\n" +
+	"\arecords\x18\x06 \x03(\v2\x18.leat.internal.v1.RecordR\arecords\x123\n" +
+	"\areshard\x18\a \x01(\v2\x19.leat.internal.v1.ReshardR\areshard\"j\n" +
 	"\vWaitRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12-\n" +
 	"\x05shard\x18\x02 \x01(\v2\x17.leat.internal.v1.ShardR\x05shard\x12\x12\n" +
@@ -1166,7 +1391,7 @@ func file_leat_internal_v1_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_leat_internal_v1_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_leat_internal_v1_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_leat_internal_v1_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_leat_internal_v1_engine_proto_goTypes = []any{
 	(FaultReason)(0),       // 0: leat.internal.v1.FaultReason
 	(*Shard)(nil),          // 1: leat.internal.v1.Shard
@@ -1175,14 +1400,17 @@ var file_leat_internal_v1_engine_proto_goTypes = []any{
 	(*AppendResponse)(nil), // 4: leat.internal.v1.AppendResponse
 	(*Failure)(nil),        // 5: leat.internal.v1.Failure
 	(*Fault)(nil),          // 6: leat.internal.v1.Fault
-	(*ReadRequest)(nil),    // 7: leat.internal.v1.ReadRequest
-	(*ReadResponse)(nil),   // 8: leat.internal.v1.ReadResponse
-	(*WaitRequest)(nil),    // 9: leat.internal.v1.WaitRequest
-	(*WaitResponse)(nil),   // 10: leat.internal.v1.WaitResponse
-	(*LocateRequest)(nil),  // 11: leat.internal.v1.LocateRequest
-	(*LocateResponse)(nil), // 12: leat.internal.v1.LocateResponse
-	(*BoundsRequest)(nil),  // 13: leat.internal.v1.BoundsRequest
-	(*BoundsResponse)(nil), // 14: leat.internal.v1.BoundsResponse
+	(*Reshard)(nil),        // 7: leat.internal.v1.Reshard
+	(*ReshardParent)(nil),  // 8: leat.internal.v1.ReshardParent
+	(*ReshardChild)(nil),   // 9: leat.internal.v1.ReshardChild
+	(*ReadRequest)(nil),    // 10: leat.internal.v1.ReadRequest
+	(*ReadResponse)(nil),   // 11: leat.internal.v1.ReadResponse
+	(*WaitRequest)(nil),    // 12: leat.internal.v1.WaitRequest
+	(*WaitResponse)(nil),   // 13: leat.internal.v1.WaitResponse
+	(*LocateRequest)(nil),  // 14: leat.internal.v1.LocateRequest
+	(*LocateResponse)(nil), // 15: leat.internal.v1.LocateResponse
+	(*BoundsRequest)(nil),  // 16: leat.internal.v1.BoundsRequest
+	(*BoundsResponse)(nil), // 17: leat.internal.v1.BoundsResponse
 }
 var file_leat_internal_v1_engine_proto_depIdxs = []int32{
 	1,  // 0: leat.internal.v1.AppendRequest.shards:type_name -> leat.internal.v1.Shard
@@ -1190,26 +1418,32 @@ var file_leat_internal_v1_engine_proto_depIdxs = []int32{
 	5,  // 2: leat.internal.v1.AppendResponse.failures:type_name -> leat.internal.v1.Failure
 	6,  // 3: leat.internal.v1.Failure.fault:type_name -> leat.internal.v1.Fault
 	0,  // 4: leat.internal.v1.Fault.reason:type_name -> leat.internal.v1.FaultReason
-	1,  // 5: leat.internal.v1.ReadRequest.shard:type_name -> leat.internal.v1.Shard
-	2,  // 6: leat.internal.v1.ReadResponse.records:type_name -> leat.internal.v1.Record
-	1,  // 7: leat.internal.v1.WaitRequest.shard:type_name -> leat.internal.v1.Shard
-	1,  // 8: leat.internal.v1.LocateRequest.shard:type_name -> leat.internal.v1.Shard
-	1,  // 9: leat.internal.v1.BoundsRequest.shard:type_name -> leat.internal.v1.Shard
-	3,  // 10: leat.internal.v1.EngineService.Append:input_type -> leat.internal.v1.AppendRequest
-	7,  // 11: leat.internal.v1.EngineService.Read:input_type -> leat.internal.v1.ReadRequest
-	9,  // 12: leat.internal.v1.EngineService.Wait:input_type -> leat.internal.v1.WaitRequest
-	11, // 13: leat.internal.v1.EngineService.Locate:input_type -> leat.internal.v1.LocateRequest
-	13, // 14: leat.internal.v1.EngineService.Bounds:input_type -> leat.internal.v1.BoundsRequest
-	4,  // 15: leat.internal.v1.EngineService.Append:output_type -> leat.internal.v1.AppendResponse
-	8,  // 16: leat.internal.v1.EngineService.Read:output_type -> leat.internal.v1.ReadResponse
-	10, // 17: leat.internal.v1.EngineService.Wait:output_type -> leat.internal.v1.WaitResponse
-	12, // 18: leat.internal.v1.EngineService.Locate:output_type -> leat.internal.v1.LocateResponse
-	14, // 19: leat.internal.v1.EngineService.Bounds:output_type -> leat.internal.v1.BoundsResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	7,  // 5: leat.internal.v1.Fault.reshard:type_name -> leat.internal.v1.Reshard
+	8,  // 6: leat.internal.v1.Reshard.parents:type_name -> leat.internal.v1.ReshardParent
+	9,  // 7: leat.internal.v1.Reshard.children:type_name -> leat.internal.v1.ReshardChild
+	1,  // 8: leat.internal.v1.ReshardParent.shard:type_name -> leat.internal.v1.Shard
+	1,  // 9: leat.internal.v1.ReshardChild.shard:type_name -> leat.internal.v1.Shard
+	1,  // 10: leat.internal.v1.ReadRequest.shard:type_name -> leat.internal.v1.Shard
+	2,  // 11: leat.internal.v1.ReadResponse.records:type_name -> leat.internal.v1.Record
+	7,  // 12: leat.internal.v1.ReadResponse.reshard:type_name -> leat.internal.v1.Reshard
+	1,  // 13: leat.internal.v1.WaitRequest.shard:type_name -> leat.internal.v1.Shard
+	1,  // 14: leat.internal.v1.LocateRequest.shard:type_name -> leat.internal.v1.Shard
+	1,  // 15: leat.internal.v1.BoundsRequest.shard:type_name -> leat.internal.v1.Shard
+	3,  // 16: leat.internal.v1.EngineService.Append:input_type -> leat.internal.v1.AppendRequest
+	10, // 17: leat.internal.v1.EngineService.Read:input_type -> leat.internal.v1.ReadRequest
+	12, // 18: leat.internal.v1.EngineService.Wait:input_type -> leat.internal.v1.WaitRequest
+	14, // 19: leat.internal.v1.EngineService.Locate:input_type -> leat.internal.v1.LocateRequest
+	16, // 20: leat.internal.v1.EngineService.Bounds:input_type -> leat.internal.v1.BoundsRequest
+	4,  // 21: leat.internal.v1.EngineService.Append:output_type -> leat.internal.v1.AppendResponse
+	11, // 22: leat.internal.v1.EngineService.Read:output_type -> leat.internal.v1.ReadResponse
+	13, // 23: leat.internal.v1.EngineService.Wait:output_type -> leat.internal.v1.WaitResponse
+	15, // 24: leat.internal.v1.EngineService.Locate:output_type -> leat.internal.v1.LocateResponse
+	17, // 25: leat.internal.v1.EngineService.Bounds:output_type -> leat.internal.v1.BoundsResponse
+	21, // [21:26] is the sub-list for method output_type
+	16, // [16:21] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_leat_internal_v1_engine_proto_init() }
@@ -1223,7 +1457,7 @@ func file_leat_internal_v1_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_internal_v1_engine_proto_rawDesc), len(file_leat_internal_v1_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
