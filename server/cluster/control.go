@@ -19,6 +19,7 @@ import (
 func (n *Node) control(ctx context.Context, rest <-chan struct{}, s *shardstore.Store) {
 	const poll = time.Second
 	var expired time.Time // when shards were last expired
+	waits := nag{log: n.cfg.Logger, clock: n.cfg.Clock, what: "the control loop waits"}
 	for {
 		wait := poll
 		if now := n.cfg.Clock.Now(); now.Sub(expired) >= expireEvery {
@@ -28,9 +29,10 @@ func (n *Node) control(ctx context.Context, rest <-chan struct{}, s *shardstore.
 			}
 		}
 		again, err := n.reconcile(ctx, s)
-		if err != nil && ctx.Err() == nil {
-			n.cfg.Logger.Warn("the control loop waits", "error", err)
-		} else if again > 0 {
+		if ctx.Err() == nil {
+			waits.tried(err)
+		}
+		if err == nil && again > 0 {
 			wait = again
 		}
 		c, stop := n.cfg.Clock.NewTimer(wait)

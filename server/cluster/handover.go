@@ -21,10 +21,11 @@ const movesAtOnce = 4
 // table of owners has such. A shard that is released stays where nobody serves it until the catalog knows, so that is
 // told again with each round.
 func (m *member) handOver(ctx context.Context, s *shardstore.Store) {
+	waits := nag{log: m.n.cfg.Logger, clock: m.n.cfg.Clock, what: "a shard is not handed over yet"}
 	for {
 		wait := m.n.cfg.Heartbeat
-		if err := errors.Join(m.handOverSome(ctx, s), m.shedLoad(ctx, s)); err != nil && ctx.Err() == nil {
-			m.n.cfg.Logger.Warn("a shard is not handed over yet", "error", err)
+		if err := errors.Join(m.handOverSome(ctx, s), m.shedLoad(ctx, s)); ctx.Err() == nil {
+			waits.tried(err)
 		}
 		c, stop := m.n.cfg.Clock.NewTimer(wait)
 		select {

@@ -427,6 +427,7 @@ func (n *Node) closedClean(ctx context.Context, id leat.SessionID) error {
 // beat keeps the heartbeat until ctx ends. A catalog that does not answer changes nothing: live owners go on (static
 // stability). A catalog that says the session is over ends it at once.
 func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCauseFunc) {
+	fails := nag{log: n.cfg.Logger, clock: n.cfg.Clock, what: "heartbeats fail; puts and reads go on"}
 	for last := uint64(0); n.sleep(ctx, n.cfg.Heartbeat) == nil; {
 		beats, err := n.cfg.Catalog.Beat(ctx, id)
 		if err == nil && beats <= last {
@@ -444,8 +445,8 @@ func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCa
 		if err == nil {
 			_, err = n.cfg.Catalog.AcquireLeader(ctx, id, n.cfg.DeadAfter)
 		}
-		if err != nil && ctx.Err() == nil {
-			n.cfg.Logger.Warn("heartbeat failed; puts and reads go on", "error", err)
+		if ctx.Err() == nil {
+			fails.tried(err)
 		}
 	}
 }

@@ -23,10 +23,11 @@ func (m *member) control(ctx context.Context, rest <-chan struct{}, s *shardstor
 	others.Go(func() { m.handOver(beside, s) })
 	defer others.Wait()
 	defer stop() // what a leader or a hand-over leaves half done, others finish
+	waits := nag{log: m.n.cfg.Logger, clock: m.n.cfg.Clock, what: "the control loop waits"}
 	for {
 		wait, err := m.round(ctx, s)
-		if err != nil && ctx.Err() == nil {
-			m.n.cfg.Logger.Warn("the control loop waits", "error", err)
+		if ctx.Err() == nil {
+			waits.tried(err)
 		}
 		if err != nil || wait <= 0 {
 			wait = m.n.cfg.Heartbeat

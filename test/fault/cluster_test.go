@@ -45,6 +45,7 @@ func TestClusterUnderFaults(t *testing.T) {
 		{"every road cut", f.cutAll},
 		{"PostgreSQL stopped", storage.postgresStopped},
 		{"PostgreSQL crashed", storage.postgresCrashed},
+		{"PostgreSQL crashed amid a split", f.crashAmidSplit},
 		{"S3 stopped", storage.s3Stopped},
 		{"S3 frozen", storage.s3Frozen},
 		{"kill -9 while S3 is away", storage.killWithoutS3},
@@ -177,6 +178,7 @@ func (f clusterFaults) blindZombie(w *world) {
 	w.served(i)
 	f.buried(w, was)
 	w.progress("while a node is frozen", 50, rig.Patience)
+	defer w.rest(i)()
 	f.c.PG.Crash(w.t)
 	f.c.Nodes[i].Thaw(w.t)
 	rig.Eventually(w.t, rig.Patience, "the zombie serves nothing", func() error { return stands(w.t.Context(), f.c.Nodes[i]) })
@@ -215,6 +217,44 @@ func (f clusterFaults) reborn(w *world, i int, was string) {
 		return err
 	})
 	f.c.Nodes[i].Await(w.t)
+}
+
+// crashAmidSplit: the database is lost at any moment of a split, also when the split is durable and nobody but the owner
+// knows. Every node goes on taking records for every hash key, since the owner says what became of the parent.
+func (f clusterFaults) crashAmidSplit(w *world) {
+	defer w.rest()()
+	w.split(f.emptiest(w))
+	w.hold(w.between(0, 1500*time.Millisecond))
+	f.c.PG.Crash(w.t)
+	w.everywhere("while PostgreSQL is down")
+	f.c.PG.Start(w.t)
+}
+
+// emptiest returns the session with the fewest shards of those that have one of the load: one shard more, and nothing
+// needs to move.
+func (f clusterFaults) emptiest(w *world) (id string) {
+	w.t.Helper()
+	rig.Eventually(w.t, rig.Patience, "some node has few shards", func() error {
+		nodes, err := f.c.List(w.t.Context())
+		if err != nil {
+			return err
+		}
+		owners, err := w.owners()
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(nodes, func(a, b *leatv1.Node) int { return int(a.GetShardCount() - b.GetShardCount()) })
+		for _, n := range nodes {
+			for shard, of := range owners {
+				if strings.HasPrefix(shard, mainStream+"/") && of == n.GetSessionId() {
+					id = of
+					return nil
+				}
+			}
+		}
+		return errors.New("nobody owns a shard of the load")
+	})
+	return id
 }
 
 // hiccup: too short a freeze for anybody to be declared dead.

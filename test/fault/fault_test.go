@@ -149,6 +149,7 @@ func (f serveFaults) killBoth(w *world) {
 
 // postgresStopped: puts and tail reads go on, all the same.
 func (f serveFaults) postgresStopped(w *world) {
+	defer w.rest()()
 	w.owner()
 	f.b.PG.Stop(w.t)
 	w.static("while PostgreSQL is away", 200, 10*time.Second)
@@ -158,6 +159,7 @@ func (f serveFaults) postgresStopped(w *world) {
 }
 
 func (f serveFaults) postgresCrashed(w *world) {
+	defer w.rest()()
 	w.owner()
 	f.b.PG.Crash(w.t)
 	w.static("while PostgreSQL is down", 50, 10*time.Second)
@@ -213,6 +215,7 @@ func (f serveFaults) killWithoutS3(w *world) {
 
 // killWithoutPostgres: the death of an owner that can only be settled when the database is back.
 func (f serveFaults) killWithoutPostgres(w *world) {
+	defer w.rest()()
 	i := w.owner()
 	f.b.PG.Crash(w.t)
 	w.static("while PostgreSQL is down", 50, 10*time.Second)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,14 @@ type Resharder struct {
 	Every   time.Duration
 
 	Done atomic.Int64 // changes that the server took
+
+	turn sync.Mutex // held during a change
+}
+
+// Hold ends what is under way and begins nothing more until the returned function is called.
+func (r *Resharder) Hold() (goOn func()) {
+	r.turn.Lock()
+	return r.turn.Unlock
 }
 
 // maxOpen bounds the open shards: beyond it they are merged.
@@ -41,7 +50,9 @@ func (r *Resharder) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		r.turn.Lock()
 		err := r.change(ctx, node, random)
+		r.turn.Unlock()
 		switch {
 		case err == nil:
 			r.Done.Add(1)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -17,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/api/client"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/test/e2e/rig"
 )
 
@@ -44,6 +47,7 @@ type world struct {
 	shards *Resharder
 	began  time.Time
 	faults []string
+	sown   uint64        // records of each key of everywhere
 	slow   time.Duration // the longest time from a fault's end to records that were acknowledged and read again
 	over   time.Duration // the longest time from an owner's end to the other node's service
 
@@ -174,6 +178,116 @@ func (w *world) acked(what string, n uint64, within time.Duration) {
 		}
 		return nil
 	})
+}
+
+// rest waits until nothing moves: no stream changes, and every shard has had its owner for a while. What is promised
+// without PostgreSQL is promised from there; a shard that is just being handed over waits for it (data-plane.md, rule
+// 15). Nothing is resharded until the returned function is called. Nodes with some numbers are not asked.
+func (w *world) rest(but ...int) (goOn func()) {
+	w.t.Helper()
+	if !w.shared {
+		return func() {}
+	}
+	goOn = w.shards.Hold()
+	const still = 3 * time.Second
+	var last map[string]string
+	var since time.Time
+	rig.Eventually(w.t, rig.Patience, "nothing moves", func() error {
+		now, err := w.owners(but...)
+		if err != nil {
+			return err
+		}
+		if !maps.Equal(now, last) {
+			last, since = now, time.Now()
+		}
+		if d := time.Since(since); d < still {
+			return fmt.Errorf("it has been so for %v", d)
+		}
+		return nil
+	})
+	return goOn
+}
+
+// owners returns the owner of each open shard, when all have one and no stream changes.
+func (w *world) owners(but ...int) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), callWithin)
+	defer cancel()
+	at := slices.IndexFunc(w.nodes, func(n *rig.Node) bool {
+		return n.Running() && !slices.Contains(but, slices.Index(w.nodes, n))
+	})
+	if at < 0 {
+		return nil, errors.New("no node runs")
+	}
+	all := map[string]string{}
+	for _, stream := range []string{mainStream, tailStream} {
+		s, err := w.probes[at].Streams.DescribeStreamSummary(ctx, &leatv1.DescribeStreamSummaryRequest{Stream: stream})
+		if err != nil {
+			return nil, err
+		}
+		if st := s.GetStream().GetStatus(); st != leatv1.StreamStatus_STREAM_STATUS_ACTIVE {
+			return nil, fmt.Errorf("stream %s is %s", stream, st)
+		}
+		res, err := w.probes[at].Shards.ListShards(ctx, &leatv1.ListShardsRequest{Stream: stream, PageSize: leat.MaxListShards})
+		if err != nil {
+			return nil, err
+		}
+		for _, shard := range res.GetShards() {
+			if shard.GetCloseTime() != nil {
+				continue
+			}
+			if shard.GetOwnerSessionId() == "" {
+				return nil, fmt.Errorf("%s of %s has no owner", shard.GetShardId(), stream)
+			}
+			all[stream+"/"+shard.GetShardId()] = shard.GetOwnerSessionId()
+		}
+	}
+	return all, nil
+}
+
+// split splits a shard of the load that a session owns.
+func (w *world) split(session string) {
+	w.t.Helper()
+	owners, err := w.owners()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), rig.Patience)
+	defer cancel()
+	for name, owner := range owners {
+		stream, shard, _ := strings.Cut(name, "/")
+		if stream != mainStream || owner != session {
+			continue
+		}
+		if _, err := w.probes[0].Shards.SplitShard(ctx, &leatv1.SplitShardRequest{Stream: stream, ShardId: shard}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.shards.Done.Add(1)
+		return
+	}
+	w.t.Fatalf("session %s owns none of %v", session, owners)
+}
+
+// everywhere waits until every node that runs has taken records for the whole hash space.
+func (w *world) everywhere(what string) {
+	w.t.Helper()
+	const keys = 24
+	for i, n := range w.nodes {
+		if !n.Running() {
+			continue
+		}
+		node := Targets{w.load.Targets[i]}.pick(w.random)
+		rig.Eventually(w.t, rig.Patience, what+": "+n.Name+" takes records for all shards", func() error {
+			ids := make([]ID, keys)
+			for k := range ids {
+				ids[k] = ID{Key: 100 + keys*i + k, N: w.sown}
+			}
+			w.sown++
+			if !w.load.put(node, ids) {
+				return errors.New("not all were taken")
+			}
+			return nil
+		})
+	}
 }
 
 // progress waits until n more records have been acknowledged and every consumer has read what was acknowledged by then.
