@@ -97,7 +97,18 @@ func (s *Stream) Equal(o *Stream) bool {
 }
 
 // ShardID returns shardId- and twelve digits.
-func ShardID(ordinal uint64) string { return fmt.Sprintf("shardId-%012d", ordinal) }
+func ShardID(ordinal uint64) string { return string(AppendShardID(nil, ordinal)) }
+
+// AppendShardID appends what ShardID returns.
+func AppendShardID(to []byte, ordinal uint64) []byte {
+	if ordinal > MaxOrdinal {
+		return fmt.Appendf(to, "shardId-%d", ordinal)
+	}
+	var b [20]byte
+	copy(b[:], "shardId-")
+	digits(b[len("shardId-"):], ordinal)
+	return append(to, b[:]...)
+}
 
 // ParseShardID reads a shard id; the short forms shardId-0 and 0 are accepted, as AWS does.
 func ParseShardID(s string) (ordinal uint64, err error) {

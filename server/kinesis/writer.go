@@ -125,16 +125,8 @@ func (w *writer) sequence(k leat.ShardKey, offset uint64) {
 
 // shard writes a shard's id.
 func (w *writer) shard(ordinal uint64) {
-	var b [20]byte
-	id := append(b[:0], "shardId-000000000000"...)
-	if ordinal > leat.MaxOrdinal {
-		w.text(leat.ShardID(ordinal))
-		return
-	}
-	for i := len(id) - 1; ordinal > 0; i-- {
-		id[i] = byte('0' + ordinal%10)
-		ordinal /= 10
-	}
+	var b [32]byte
+	id := leat.AppendShardID(b[:0], ordinal)
 	if w.cbor {
 		w.b = append(appendHead(w.b, cborText, uint64(len(id))), id...)
 		return
