@@ -93,7 +93,7 @@ func serve(b *testing.B, o server.S3) *server.Server {
 	return srv
 }
 
-func makeStream(b *testing.B, conn *grpc.ClientConn) {
+func makeStream(b testing.TB, conn *grpc.ClientConn) {
 	b.Helper()
 	streams := leatv1.NewStreamServiceClient(conn)
 	if _, err := streams.CreateStream(b.Context(), &leatv1.CreateStreamRequest{Stream: "s", ShardCount: 4}); err != nil {

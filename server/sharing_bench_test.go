@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
@@ -32,7 +33,7 @@ import (
 // that owns the shards, in turn with one that has none and forwards all of them. Both are in this process, the clients are
 // not: it prints the median of the servers' processor time per record, and of the ratios.
 func BenchmarkForwardedPut(b *testing.B) {
-	owner, gateway := forwarding(b)
+	owner, gateway := forwarding(b, nil)
 	var local, forwarded, ratios []float64
 	for b.Loop() {
 		for range 3 {
@@ -63,8 +64,9 @@ func (o oneOwner) Owner(k leat.ShardKey) (session leat.SessionID, epoch uint64, 
 
 func (oneOwner) Stale() {}
 
-// forwarding starts a node that owns all shards and one that forwards to it, and returns their addresses.
-func forwarding(b *testing.B) (owner, gateway string) {
+// forwarding starts a node that owns all shards and one that forwards to it, and returns their addresses. memory is what
+// their messages are in; nil: what it is in production.
+func forwarding(b testing.TB, memory mem.BufferPool) (owner, gateway string) {
 	b.Helper()
 	must := func(err error) {
 		b.Helper()
@@ -105,9 +107,9 @@ func forwarding(b *testing.B) (owner, gateway string) {
 		must(err)
 	}
 	table := oneOwner{node, roads[0].Addr().String()}
-	near, err := forward.NewRouter(forward.Config{Local: local, Owners: table, Credentials: creds})
+	near, err := forward.NewRouter(forward.Config{Local: local, Owners: table, Credentials: creds, Memory: memory})
 	must(err)
-	far, err := forward.NewRouter(forward.Config{Local: func() forward.Session { return nil }, Owners: table, Credentials: creds})
+	far, err := forward.NewRouter(forward.Config{Local: func() forward.Session { return nil }, Owners: table, Credentials: creds, Memory: memory})
 	must(err)
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -135,7 +137,7 @@ func forwarding(b *testing.B) (owner, gateway string) {
 		api, err := grpcapi.New(grpcapi.Options{
 			Broker: brokers[i], Auth: auth.Anybody{}, Ready: node.Ready, Logger: slog.New(slog.DiscardHandler),
 			Info:     grpcapi.Info{Version: "bench", ClusterID: info.ID.String(), Node: "bench", Session: node.Session},
-			Internal: forward.NewServer(local, creds, nil),
+			Internal: forward.NewServer(local, creds, nil), Memory: memory,
 		})
 		must(err)
 		stop = append(stop, api.Close)

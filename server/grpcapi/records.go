@@ -5,8 +5,6 @@ package grpcapi
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -25,11 +23,8 @@ type recordService struct {
 // (leat.ValidateRecord, leat.ParseHashKey). Asking twice would add 0.18 ms to a batch of 500 records, more than a quarter
 // of what it takes to decode it (BenchmarkValidatePutRecords).
 func hot(m proto.Message) bool {
-	switch m.(type) {
-	case *leatv1.PutRecordRequest, *leatv1.PutRecordsRequest:
-		return true
-	}
-	return false
+	_, ok := m.(*leatv1.PutRecordRequest) // a batch is no message of protobuf here: see put_records.go
+	return ok
 }
 
 func (s recordService) PutRecord(ctx context.Context, req *leatv1.PutRecordRequest) (*leatv1.PutRecordResponse, error) {
@@ -62,66 +57,6 @@ func explicitHash(r *leat.Record, key string) error {
 	}
 	r.ExplicitHash = &h
 	return nil
-}
-
-// PutRecords hands the records' bytes to the broker as gRPC has read them: nothing else refers to that memory, and the
-// engine copies it into its segment.
-func (s recordService) PutRecords(ctx context.Context, req *leatv1.PutRecordsRequest) (*leatv1.PutRecordsResponse, error) {
-	if err := leat.ValidateStreamName(req.GetStream()); err != nil {
-		return nil, err
-	}
-	if n := len(req.GetRecords()); n > leat.MaxPutRecords { // before memory is spent on them
-		return nil, leat.Invalid("records", "PutRecords with %d records: %d at most", n, leat.MaxPutRecords)
-	}
-	puts := make([]broker.Put, len(req.GetRecords()))
-	for i, e := range req.GetRecords() {
-		r := &puts[i].Record
-		r.PartitionKey, r.Data = e.GetPartitionKey(), e.GetData()
-		if err := explicitHash(r, e.GetExplicitHashKey()); err != nil {
-			return nil, inEntry(i, err)
-		}
-	}
-	failed, err := s.broker.PutRecords(ctx, principal(ctx), broker.PutRecordsRequest{Stream: req.GetStream(), Puts: puts})
-	if err != nil {
-		return nil, err
-	}
-	entries, out := make([]leatv1.PutRecordsResponseEntry, len(puts)), make([]*leatv1.PutRecordsResponseEntry, len(puts))
-	ids := map[uint64]string{}
-	for i := range puts {
-		s.outcome(ctx, &entries[i], &puts[i], ids)
-		out[i] = &entries[i]
-	}
-	return &leatv1.PutRecordsResponse{FailedRecordCount: int32(failed), Records: out}, nil
-}
-
-func inEntry(i int, err error) error {
-	var e *leat.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	return leat.Invalid(fmt.Sprintf("records[%d].%s", i, e.Field), "record %d: %s", i, e.Message)
-}
-
-// outcome writes what became of one record. What was certainly not written may be put again and has the code that says
-// so; for the rest there is only InternalFailure, as with AWS.
-func (s recordService) outcome(ctx context.Context, to *leatv1.PutRecordsResponseEntry, p *broker.Put, ids map[uint64]string) {
-	if p.Err == nil {
-		id, ok := ids[p.Shard.Ordinal]
-		if !ok {
-			id = leat.ShardID(p.Shard.Ordinal)
-			ids[p.Shard.Ordinal] = id
-		}
-		to.ShardId, to.SequenceNumber = id, leat.SequenceNumber(p.Shard, p.Record.Offset)
-		return
-	}
-	e, _ := kindOf(p.Err)
-	switch e.Kind {
-	case leat.KindThroughputExceeded, leat.KindUnavailable:
-		to.ErrorCode, to.ErrorMessage = leatv1.PutRecordsErrorCode_PUT_RECORDS_ERROR_CODE_PROVISIONED_THROUGHPUT_EXCEEDED, e.Message
-	default:
-		to.ErrorCode, to.ErrorMessage = leatv1.PutRecordsErrorCode_PUT_RECORDS_ERROR_CODE_INTERNAL_FAILURE, "Internal Service Failure"
-		s.log.Error("record failed", "request_id", callerOf(ctx).id, "kind", e.Kind.String(), "error", p.Err)
-	}
 }
 
 func (s recordService) GetShardIterator(ctx context.Context, req *leatv1.GetShardIteratorRequest) (*leatv1.GetShardIteratorResponse, error) {

@@ -84,6 +84,7 @@ type Server struct {
 	internal  Internal // may be nil
 	failures  *auth.Failures
 	memory    mem.BufferPool
+	puts      putCalls
 
 	grpc     *grpc.Server // for callers from outside
 	inside   *grpc.Server // for the gateway, over memory
@@ -139,8 +140,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// register makes a gRPC server with every service. Data is handed to the broker as it was read, so buffers are not
-// shared between messages.
+// register makes a gRPC server with every service.
 func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	opts := []grpc.ServerOption{
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
@@ -157,7 +157,7 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	g := grpc.NewServer(opts...)
 	leatv1.RegisterStreamServiceServer(g, streamService{Server: s})
 	leatv1.RegisterShardServiceServer(g, shardService{Server: s})
-	leatv1.RegisterRecordServiceServer(g, recordService{Server: s})
+	g.RegisterService(s.recordMethods(), recordService{Server: s})
 	leatv1.RegisterConsumerServiceServer(g, consumerService{Server: s})
 	leatv1.RegisterResourceServiceServer(g, resourceService{Server: s})
 	leatv1.RegisterAccountServiceServer(g, accountService{Server: s})
