@@ -129,21 +129,23 @@ func (e *Engine) places(ctx context.Context, d *spec.Delivery) ([]cursor, error)
 
 // begins tells whether a delivery begins in a shard; in its children it begins when it is through with it.
 func begins(src *spec.Source, s *leat.Shard, kept map[uint64]*leat.Shard) bool {
-	over := func(s *leat.Shard) bool {
-		return src.From == spec.AtTime && !s.Open() && leat.Micros(s.Closed) < src.Time
-	}
 	if src.From == spec.Latest {
 		return s.Open()
 	}
-	if over(s) {
+	if over(src, s) {
 		return false
 	}
 	for _, parent := range []*uint64{s.Parent, s.AdjacentParent} {
-		if parent != nil && kept[*parent] != nil && !over(kept[*parent]) {
+		if parent != nil && kept[*parent] != nil && !over(src, kept[*parent]) {
 			return false
 		}
 	}
 	return true
+}
+
+// over tells whether a shard had ended before the time that a delivery begins at.
+func over(src *spec.Source, s *leat.Shard) bool {
+	return src.From == spec.AtTime && !s.Open() && leat.Micros(s.Closed) < src.Time
 }
 
 func (e *Engine) placeIn(ctx context.Context, src *spec.Source, key leat.ShardKey) (c cursor, err error) {

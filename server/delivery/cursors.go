@@ -17,7 +17,7 @@ type cursor struct {
 	ordinal uint64
 	start   uint64
 	next    uint64
-	stop    int64 // -1: the shard's end
+	stop    int64 // where it ends: of a backfill, or of a shard that is closed; -1: not known yet
 	time    int64 // arrival of the last record that was delivered
 	done    bool
 	epoch   uint64
@@ -61,6 +61,14 @@ FROM delivery_cursors WHERE delivery = $1 ORDER BY track, ordinal`, func(scan sq
 		}, delivery)
 	})
 	return all, err
+}
+
+// ends notes where a shard ends that has been closed.
+func (t *tables) ends(ctx context.Context, delivery string, ordinal, final uint64) error {
+	return t.settle(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec("UPDATE delivery_cursors SET stop_at = $3 WHERE delivery = $1 AND track = '' AND ordinal = $2 AND stop_at < 0", delivery, ordinal, final)
+		return err
+	})
 }
 
 // finish says that a shard has been delivered to its end.

@@ -48,7 +48,13 @@ func (j *job) run(ctx context.Context) error {
 	if err := j.transform(ctx); err != nil {
 		return err
 	}
-	if j.t.endpoint == nil {
+	switch {
+	case j.t.endpoint != nil:
+	case j.begun():
+		if err := j.regroup(); err != nil {
+			return err
+		}
+	default:
 		if err := j.group(); err != nil {
 			return err
 		}
@@ -74,11 +80,14 @@ func (j *job) run(ctx context.Context) error {
 	}
 	for _, d := range j.objects {
 		if d.Units > 0 || d.Records > 0 {
+			d.Begin, d.End = nil, nil
 			m.Objects = append(m.Objects, d.Object)
 		}
 	}
-	if m.Expired.Records > 0 {
-		m.Expired = j.missing(&m) // an object that was written before they expired has them
+	if m.Expired.Records > 0 { // an object that was written before they expired has them
+		if err := j.settleExpired(ctx, &m); err != nil {
+			return err
+		}
 	}
 	if err := j.covers(&m); err != nil {
 		return err
@@ -228,9 +237,6 @@ func (j *job) group() error {
 	}
 	for i := range j.outputs {
 		o := &j.outputs[i]
-		refuse := func(code, message string) {
-			j.failed = append(j.failed, failure{spec.Failure{Source: o.Source, Data: o.Data, Type: spec.PartitioningFailed, Code: code, Message: message}, j.stands[i]})
-		}
 		tuple := ""
 		if c.Partitioning != nil {
 			tuple = partitionOf(o)
@@ -238,19 +244,48 @@ func (j *job) group() error {
 		d := active[tuple]
 		switch {
 		case d == nil && c.Partitioning != nil && len(active) >= c.Partitioning.MaxActive:
-			refuse("DynamicPartitioning.ActivePartitionLimitExceeded", fmt.Sprintf("there are %d other active partitions, the most that are allowed", len(active)))
+			why := tooMany(c.Partitioning)
+			j.refuse(i, why.Code, why.Message)
 			continue
 		case d == nil, c.Partitioning != nil && size[d]+int64(len(o.Data)) > c.Buffer.Bytes:
 			var err error
 			if d, err = begin(o, tuple); err != nil {
-				refuse("DynamicPartitioning.MetadataExtractionFailed", err.Error())
+				j.refuse(i, codeNaming, err.Error())
 				continue
 			}
 		}
 		size[d] += int64(len(o.Data))
 		d.outputs = append(d.outputs, i)
 	}
+	j.mark()
 	return nil
+}
+
+// mark keeps the places of each object's first and last output.
+func (j *job) mark() {
+	if j.t.config.Partitioning == nil {
+		return // there is one object
+	}
+	marks := j.marks()
+	for _, d := range j.objects {
+		d.Begin, d.End = &marks[d.outputs[0]], &marks[d.outputs[len(d.outputs)-1]]
+	}
+}
+
+// refuse sends an output to the error prefix that no object could be named for.
+func (j *job) refuse(output int, code, message string) {
+	o := &j.outputs[output]
+	j.failed = append(j.failed, failure{spec.Failure{Source: o.Source, Data: o.Data, Type: spec.PartitioningFailed, Code: code, Message: message}, j.stands[output]})
+}
+
+const codeNaming = "DynamicPartitioning.MetadataExtractionFailed"
+
+func tooMany(p *spec.Partitioning) *spec.Unfit {
+	most := 1
+	if p != nil {
+		most = p.MaxActive
+	}
+	return &spec.Unfit{Code: "DynamicPartitioning.ActivePartitionLimitExceeded", Message: fmt.Sprintf("there are %d other active partitions, the most that are allowed", most)}
 }
 
 func (j *job) key(o *spec.Output, tuple string, part int) (string, error) {
@@ -286,7 +321,7 @@ func partitionOf(o *spec.Output) string {
 func (j *job) planned(ctx context.Context) error {
 	m := Manifest{Partial: true}
 	for _, d := range j.objects {
-		m.Objects = append(m.Objects, Object{Role: d.Role, Key: d.Key, Backup: d.Backup})
+		m.Objects = append(m.Objects, Object{Role: d.Role, Key: d.Key, Backup: d.Backup, Begin: d.Begin, End: d.End})
 	}
 	if err := j.e.tables.name(ctx, j.p.id, &m); err != nil {
 		return err

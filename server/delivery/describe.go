@@ -33,6 +33,7 @@ func (e *Engine) Describe(ctx context.Context, account, name string) (spec.Descr
 		b.Done = true
 		for _, c := range tracks[b.ID] {
 			p := e.progress(ctx, &d, c)
+			p.Lag = 0 // it is about history
 			b.Shards = append(b.Shards, p)
 			b.Done = b.Done && p.Done
 		}
@@ -48,18 +49,17 @@ func (e *Engine) progress(ctx context.Context, d *spec.Delivery, c cursor) spec.
 	}
 	if c.stop >= 0 {
 		p.Tail = max(c.next, uint64(c.stop))
-		return p
 	}
 	if c.done {
 		return p
 	}
 	key := leat.ShardKey{Stream: d.Stream, Ordinal: c.ordinal}
-	b, err := e.cfg.Records.Bounds(ctx, key)
-	if err != nil || b.Tail <= c.next {
-		return p
+	if b, err := e.cfg.Records.Bounds(ctx, key); err == nil && c.stop < 0 {
+		p.Tail = max(c.next, b.Tail)
 	}
-	p.Tail = b.Tail
-	p.Lag = e.lag(ctx, key, c.next)
+	if p.Tail > c.next {
+		p.Lag = e.lag(ctx, key, c.next)
+	}
 	return p
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,6 +191,7 @@ type wanted struct {
 	track    string
 	version  uint64
 	ordinals []uint64
+	gone     []uint64 // shards of the delivery stream that are no more
 }
 
 func (w *wanted) key() string {
@@ -198,6 +200,10 @@ func (w *wanted) key() string {
 	b = appendUint(b, w.version)
 	for _, o := range w.ordinals {
 		b = append(b, '|')
+		b = appendUint(b, o)
+	}
+	for _, o := range w.gone {
+		b = append(b, '-')
 		b = appendUint(b, o)
 	}
 	return string(b)
@@ -264,7 +270,7 @@ func (e *Engine) lookAt(ctx context.Context, d *spec.Delivery, want map[string]w
 	if err != nil {
 		return err
 	}
-	live, err := e.follow(ctx, d, tracks[""])
+	live, gone, err := e.follow(ctx, d, tracks[""])
 	if err != nil {
 		return err
 	}
@@ -273,6 +279,7 @@ func (e *Engine) lookAt(ctx context.Context, d *spec.Delivery, want map[string]w
 		return nil
 	}
 	tracks[""] = live
+	standsIn := len(gone) > 0 && e.standsIn(d)
 	for track, cursors := range tracks {
 		version := d.Version
 		if track != "" {
@@ -280,7 +287,11 @@ func (e *Engine) lookAt(ctx context.Context, d *spec.Delivery, want map[string]w
 		}
 		var mine []uint64
 		for _, c := range cursors {
-			if _, ok := e.cfg.Owns(leat.ShardKey{Stream: d.Stream, Ordinal: c.ordinal}); ok && !c.done {
+			if c.done {
+				continue
+			}
+			_, ok := e.cfg.Owns(leat.ShardKey{Stream: d.Stream, Ordinal: c.ordinal})
+			if ok || standsIn && slices.Contains(gone, c.ordinal) {
 				mine = append(mine, c.ordinal)
 			}
 		}
@@ -290,59 +301,12 @@ func (e *Engine) lookAt(ctx context.Context, d *spec.Delivery, want map[string]w
 		}
 		for len(mine) > 0 {
 			n := min(group, len(mine))
-			w := wanted{delivery: d, track: track, version: version, ordinals: mine[:n]}
+			w := wanted{delivery: d, track: track, version: version, ordinals: mine[:n], gone: gone}
 			want[w.key()] = w
 			mine = mine[n:]
 		}
 	}
 	return nil
-}
-
-// follow adds the cursors of shards whose parents have been delivered to their ends, and ends those of shards that are no
-// more: all their records have expired.
-func (e *Engine) follow(ctx context.Context, d *spec.Delivery, cursors []cursor) ([]cursor, error) {
-	shards := e.cfg.Directory.Shards(d.Stream)
-	have := map[uint64]*cursor{}
-	for i := range cursors {
-		have[cursors[i].ordinal] = &cursors[i]
-	}
-	if d.Config.Source.Direct() && len(cursors) == 0 {
-		return e.started(ctx, d, shards)
-	}
-	var born []cursor
-	for i := range shards {
-		s := &shards[i]
-		if have[s.Key.Ordinal] != nil {
-			continue
-		}
-		due := false
-		for _, parent := range []*uint64{s.Parent, s.AdjacentParent} {
-			if parent == nil || have[*parent] == nil {
-				continue
-			}
-			if due = have[*parent].done; !due {
-				break
-			}
-		}
-		if due {
-			born = append(born, cursor{ordinal: s.Key.Ordinal, stop: -1})
-		}
-	}
-	if len(born) == 0 {
-		return cursors, nil
-	}
-	return append(cursors, born...), e.tables.begin(ctx, d.ID, "", born)
-}
-
-// started gives a stream of direct puts its cursors.
-func (e *Engine) started(ctx context.Context, d *spec.Delivery, shards []leat.Shard) ([]cursor, error) {
-	var born []cursor
-	for i := range shards {
-		if shards[i].Parent == nil {
-			born = append(born, cursor{ordinal: shards[i].Key.Ordinal, stop: -1})
-		}
-	}
-	return born, e.tables.begin(ctx, d.ID, "", born)
 }
 
 // start starts a worker. mu is held.

@@ -22,10 +22,14 @@ const (
 
 // buffer is what was read and is not planned yet.
 type buffer struct {
-	bytes  int64
-	oldest int64
-	newest int64
+	bytes   int64
+	records int
+	oldest  int64
+	newest  int64
 }
+
+// rangeRecords bounds the records of one range, however small they are: what a range takes in memory goes by both.
+const rangeRecords = 1 << 20
 
 // fill reads on until an object is due: its bytes or its age are reached, or a shard has ended. It holds what it reads
 // while there is room; otherwise the records are read again.
@@ -45,7 +49,7 @@ func (w *worker) fill(ctx context.Context, b *spec.Buffer) (oldest, newest int64
 		if buf.bytes == 0 && buf.newest == 0 {
 			age = idleWait
 		}
-		if due || buf.bytes >= b.Bytes || caught && buf.newest != 0 && age <= 0 {
+		if due || buf.bytes >= b.Bytes || buf.records >= rangeRecords || caught && buf.newest != 0 && age <= 0 {
 			return buf.oldest, buf.newest, nil
 		}
 		if caught {
@@ -58,6 +62,9 @@ func (w *worker) fill(ctx context.Context, b *spec.Buffer) (oldest, newest int64
 
 // read reads one page of a shard. up: there is nothing more now. cut: the object must end here.
 func (w *worker) read(ctx context.Context, s *source, b *spec.Buffer, buf *buffer) (up, cut bool, err error) {
+	if s.gone {
+		return true, false, w.pass(ctx, s)
+	}
 	if s.stop >= 0 && s.pos >= uint64(s.stop) {
 		s.ended = true
 	}
@@ -95,15 +102,32 @@ func (w *worker) read(ctx context.Context, s *source, b *spec.Buffer, buf *buffe
 		buf.bytes += int64(len(r.Data))
 		buf.oldest, buf.newest = min(buf.oldest, r.Time), max(buf.newest, r.Time)
 	}
+	if n := len(page.Records); n > 0 {
+		s.newest = page.Records[n-1].Time
+		buf.records += n
+	}
 	s.pos += uint64(len(page.Records))
 	w.keep(s, page.Records)
 	s.ended = page.Ended && s.pos == page.Next || s.stop >= 0 && s.pos >= uint64(s.stop)
 	return s.pos >= page.Tail || s.ended, false, nil
 }
 
+// pass ends a shard that is no more: what it had has expired.
+func (w *worker) pass(ctx context.Context, s *source) error {
+	s.ended = true
+	if s.stop < 0 { // nobody looked between its end and its removal
+		w.log.Error("a shard is no more, and it is not known how many of its records expired before they were delivered", "shard", leat.ShardID(s.key.Ordinal))
+		return nil
+	}
+	if uint64(s.stop) <= s.pos {
+		return nil
+	}
+	return w.skip(ctx, s, uint64(s.stop))
+}
+
 // skip moves the cursor over records that are gone.
 func (w *worker) skip(ctx context.Context, s *source, to uint64) error {
-	parts := []Part{{s.key.Ordinal, s.pos, to}}
+	parts := []Part{{Shard: s.key.Ordinal, First: s.pos, End: to}}
 	p := &plan{id: planID(w.want.delivery.ID, w.want.track, parts), track: w.want.track, version: w.want.version, parts: parts, newest: leat.Micros(w.e.cfg.Clock.Now())}
 	w.log.Error("records expired before they were delivered", "shard", leat.ShardID(s.key.Ordinal), "records", to-s.pos)
 	if err := w.e.tables.skip(ctx, w.want.delivery.ID, p, s.epoch); err != nil {

@@ -14,6 +14,8 @@ type Part struct {
 	Shard uint64 `json:"shard"`
 	First uint64 `json:"first"`
 	End   uint64 `json:"end"`
+	// Newest is when the last of its records arrived, microseconds since 1970. It is no part of the plan's name.
+	Newest int64 `json:"newest,omitempty"`
 }
 
 // planID names a plan: the same for the same delivery stream, track and ranges, for ever.

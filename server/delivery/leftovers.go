@@ -9,7 +9,6 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -32,9 +31,12 @@ type failedRecord struct {
 	PartOfRecord           bool   `json:"partOfRecord,omitempty"` // rawData is what transforms made of it
 }
 
+// errorTypes are all that records can fail with.
+var errorTypes = []spec.ErrorType{spec.ProcessingFailed, spec.PartitioningFailed, spec.ConversionFailed, spec.HTTPFailed}
+
 // writeErrors writes what failed to the error prefix, an object for each type of error.
 func (j *job) writeErrors(ctx context.Context) error {
-	for _, kind := range []spec.ErrorType{spec.ProcessingFailed, spec.PartitioningFailed, spec.ConversionFailed, spec.HTTPFailed} {
+	for _, kind := range errorTypes {
 		d := &draft{Object: Object{Role: Errors}}
 		var b bytes.Buffer
 		lines := json.NewEncoder(&b)
@@ -162,6 +164,7 @@ const Sent Role = "sent"
 type stagedResult struct {
 	Version int // 1
 	Result  spec.Result
+	Counts  []uint64 // how many records of each part of the plan were there
 }
 
 // staged runs transforms whose outcome may be another one next time. The first outcome that is kept counts, whoever it
@@ -175,7 +178,7 @@ func (j *job) staged(ctx context.Context) (spec.Result, error) {
 		return r, err
 	}
 	var b bytes.Buffer
-	if err := gob.NewEncoder(&b).Encode(stagedResult{Version: 1, Result: r}); err != nil {
+	if err := gob.NewEncoder(&b).Encode(stagedResult{Version: 1, Result: r, Counts: j.counts()}); err != nil {
 		return r, err
 	}
 	switch err := j.e.cfg.Blobs.Create(ctx, stagingKey(j.p.id), b.Bytes()); {
@@ -196,12 +199,8 @@ func (j *job) readStaged(ctx context.Context) (spec.Result, error) {
 	if err := gob.NewDecoder(bytes.NewReader(body)).Decode(&s); err != nil || s.Version != 1 {
 		return spec.Result{}, leat.Errorf(leat.KindCorrupt, "what is kept of the transforms of plan %s cannot be read", j.p.id)
 	}
-	outside := func(source int) bool { return source < 0 || source >= len(j.records) }
-	if slices.ContainsFunc(s.Result.Outputs, func(o spec.Output) bool { return outside(o.Source) }) ||
-		slices.ContainsFunc(s.Result.Failed, func(f spec.Failure) bool { return outside(f.Source) }) || slices.ContainsFunc(s.Result.Dropped, outside) {
-		return spec.Result{}, leat.Errorf(leat.KindUnavailable, "records of plan %s expired after they were transformed", j.p.id)
-	}
-	return s.Result, nil
+	err = j.relocate(&s.Result, s.Counts)
+	return s.Result, err
 }
 
 // unstage lets go of what was kept, once the plan is committed.

@@ -4,6 +4,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 
@@ -56,6 +57,9 @@ type Object struct {
 	Units  uint64 `json:"units"` // what was written: a record may become several
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256,omitempty"`
+	// Begin and End are the places of its first and last output; of a plan that is not committed.
+	Begin *Mark `json:"begin,omitempty"`
+	End   *Mark `json:"end,omitempty"`
 }
 
 // plan writes a plan and ties the cursors of its parts to it. errMoved when a cursor is not where the plan begins, or
@@ -150,7 +154,7 @@ func (p *plan) advance(tx *sqldb.Tx, delivery string) error {
 		n, err := tx.Exec(`
 UPDATE delivery_cursors SET next_at = $5, at_time = $6, plan = '', reason = '', since = 0
 WHERE delivery = $1 AND track = $2 AND ordinal = $3 AND next_at = $4 AND plan = $7`,
-			delivery, p.track, part.Shard, part.First, part.End, p.newest, p.id)
+			delivery, p.track, part.Shard, part.First, part.End, cmp.Or(part.Newest, p.newest), p.id)
 		if err := sqldb.One(n, err, errMoved); err != nil {
 			return err
 		}

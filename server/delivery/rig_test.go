@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,11 +49,34 @@ type rig struct {
 	cat    *catalog.Catalog
 	blobs  blob.Store
 	engine *delivery.Engine
+	alive  atomic.Pointer[delivery.Engine]
 	config delivery.Config
 	s3     *minio.Client
 	bucket string
 
+	clock *shifted
+
 	stopEngine func()
+}
+
+// shifted is the machine's clock, some time ahead.
+type shifted struct{ by atomic.Int64 }
+
+func (s *shifted) Now() time.Time { return time.Now().Add(time.Duration(s.by.Load())) }
+
+func (s *shifted) NewTimer(d time.Duration) (<-chan time.Time, func()) {
+	return leat.SystemClock{}.NewTimer(d)
+}
+
+// later lets time pass, and then does what is due: packs, and lets go of what has expired.
+func (r *rig) later(d time.Duration) {
+	r.t.Helper()
+	r.must(r.node.Store().Pack(r.t.Context()))
+	r.clock.by.Add(int64(d))
+	r.until("housekeeping is done", func() bool {
+		s := r.node.Store()
+		return s != nil && s.Housekeep(r.t.Context()) == nil
+	})
 }
 
 // deliveries hands the broker the engine that is alive.
@@ -98,12 +122,12 @@ func (d directory) Changed(ctx context.Context) { d.r.broker.Directory().Changed
 
 func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t}
+	r := &rig{t: t, clock: new(shifted)}
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	db, err := sqldb.Open(t.Context(), sqldb.Config{SQLite: filepath.Join(t.TempDir(), "catalog.db")})
 	r.must(err)
 	t.Cleanup(func() { r.must(db.Close()) })
-	r.cat = catalog.New(db, catalog.Options{})
+	r.cat = catalog.New(db, catalog.Options{Clock: r.clock})
 	r.must(r.cat.Migrate(t.Context()))
 	info, err := r.cat.Cluster(t.Context())
 	r.must(err)
@@ -113,12 +137,19 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	r.node = cluster.New(cluster.Config{
 		Catalog: r.cat, Info: info, Driver: wal.NewObjects(r.blobs), Log: params, Blobs: r.blobs, Params: shardstore.DefaultParams(),
 		Node: "test", Address: "127.0.0.1:1", Exclusive: true, Transition: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		Clock: r.clock,
+		Hold: func(id leat.StreamID) (int64, bool) {
+			if e := r.alive.Load(); e != nil {
+				return e.Hold(id)
+			}
+			return 0, true
+		},
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return r.broker.Directory().Stream(id) },
 		Changed: func(ctx context.Context) { r.broker.Directory().Changed(ctx) },
 	})
 	r.broker, err = broker.New(broker.Config{
 		Engine: r.node, Catalog: r.cat, Control: r.node, ShardLimits: broker.LimitsOff, Region: "eu-west-1", Secret: info.Secret[:],
-		TransitionDelay: time.Millisecond, Logger: log, Deliveries: deliveries{r},
+		TransitionDelay: time.Millisecond, Clock: r.clock, Logger: log, Deliveries: deliveries{r},
 	})
 	r.must(err)
 	store := s3test.Start(t)
@@ -136,7 +167,7 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 			return 0, false
 		},
 		S3:     delivery.S3{Endpoint: "http://" + store.Endpoint, Region: store.Region, AccessKey: store.AccessKey, SecretKey: store.SecretKey},
-		Region: "eu-west-1", Logger: log, Look: 50 * time.Millisecond, Pause: 20 * time.Millisecond,
+		Region: "eu-west-1", Clock: r.clock, Logger: log, Look: 50 * time.Millisecond, Pause: 20 * time.Millisecond,
 	}
 	for _, c := range change {
 		c(&r.config)
@@ -169,6 +200,7 @@ func (r *rig) start() {
 		_ = e.Run(ctx)
 	}()
 	r.engine = e
+	r.alive.Store(e)
 	r.stopEngine = func() {
 		stop()
 		<-done

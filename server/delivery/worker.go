@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -41,6 +42,9 @@ type source struct {
 	stop  int64  // -1: the shard's end
 	pages [][]leat.Record
 	ended bool // nothing comes after pos
+
+	newest int64 // arrival of the last record that was read
+	gone   bool  // the shard is no more
 }
 
 // errRegroup says that what runs has to be decided anew.
@@ -188,13 +192,17 @@ func (w *worker) resume(ctx context.Context) error {
 		}
 		key := leat.ShardKey{Stream: w.want.delivery.Stream, Ordinal: o}
 		epoch, mine := w.e.cfg.Owns(key)
+		gone := w.gone(o)
+		if gone {
+			epoch, mine = c.epoch, true
+		}
 		if !mine {
 			return errRegroup
 		}
 		if c.plan != "" {
 			return w.redo(ctx, c.plan)
 		}
-		w.shards = append(w.shards, &source{key: key, epoch: epoch, next: c.next, pos: c.next, stop: c.stop})
+		w.shards = append(w.shards, &source{key: key, epoch: epoch, next: c.next, pos: c.next, stop: c.stop, gone: gone})
 	}
 	return nil
 }
@@ -209,7 +217,7 @@ func (w *worker) redo(ctx context.Context, id string) error {
 		return err
 	}
 	lead := leat.ShardKey{Stream: w.want.delivery.Stream, Ordinal: p.parts[0].Shard}
-	if _, mine := w.e.cfg.Owns(lead); !mine {
+	if _, mine := w.e.cfg.Owns(lead); !mine && !(w.gone(lead.Ordinal) && slices.Contains(w.want.ordinals, lead.Ordinal)) {
 		return errMoved
 	}
 	t, err := w.with(ctx, p.version)
@@ -224,10 +232,12 @@ func (w *worker) redo(ctx context.Context, id string) error {
 	return w.resume(ctx)
 }
 
+func (w *worker) gone(ordinal uint64) bool { return slices.Contains(w.want.gone, ordinal) }
+
 func (w *worker) parts() (parts []Part) {
 	for _, s := range w.shards {
 		if s.pos > s.next {
-			parts = append(parts, Part{s.key.Ordinal, s.next, s.pos})
+			parts = append(parts, Part{Shard: s.key.Ordinal, First: s.next, End: s.pos, Newest: s.newest})
 		}
 	}
 	return parts
@@ -278,6 +288,9 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
 // gather collects the records of a part: those that are held, otherwise it reads them again.
 func (w *worker) gather(ctx context.Context, j *job, part Part) error {
 	key := leat.ShardKey{Stream: w.want.delivery.Stream, Ordinal: part.Shard}
+	if w.gone(part.Shard) {
+		return nil
+	}
 	for _, s := range w.shards {
 		if s.key == key && s.pages != nil {
 			for _, page := range s.pages {

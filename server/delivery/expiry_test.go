@@ -1,0 +1,186 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/delivery"
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+func (r *rig) waits(name, why string) {
+	r.t.Helper()
+	r.until("the delivery waits: "+why, func() bool {
+		d, err := r.broker.DescribeDelivery(r.t.Context(), who, name)
+		return err == nil && len(d.Shards) > 0 && strings.Contains(d.Shards[0].Reason, why)
+	})
+}
+
+// horizon is where the only shard of a stream begins.
+func (r *rig) horizon(stream string) uint64 {
+	r.t.Helper()
+	d, err := r.broker.DescribeStream(r.t.Context(), who, broker.DescribeStreamRequest{Stream: stream})
+	r.must(err)
+	b, err := r.node.Bounds(r.t.Context(), leat.ShardKey{Stream: d.Stream.ID})
+	r.must(err)
+	return b.Horizon
+}
+
+// A delivery that asks for it has its records kept beyond the stream's retention, and no longer than it asked for.
+func TestHoldRetention(t *testing.T) {
+	r := newRig(t)
+	for _, stream := range []string{"held", "not"} {
+		r.stream(stream, 1)
+	}
+	r.must(r.s3.RemoveBucket(t.Context(), r.bucket))
+	hold := func(c *spec.Config) { c.HoldSeconds = int((48 * time.Hour).Seconds()) }
+	r.deliver("held", r.toBucket("held", hold))
+	r.deliver("not", r.toBucket("not", func(c *spec.Config) { c.Naming.Prefix = "not/" }))
+	records := numbered("a", 100)
+	for _, stream := range []string{"held", "not"} {
+		r.put(stream, records...)
+		r.waits(stream, "NoSuchBucket")
+	}
+	r.later(25 * time.Hour)
+	if held, not := r.horizon("held"), r.horizon("not"); held != 0 || not != 100 {
+		t.Fatalf("after 25 h: the held stream begins at %d, the other at %d", held, not)
+	}
+	again := numbered("b", 50)
+	r.put("held", again...)
+	r.later(23 * time.Hour) // the first are 48 h old, of 24 + 48
+	if at := r.horizon("held"); at != 0 {
+		t.Fatalf("after 48 h the held stream begins at %d", at)
+	}
+	r.later(24*time.Hour + time.Minute) // the first are older than 72 h, the others 47 h
+	r.until("what is older than the hold goes", func() bool {
+		r.must(r.node.Store().Housekeep(t.Context()))
+		return r.horizon("held") == 100
+	})
+	r.must(r.s3.MakeBucket(t.Context(), r.bucket, minio.MakeBucketOptions{}))
+	r.settled("held", 150)
+	r.once(r.lines("data/"), again)
+	if rep := r.clean("held", 150); rep.Stored != 50 || rep.Expired != 100 {
+		t.Errorf("verify: %+v", rep)
+	}
+	r.settled("not", 100)
+	if rep := r.clean("not", 100); rep.Expired != 100 {
+		t.Errorf("verify: %+v", rep)
+	}
+}
+
+// A plan is carried out again when a part of its records has expired, and a part of its objects stands: what is left goes
+// where it would have gone, and nothing is there twice.
+func TestRecordsExpireBetweenTries(t *testing.T) {
+	for _, unsteady := range []bool{false, true} {
+		t.Run(fmt.Sprintf("unsteady=%v", unsteady), func(t *testing.T) {
+			var puts atomic.Int64
+			var healed atomic.Bool
+			f := &flaky{next: http.DefaultTransport, fail: func(_ int, q *http.Request) (bool, bool) {
+				return q.Method == http.MethodPut && puts.Add(1) > 4 && !healed.Load(), false
+			}}
+			r := newRig(t, compile(keys{unsteady: unsteady}), func(c *delivery.Config) { c.S3.Transport = f })
+			r.stream("s", 1)
+			var old, young []string
+			for i := range 40 {
+				old = append(old, fmt.Sprintf("w%d:old %d", i%10, i))
+				young = append(young, fmt.Sprintf("w%d:young %d", i%11, i)) // of one partition there is nothing old
+			}
+			r.put("s", append(old, "poison:1", "drop:1")...)
+			r.later(2 * time.Hour)
+			r.put("s", young...)
+			change := func(c *spec.Config) {
+				if unsteady {
+					c.Transforms = []spec.Transform{{Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: "http://transform.example"}}}
+				}
+			}
+			r.deliver("d", r.toBucket("s", partitioned(100), change))
+			r.waits("d", "connection reset")
+			r.later(23 * time.Hour)
+			if at := r.horizon("s"); at != 42 {
+				t.Fatalf("the stream begins at %d", at)
+			}
+			healed.Store(true)
+			r.settled("d", 82)
+			got := map[string]int{}
+			for line, n := range r.lines("data/") {
+				line, _, _ = strings.Cut(line, " at ")
+				got[line] += n
+			}
+			stored := 0
+			for _, line := range append(old, young...) {
+				if got[line] > 1 {
+					t.Errorf("%q is there %d times", line, got[line])
+				}
+				stored += got[line]
+			}
+			for _, line := range young {
+				if got[line] != 1 {
+					t.Errorf("%q is there %d times", line, got[line])
+				}
+			}
+			rep := r.clean("d", 82)
+			if rep.Stored != uint64(stored) || stored <= 40 || stored >= 80 || rep.Expired != uint64(82-stored) {
+				t.Errorf("%d records are stored; verify: %+v", stored, rep)
+			}
+		})
+	}
+}
+
+// While a delivery waits, its shards are split and merged, and retention takes their records and then the shards. It goes
+// on with the shard that is left, and says what it lost.
+func TestShardsThatAreNoMore(t *testing.T) {
+	r := newRig(t)
+	r.stream("s", 1)
+	r.must(r.s3.RemoveBucket(t.Context(), r.bucket))
+	r.deliver("d", r.toBucket("s"))
+	r.put("s", numbered("a", 100)...)
+	r.waits("d", "NoSuchBucket") // with a plan at its cursor
+	for i, shards := range []int{2, 1} {
+		_, err := r.broker.ScaleStream(t.Context(), who, broker.ScaleStreamRequest{Stream: "s", Target: shards})
+		r.must(err)
+		r.until("it is scaled", func() bool {
+			d, err := r.broker.DescribeStream(t.Context(), who, broker.DescribeStreamRequest{Stream: "s"})
+			return err == nil && d.Stream.Status == leat.StreamActive && d.Stream.OpenShards == shards
+		})
+		if i == 0 {
+			r.put("s", numbered("b", 60)...)
+		}
+	}
+	r.later(25 * time.Hour)
+	r.put("s", "fresh")
+	r.until("closed shards are forgotten", func() bool {
+		_, err := r.cat.ExpireShards(t.Context())
+		r.must(err)
+		r.broker.Directory().Changed(t.Context())
+		s, err := r.cat.StreamByName(t.Context(), account, "s")
+		r.must(err)
+		return len(r.broker.Directory().Shards(s.ID)) == 1
+	})
+	r.must(r.s3.MakeBucket(t.Context(), r.bucket, minio.MakeBucketOptions{}))
+	// Of the shards in between, which the delivery never reached, nothing is known.
+	var rep spec.Report
+	r.until("the last shard is delivered", func() bool {
+		rep = r.verify("d")
+		return rep.Records == 101
+	})
+	r.once(r.lines("data/"), []string{"fresh"})
+	if !rep.Clean || rep.Expired != 100 || rep.Stored != 1 || rep.Records != 101 {
+		t.Errorf("verify: %+v", rep)
+	}
+	d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+	r.must(err)
+	if last := d.Shards[len(d.Shards)-1]; last.Reason != "" || last.Next != 1 {
+		t.Errorf("the last shard: %+v", last)
+	}
+}
