@@ -25,7 +25,7 @@ func (s streams) Changed(ctx context.Context) { s.of().Changed(ctx) }
 // newDeliveries makes what carries out the deliveries of the shards that this node owns.
 func (s *Server) newDeliveries(p *parts, db *sqldb.DB, cat *catalog.Catalog) (*delivery.Engine, error) {
 	return delivery.New(delivery.Config{
-		DB: db, Catalog: cat, Blobs: p.blobs, Master: p.master, Records: s.engine(), Kick: s.node.Kick,
+		DB: db, Catalog: cat, Blobs: p.blobs, Ledger: p.journal != nil, Master: p.master, Records: s.engine(), Kick: s.node.Kick,
 		Directory: streams{func() *broker.Directory { return s.broker.Directory() }},
 		Owns: func(k leat.ShardKey) (uint64, bool) {
 			if own := s.node.Store(); own != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/rebuild"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
@@ -48,13 +49,16 @@ func Rebuild(ctx context.Context, postgres string, bucket S3, keys MasterKeys, c
 	if err != nil {
 		return r, leat.Errorf(leat.KindCorrupt, "%s in the bucket names no cluster: %w", owner, err)
 	}
-	cat := catalog.New(remote.DB, catalog.Options{Logger: log})
+	cat := catalog.New(remote.DB, catalog.Options{Logger: log, Deliveries: delivery.Journaled{}})
 	if err := cat.Migrate(ctx); err != nil {
+		return r, err
+	}
+	if err := delivery.Migrate(ctx, remote.DB); err != nil {
 		return r, err
 	}
 	driver := wal.NewObjects(remote.Blobs)
 	r.Report, err = rebuild.Run(ctx, rebuild.Options{
-		Catalog: cat, Cluster: id, Journal: remote.journal(), Driver: driver, Blobs: remote.Blobs, Logger: log,
+		Catalog: cat, Cluster: id, Journal: remote.journal(), Driver: driver, Blobs: remote.Blobs, Logger: log, Deliveries: delivery.Ledger,
 	})
 	for _, p := range r.Problems {
 		report(p)

@@ -138,8 +138,11 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 			return nil, err
 		}
 	}
-	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal})
+	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal, Deliveries: delivery.Journaled{}})
 	if err := cat.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	if err := delivery.Migrate(ctx, p.db); err != nil { // the journal reads its tables
 		return nil, err
 	}
 	if s.billing, err = openBilling(ctx, &p); err != nil {
@@ -211,9 +214,6 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	if s.deliver, err = s.newDeliveries(&p, p.db, cat); err != nil {
-		return nil, err
-	}
-	if err := s.deliver.Migrate(ctx); err != nil {
 		return nil, err
 	}
 	p.common.Scaling.Defaults()

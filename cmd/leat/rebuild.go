@@ -26,7 +26,7 @@ type rebuildCmd struct {
 
 // Help is shown by `leat rebuild --help`.
 func (rebuildCmd) Help() string {
-	return "Fills an empty database from the bucket alone: streams, shards, keys, consumers and where every record is. For a database that is lost, or that was restored from a backup and is older than the bucket. Stop all servers on the bucket first. Exit status 0 only when nothing is missing."
+	return "Fills an empty database from the bucket alone: streams, shards, keys, consumers, delivery streams and where every record is. For a database that is lost, or that was restored from a backup and is older than the bucket. Stop all servers on the bucket first. Exit status 0 only when nothing is missing."
 }
 
 // Run rebuilds and reports.
@@ -46,7 +46,7 @@ func (c *rebuildCmd) Run(ctx context.Context, t *terminal) error {
 	}
 	if c.Output == formatJSON {
 		_ = json.NewEncoder(t.out).Encode(map[string]any{
-			"streams": r.Streams, "shards": r.Shards, "sessions": r.Sessions, "packs": r.Packs, "extents": r.Extents, "journal_entries": r.Entries,
+			"streams": r.Streams, "deliveries": r.Deliveries, "shards": r.Shards, "sessions": r.Sessions, "packs": r.Packs, "extents": r.Extents, "journal_entries": r.Entries,
 			"problems": problems, "checked_records": r.Check.Records, "checked": c.Check,
 		})
 	} else {

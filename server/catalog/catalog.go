@@ -37,6 +37,8 @@ type Options struct {
 	DeleteAfter time.Duration
 	// Journal is where changes are written that a rebuilt catalog must have; nil: nowhere.
 	Journal *journal.Log
+	// Deliveries are in the journal too; nil: there are none.
+	Deliveries Deliveries
 	// RemoveBatch is how many extents one transaction of RemoveStream takes away; 0 means 2,000.
 	RemoveBatch int
 }

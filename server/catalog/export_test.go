@@ -23,7 +23,7 @@ func (c *Catalog) Entire(ctx context.Context) (*journal.Entry, error) {
 			return err
 		}
 		e.Streams, e.Accounts, e.Sessions = nil, nil, nil
-		return entireState(tx, e)
+		return c.entireState(tx, e)
 	})
 }
 

@@ -97,7 +97,7 @@ func (c *Catalog) record(ctx context.Context, tx *sqldb.Tx, written *bool) error
 	}
 	e.Cluster = info.ID
 	if e.N == 1 || e.N%journal.FullEvery == 0 {
-		err = entireState(tx, e)
+		err = c.entireState(tx, e)
 	}
 	if err == nil {
 		err = gather(tx, e, notes)
@@ -211,7 +211,7 @@ func (c *Catalog) takeIn(ctx context.Context, e *journal.Entry) error {
 		if info.ID != e.Cluster {
 			return leat.Errorf(leat.KindCorrupt, "entry %d of the bucket's journal belongs to cluster %s, the database to %s", e.N, e.Cluster, info.ID)
 		}
-		if err := applyEntry(tx, e, revision); err != nil {
+		if err := c.applyEntry(tx, e, revision); err != nil {
 			return err
 		}
 		return c.meterEntry(tx, e)

@@ -12,7 +12,7 @@ import (
 )
 
 // applyEntry makes the catalog what an entry says. The caller holds the revision.
-func applyEntry(tx *sqldb.Tx, e *journal.Entry, revision uint64) error {
+func (c *Catalog) applyEntry(tx *sqldb.Tx, e *journal.Entry, revision uint64) error {
 	for i := range e.Streams {
 		if err := applyStream(tx, &e.Streams[i], revision); err != nil {
 			return err
@@ -20,6 +20,11 @@ func applyEntry(tx *sqldb.Tx, e *journal.Entry, revision uint64) error {
 	}
 	for i := range e.Accounts {
 		if err := applyAccount(tx, &e.Accounts[i]); err != nil {
+			return err
+		}
+	}
+	for i := range e.Deliveries {
+		if err := c.applyDelivery(tx, &e.Deliveries[i]); err != nil {
 			return err
 		}
 	}

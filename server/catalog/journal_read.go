@@ -48,6 +48,8 @@ func gather(tx *sqldb.Tx, e *journal.Entry, notes []any) error {
 			err = addAccount(tx, e, n.account)
 		case openedSession:
 			err = addSession(tx, e, n.id)
+		case ChangedDelivery:
+			e.Deliveries = append(e.Deliveries, n.Delivery)
 		case deletes:
 			err = addDeletions(tx, e, n.keys)
 		}
@@ -66,7 +68,7 @@ func gather(tx *sqldb.Tx, e *journal.Entry, notes []any) error {
 const mostShards = 20_000
 
 // entireState makes a full entry. What the transaction noted comes after it, and says the same again.
-func entireState(tx *sqldb.Tx, e *journal.Entry) error {
+func (c *Catalog) entireState(tx *sqldb.Tx, e *journal.Entry) error {
 	var shards int
 	if err := tx.Row("SELECT count(*) FROM shards").Scan(&shards); err != nil || shards > mostShards && e.N > 1 {
 		return err
@@ -105,6 +107,11 @@ func entireState(tx *sqldb.Tx, e *journal.Entry) error {
 	slices.Sort(accounts)
 	for _, a := range accounts {
 		if err := addAccount(tx, e, a); err != nil {
+			return err
+		}
+	}
+	if c.opts.Deliveries != nil {
+		if e.Deliveries, err = c.opts.Deliveries.All(tx); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,8 @@ type Rebuilt struct {
 	Sessions []shardstore.Closing // every session that ever was: all are over
 	Pending  []RebuiltPending     // what sessions' segments still hold of shards
 	Deletes  []string             // segments that nothing names
+	// Delivered writes how far deliveries are, after State is in the tables; nil: there are none.
+	Delivered Delivered
 }
 
 // RebuiltShard is where a shard begins and ends.
@@ -73,7 +75,8 @@ ON CONFLICT (one) DO UPDATE SET id = excluded.id, secret = excluded.secret`, r.S
 			return err
 		}
 		for _, step := range []func() error{
-			func() error { return rebuildState(tx, r.State, revision) },
+			func() error { return c.rebuildState(tx, r.State, revision) },
+			func() error { return r.deliveries(tx) },
 			func() error { return rebuildShards(tx, r.Shards) },
 			func() error { return meterAll(tx) },
 			func() error { return rebuildExtents(tx, r) },
@@ -89,7 +92,7 @@ ON CONFLICT (one) DO UPDATE SET id = excluded.id, secret = excluded.secret`, r.S
 	})
 }
 
-func rebuildState(tx *sqldb.Tx, s *journal.State, revision uint64) error {
+func (c *Catalog) rebuildState(tx *sqldb.Tx, s *journal.State, revision uint64) error {
 	for id, st := range s.Streams {
 		whole := journal.Stream{ID: id, Head: &st.Head}
 		if err := applyStream(tx, &whole, revision); err != nil {
@@ -104,7 +107,19 @@ func rebuildState(tx *sqldb.Tx, s *journal.State, revision uint64) error {
 			return err
 		}
 	}
+	for _, d := range s.Deliveries {
+		if err := c.applyDelivery(tx, d); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func (r *Rebuilt) deliveries(tx *sqldb.Tx) error {
+	if r.Delivered == nil {
+		return nil
+	}
+	return r.Delivered(tx)
 }
 
 func rebuildStreamShards(tx *sqldb.Tx, st *journal.StreamState, revision uint64) error {

@@ -5,11 +5,13 @@ package delivery
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/server/journal"
 )
 
 // cursor is where a track is in a shard.
@@ -22,6 +24,7 @@ type cursor struct {
 	done    bool
 	epoch   uint64
 	plan    string
+	last    string // the plan that moved it last; in the ledger's terms alone
 	reason  string
 	since   time.Time
 }
@@ -101,7 +104,11 @@ func (t *tables) addBackfill(ctx context.Context, delivery string, b *spec.Backf
 	if err != nil {
 		return err
 	}
-	return t.settle(ctx, func(tx *sqldb.Tx) error {
+	return t.change(ctx, func(tx *sqldb.Tx) error {
+		note(tx, journal.Delivery{
+			ID: delivery, Configs: []journal.DeliveryConfig{{Track: b.ID, Version: 1, Config: json.RawMessage(config), Secrets: secrets}}, Cursors: journaledCursors(b.ID, cursors),
+			Backfills: []journal.DeliveryBackfill{{Track: b.ID, Begins: leat.Micros(b.From), Ends: leat.Micros(b.To), Created: leat.Micros(b.Created)}},
+		})
 		n, err := tx.Exec("INSERT INTO delivery_backfills (delivery, track, begins, ends, created) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (delivery, track) DO NOTHING",
 			delivery, b.ID, b.From, b.To, b.Created)
 		if err != nil || n == 0 {

@@ -326,6 +326,15 @@ func (j *job) planned(ctx context.Context) error {
 	if err := j.e.tables.name(ctx, j.p.id, &m); err != nil {
 		return err
 	}
+	before, err := j.e.enter(ctx, j.delivery.ID, j.p, m)
+	if err != nil {
+		return err
+	}
+	for i := range before {
+		if b := &before[i]; !j.t.repeatable || b.version != j.p.version {
+			j.unstage(ctx, b.id) // the entry says that it was committed
+		}
+	}
 	return j.e.at(ctx, StepNamed, j.p.id)
 }
 

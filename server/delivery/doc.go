@@ -13,7 +13,8 @@
 //	   that plan, by compare-and-swap on the cursor's place and the shard's epoch
 //	3  transforms. With a step that is not repeatable the outcome is written, if absent, to Leat's own bucket, and read
 //	   back whenever it is there already
-//	4  writes the names of the objects into the plan. They come from the range and the configuration, from no clock
+//	4  writes the names of the objects into the plan, and both into the ledger in Leat's own bucket (ledger.go). They come
+//	   from the range and the configuration, from no clock
 //	5  writes the objects, each if absent. One that stands already and says in its metadata that it is of this plan is this
 //	   plan's object, whoever wrote it; one that does not is never touched, and the delivery stops with that reason
 //	6  commits: one transaction writes what each object holds, and moves the cursor, by compare-and-swap on the plan
@@ -21,7 +22,8 @@
 // Whoever comes after a death finds the plan at the cursor, and does 3 to 6 again with the same configuration: the same
 // names, the same bytes. So two owners that do it at once do no harm either.
 //
-// A child shard begins when the cursors of its parents are at their ends.
+// A child shard begins when the cursors of its parents are at their ends (lineage.go). Records that expire between two
+// tries of a plan change none of this (again.go). A catalog that is made anew has its plans from the ledger.
 //
 // # Invariants
 //

@@ -65,7 +65,8 @@ const (
 type Config struct {
 	DB        *sqldb.DB
 	Catalog   *catalog.Catalog
-	Blobs     blob.Store      // Leat's own bucket: for outcomes of transforms that cannot be repeated
+	Blobs     blob.Store      // Leat's own bucket: for outcomes of transforms that cannot be repeated, and the ledger
+	Ledger    bool            // keep what a rebuilt catalog must know of plans in Blobs
 	Master    *masterkey.Ring // keeps the secrets of destinations; nil: there can be none
 	Records   Records
 	Directory Directory
@@ -137,13 +138,13 @@ func New(c Config) (*Engine, error) {
 		}
 	}
 	return &Engine{
-		cfg: c, tables: &tables{db: c.DB, master: c.Master, clock: c.Clock}, work: semaphore.NewWeighted(c.Memory), kick: make(chan struct{}, 1),
+		cfg: c, tables: &tables{db: c.DB, cat: c.Catalog, master: c.Master, clock: c.Clock}, work: semaphore.NewWeighted(c.Memory), kick: make(chan struct{}, 1),
 		workers: map[string]*worker{}, known: map[string]*spec.Delivery{}, holds: map[leat.StreamID]int64{}, stats: map[string]*counts{},
 	}, nil
 }
 
 // Migrate makes or updates the tables. Nodes may call it at the same time.
-func (e *Engine) Migrate(ctx context.Context) error { return e.tables.migrate(ctx) }
+func (e *Engine) Migrate(ctx context.Context) error { return Migrate(ctx, e.cfg.DB) }
 
 // at lets a test's fault strike.
 func (e *Engine) at(ctx context.Context, s Step, plan string) error {

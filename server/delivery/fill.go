@@ -133,6 +133,9 @@ func (w *worker) skip(ctx context.Context, s *source, to uint64) error {
 	if err := w.e.tables.skip(ctx, w.want.delivery.ID, p, s.epoch); err != nil {
 		return err
 	}
+	if _, err := w.e.enter(ctx, w.want.delivery.ID, p, p.manifest); err != nil {
+		return err
+	}
 	w.counts.expired.Add(to - s.pos)
 	s.next, s.pos = to, to
 	return nil

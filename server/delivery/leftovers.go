@@ -203,13 +203,10 @@ func (j *job) readStaged(ctx context.Context) (spec.Result, error) {
 	return s.Result, err
 }
 
-// unstage lets go of what was kept, once the plan is committed.
-func (j *job) unstage(ctx context.Context) {
-	if j.t.repeatable {
-		return
-	}
-	if err := j.e.cfg.Blobs.Delete(ctx, stagingKey(j.p.id)); err != nil {
-		j.e.cfg.Logger.Warn("what was kept of a committed plan stays", "plan", j.p.id, "error", err)
+// unstage lets go of what was kept of a plan, once that is committed for ever: with a ledger, when that says so.
+func (j *job) unstage(ctx context.Context, plan string) {
+	if err := j.e.cfg.Blobs.Delete(ctx, stagingKey(plan)); err != nil {
+		j.e.cfg.Logger.Warn("what was kept of a committed plan stays", "plan", plan, "error", err)
 	}
 }
 

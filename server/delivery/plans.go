@@ -152,7 +152,7 @@ func (t *tables) commit(ctx context.Context, delivery string, p *plan) error {
 func (p *plan) advance(tx *sqldb.Tx, delivery string) error {
 	for _, part := range p.parts {
 		n, err := tx.Exec(`
-UPDATE delivery_cursors SET next_at = $5, at_time = $6, plan = '', reason = '', since = 0
+UPDATE delivery_cursors SET next_at = $5, at_time = $6, plan = '', last = $7, reason = '', since = 0
 WHERE delivery = $1 AND track = $2 AND ordinal = $3 AND next_at = $4 AND plan = $7`,
 			delivery, p.track, part.Shard, part.First, part.End, cmp.Or(part.Newest, p.newest), p.id)
 		if err := sqldb.One(n, err, errMoved); err != nil {
@@ -183,9 +183,9 @@ VALUES ($1, $2, $3, $4, $5, $6, 'expired', $7, $8, $8, $9, $10, $10) ON CONFLICT
 			return err
 		}
 		n, err = tx.Exec(`
-UPDATE delivery_cursors SET next_at = $5, epoch = $6
+UPDATE delivery_cursors SET next_at = $5, epoch = $6, last = $7
 WHERE delivery = $1 AND track = $2 AND ordinal = $3 AND next_at = $4 AND plan = '' AND epoch <= $6`,
-			delivery, p.track, p.parts[0].Shard, p.parts[0].First, p.parts[0].End, epoch)
+			delivery, p.track, p.parts[0].Shard, p.parts[0].First, p.parts[0].End, epoch, p.id)
 		return sqldb.One(n, err, errMoved)
 	})
 }

@@ -15,7 +15,9 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/server/masterkey"
 )
 
@@ -25,25 +27,36 @@ var migrations embed.FS
 // tables are what the catalog's database keeps of deliveries.
 type tables struct {
 	db     *sqldb.DB
+	cat    *catalog.Catalog // runs the transactions that go to its journal
 	master *masterkey.Ring
 	clock  leat.Clock
 }
 
-func (t *tables) migrate(ctx context.Context) error {
+// Migrate makes or updates the tables of deliveries. Nodes may call it at the same time.
+func Migrate(ctx context.Context, db *sqldb.DB) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	return t.db.Migrate(ctx, "delivery", files)
+	return db.Migrate(ctx, "delivery", files)
 }
 
 func (t *tables) now() time.Time { return t.clock.Now().UTC().Truncate(time.Microsecond) }
 
 // settle runs a transaction that recognises its own earlier run again while the outcome of its COMMIT is unknown.
 func (t *tables) settle(ctx context.Context, fn func(tx *sqldb.Tx) error) error {
+	return settle(ctx, t.db.Tx, fn)
+}
+
+// change is settle for what a rebuilt catalog must have: fn notes it.
+func (t *tables) change(ctx context.Context, fn func(tx *sqldb.Tx) error) error {
+	return settle(ctx, t.cat.Change, fn)
+}
+
+func settle(ctx context.Context, run func(context.Context, func(tx *sqldb.Tx) error) error, fn func(tx *sqldb.Tx) error) error {
 	const runs = 3
 	for n := 1; ; n++ {
-		err := t.db.Tx(ctx, fn)
+		err := run(ctx, fn)
 		if !errors.Is(err, sqldb.ErrCommitUnknown) || n >= runs || ctx.Err() != nil {
 			return err
 		}
@@ -102,15 +115,18 @@ func (t *tables) insert(ctx context.Context, d *spec.Delivery, cursors []cursor)
 	if err != nil {
 		return err
 	}
-	tags, err := json.Marshal(d.Tags)
+	head, err := headOf(d)
 	if err != nil {
 		return err
 	}
-	return t.settle(ctx, func(tx *sqldb.Tx) error {
+	return t.change(ctx, func(tx *sqldb.Tx) error {
+		note(tx, journal.Delivery{
+			ID: d.ID, Head: head, Configs: []journal.DeliveryConfig{{Version: d.Version, Config: json.RawMessage(config), Secrets: secrets}}, Cursors: journaledCursors("", cursors),
+		})
 		n, err := tx.Exec(`
 INSERT INTO deliveries (id, account, name, state, version, stream, tags, created, updated)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (account, name) DO NOTHING`,
-			d.ID, d.Account, d.Name, string(d.State), d.Version, d.Stream, string(tags), d.Created)
+			d.ID, d.Account, d.Name, string(d.State), d.Version, d.Stream, string(head.Tags), d.Created)
 		if err != nil {
 			return err
 		}
@@ -201,7 +217,7 @@ func (t *tables) deliveries(ctx context.Context, where string, args ...any) (all
 
 // update changes a delivery stream. change gets it as it is and says what it should be.
 func (t *tables) update(ctx context.Context, account, name string, change func(*spec.Delivery) error) (d spec.Delivery, err error) {
-	err = t.db.Tx(ctx, func(tx *sqldb.Tx) error {
+	err = t.cat.Change(ctx, func(tx *sqldb.Tx) error {
 		d, err = t.scan(tx.Row("SELECT "+deliveryColumns+" WHERE d.account = $1 AND d.name = $2", account, name).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noDelivery(account, name)
@@ -214,22 +230,24 @@ func (t *tables) update(ctx context.Context, account, name string, change func(*
 			return err
 		}
 		d.Updated = t.now()
-		tags, err := json.Marshal(d.Tags)
+		head, err := headOf(&d)
 		if err != nil {
 			return err
 		}
 		n, err := tx.Exec("UPDATE deliveries SET state = $3, version = $4, tags = $5, updated = $6 WHERE id = $1 AND version = $2",
-			d.ID, version, string(d.State), d.Version, string(tags), d.Updated)
+			d.ID, version, string(d.State), d.Version, string(head.Tags), d.Updated)
 		if err := sqldb.One(n, err, leat.Errorf(leat.KindInUse, "delivery stream %s was changed meanwhile: look at it again", name)); err != nil {
 			return err
 		}
 		if d.Version == version {
+			note(tx, journal.Delivery{ID: d.ID, Head: head})
 			return nil
 		}
 		config, secrets, err := t.seal(d.ID, "", &d.Config)
 		if err != nil {
 			return err
 		}
+		note(tx, journal.Delivery{ID: d.ID, Head: head, Configs: []journal.DeliveryConfig{{Version: d.Version, Config: json.RawMessage(config), Secrets: secrets}}})
 		_, err = tx.Exec("INSERT INTO delivery_configs (delivery, track, version, config, secrets) VALUES ($1, '', $2, $3, $4)", d.ID, d.Version, config, secrets)
 		return err
 	})
@@ -238,17 +256,22 @@ func (t *tables) update(ctx context.Context, account, name string, change func(*
 
 // remove takes a delivery stream away, with all that is known of what it wrote. The objects stay.
 func (t *tables) remove(ctx context.Context, id string) error {
-	return t.settle(ctx, func(tx *sqldb.Tx) error {
-		for _, statement := range []string{
-			"DELETE FROM deliveries WHERE id = $1", "DELETE FROM delivery_configs WHERE delivery = $1", "DELETE FROM delivery_backfills WHERE delivery = $1",
-			"DELETE FROM delivery_cursors WHERE delivery = $1", "DELETE FROM delivery_plans WHERE delivery = $1",
-		} {
-			if _, err := tx.Exec(statement, id); err != nil {
-				return err
-			}
-		}
-		return nil
+	return t.change(ctx, func(tx *sqldb.Tx) error {
+		note(tx, journal.Delivery{ID: id, Gone: true})
+		return removeDelivery(tx, id)
 	})
+}
+
+func removeDelivery(tx *sqldb.Tx, id string) error {
+	for _, statement := range []string{
+		"DELETE FROM deliveries WHERE id = $1", "DELETE FROM delivery_configs WHERE delivery = $1", "DELETE FROM delivery_backfills WHERE delivery = $1",
+		"DELETE FROM delivery_cursors WHERE delivery = $1", "DELETE FROM delivery_plans WHERE delivery = $1",
+	} {
+		if _, err := tx.Exec(statement, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // config returns the configuration that a plan was made with.

@@ -27,7 +27,9 @@ func (v *proof) planned(ctx context.Context, id, key string) (bool, error) {
 }
 
 // inOrder sorts parts by where they begin.
-func inOrder(parts []Part) []Part {
-	slices.SortFunc(parts, func(a, b Part) int { return cmp.Compare(a.First, b.First) })
+func inOrder[P interface{ first() uint64 }](parts []P) []P {
+	slices.SortFunc(parts, func(a, b P) int { return cmp.Compare(a.first(), b.first()) })
 	return parts
 }
+
+func (p Part) first() uint64 { return p.First }

@@ -281,7 +281,9 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
 		return err
 	}
 	w.counts.committed(p)
-	j.unstage(ctx)
+	if !w.e.cfg.Ledger && !t.repeatable {
+		j.unstage(ctx, p.id)
+	}
 	return w.e.at(ctx, StepCommitted, p.id)
 }
 

@@ -38,7 +38,9 @@
 // Invariants: entries never change; the catalog's n never exceeds the last entry; a change that was told to a caller as
 // done is in an entry. It is never asked on the path of a put or a tail read.
 //
-// It does not own: what is in the catalog's tables (server/catalog), nor what rebuild makes of the journal
+// Of deliveries it has what was asked for, not what was delivered: that is in objects beside it (server/delivery).
+//
+// It does not own: what is in the catalog's tables (server/catalog, server/delivery), nor what rebuild makes of the journal
 // (server/rebuild).
 //
 // # Objects

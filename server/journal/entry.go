@@ -25,6 +25,52 @@ type Entry struct {
 	Sessions []Session `json:",omitempty"` // opened; of a full entry: all, with how far they were packed
 	Trims    []Trim    `json:",omitempty"` // objects are about to be deleted
 	Ends     []End     `json:",omitempty"` // with Trims: shards of which no record is left
+
+	Deliveries []Delivery `json:",omitempty"`
+}
+
+// Delivery is what changed of one delivery stream. What it has delivered is not here: each range has an object of its own
+// in the bucket (server/delivery).
+type Delivery struct {
+	ID        string
+	Gone      bool               `json:",omitzero"`
+	Head      *DeliveryHead      `json:",omitempty"`
+	Configs   []DeliveryConfig   `json:",omitempty"` // that were added; of a full entry: all
+	Backfills []DeliveryBackfill `json:",omitempty"`
+	Cursors   []DeliveryCursor   `json:",omitempty"` // where tracks begin; of a full entry: where they were
+}
+
+// DeliveryHead is a delivery stream without its configurations.
+type DeliveryHead struct {
+	Account, Name, State string
+	Version              uint64
+	Stream               leat.StreamID
+	Tags                 json.RawMessage
+	Created, Updated     int64
+}
+
+// DeliveryConfig is one version of a configuration. Its secrets are wrapped under the master key.
+type DeliveryConfig struct {
+	Track   string `json:",omitempty"` // a backfill; empty: the live delivery
+	Version uint64
+	Config  json.RawMessage
+	Secrets string `json:",omitempty"`
+}
+
+// DeliveryBackfill delivers again what arrived in a time.
+type DeliveryBackfill struct {
+	Track                 string
+	Begins, Ends, Created int64
+}
+
+// DeliveryCursor is where a track is in one shard.
+type DeliveryCursor struct {
+	Track       string `json:",omitempty"`
+	Ordinal     uint64
+	Start, Next uint64
+	Stop        int64
+	Time        int64 `json:",omitzero"`
+	Done        bool  `json:",omitzero"`
 }
 
 // Stream is what changed of one stream.

@@ -4,6 +4,8 @@
 package journal
 
 import (
+	"slices"
+
 	"github.com/leatstream/leat"
 )
 
@@ -14,6 +16,8 @@ type State struct {
 	Streams  map[leat.StreamID]*StreamState
 	Accounts map[string]Account
 	Sessions map[leat.SessionID]Session // that were opened, closed ones too
+
+	Deliveries map[string]*Delivery // by id
 }
 
 // StreamState is one stream.
@@ -24,7 +28,7 @@ type StreamState struct {
 
 // NewState is the state before the first entry.
 func NewState() *State {
-	return &State{Streams: map[leat.StreamID]*StreamState{}, Accounts: map[string]Account{}, Sessions: map[leat.SessionID]Session{}}
+	return &State{Streams: map[leat.StreamID]*StreamState{}, Accounts: map[string]Account{}, Sessions: map[leat.SessionID]Session{}, Deliveries: map[string]*Delivery{}}
 }
 
 // Apply takes one entry in. KindCorrupt when it is not the next one, unless it is full, or of another cluster.
@@ -43,6 +47,9 @@ func (s *State) Apply(e *Entry) error {
 	s.N, s.Cluster = e.N, e.Cluster
 	for i := range e.Streams {
 		s.stream(&e.Streams[i])
+	}
+	for i := range e.Deliveries {
+		s.delivery(&e.Deliveries[i])
 	}
 	for _, a := range e.Accounts {
 		s.Accounts[a.Account] = a
@@ -91,4 +98,33 @@ func (s *State) stream(c *Stream) {
 	for _, o := range c.Lost {
 		delete(st.Shards, o)
 	}
+}
+
+// delivery takes a change of a delivery stream in. Configurations, backfills and cursors that are there stay as they are.
+func (s *State) delivery(c *Delivery) {
+	if c.Gone {
+		delete(s.Deliveries, c.ID)
+		return
+	}
+	d := s.Deliveries[c.ID]
+	if d == nil {
+		d = &Delivery{ID: c.ID}
+		s.Deliveries[c.ID] = d
+	}
+	if c.Head != nil {
+		d.Head = c.Head
+	}
+	d.Configs = addNew(d.Configs, c.Configs, func(a, b *DeliveryConfig) bool { return a.Track == b.Track && a.Version == b.Version })
+	d.Backfills = addNew(d.Backfills, c.Backfills, func(a, b *DeliveryBackfill) bool { return a.Track == b.Track })
+	d.Cursors = addNew(d.Cursors, c.Cursors, func(a, b *DeliveryCursor) bool { return a.Track == b.Track && a.Ordinal == b.Ordinal })
+}
+
+// addNew appends what is not there yet.
+func addNew[T any](there, more []T, same func(a, b *T) bool) []T {
+	for i := range more {
+		if !slices.ContainsFunc(there, func(t T) bool { return same(&t, &more[i]) }) {
+			there = append(there, more[i])
+		}
+	}
+	return there
 }

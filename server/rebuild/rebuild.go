@@ -27,19 +27,22 @@ type Options struct {
 	Blobs   blob.Store
 	Clock   leat.Clock
 	Rand    io.Reader // nil means crypto/rand
-	Logger  *slog.Logger
+	// Deliveries reads how far deliveries are; nil: there are none.
+	Deliveries func(ctx context.Context, blobs blob.Store) (catalog.Delivered, error)
+	Logger     *slog.Logger
 }
 
 // Report tells what was found.
 type Report struct {
-	Entries  uint64 // of the journal
-	Streams  int
-	Shards   int
-	Packs    int
-	Sessions int // that ever were
-	Extents  int
-	Pending  int                  // shards of which segments hold records that are in no pack
-	Problems []shardstore.Problem // records that should be there and are not
+	Entries    uint64 // of the journal
+	Deliveries int
+	Streams    int
+	Shards     int
+	Packs      int
+	Sessions   int // that ever were
+	Extents    int
+	Pending    int                  // shards of which segments hold records that are in no pack
+	Problems   []shardstore.Problem // records that should be there and are not
 }
 
 // epochLeap is how far above the highest epoch that is seen in the bucket epochs begin. An owner that wrote nothing has
@@ -141,8 +144,15 @@ func (r *run) write(ctx context.Context) error {
 		}
 	}
 	out.Deletes = r.unneeded(holds)
+	r.report.Deliveries = len(r.state.Deliveries)
 	r.report.Streams, r.report.Shards, r.report.Extents = len(r.state.Streams), len(out.Shards), len(out.Extents)
 	r.report.Sessions, r.report.Pending = len(r.closings), len(out.Pending)
+	if r.o.Deliveries != nil {
+		var err error
+		if out.Delivered, err = r.o.Deliveries(ctx, r.o.Blobs); err != nil {
+			return err
+		}
+	}
 	if err := r.o.Catalog.Rebuild(ctx, out); err != nil {
 		return fmt.Errorf("fill the database: %w", err)
 	}

@@ -1,0 +1,117 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/delivery"
+	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/shardstore/blob/fault"
+)
+
+// forget makes the tables what a rebuild finds: what was asked for from the journal, and the rest from the ledger.
+func (r *rig) forget() {
+	r.t.Helper()
+	write, err := delivery.Ledger(context.Background(), r.blobs)
+	r.must(err)
+	r.must(r.config.DB.Tx(context.Background(), func(tx *sqldb.Tx) error {
+		for _, statement := range []string{
+			"DELETE FROM delivery_plans", "DELETE FROM delivery_cursors WHERE ordinal > 1",
+			"UPDATE delivery_cursors SET next_at = start_at, at_time = 0, plan = '', last = '', done = 0, epoch = 0, stop_at = CASE WHEN track = '' THEN -1 ELSE stop_at END",
+		} {
+			if _, err := tx.Exec(statement); err != nil {
+				return err
+			}
+		}
+		return write(tx)
+	}))
+}
+
+// Whatever step a delivery dies after, with the catalog, what the bucket knows is enough for every record to be in one
+// object, and for verify to prove it from the first one on.
+func TestTheCatalogIsLostAtEachStep(t *testing.T) {
+	for _, step := range []delivery.Step{delivery.StepPlanned, delivery.StepNamed, delivery.StepPut, delivery.StepWritten, delivery.StepCommitted} {
+		for _, unsteady := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s unsteady=%v", step, unsteady), func(t *testing.T) {
+				t.Parallel()
+				var dying atomic.Bool
+				crashed := make(chan struct{}, 1000)
+				r := newRig(t, compile(keys{unsteady: unsteady}), func(c *delivery.Config) {
+					c.Ledger = true
+					c.Fault = func(s delivery.Step, _ string) error {
+						if s != step || !dying.Load() {
+							return nil
+						}
+						crashed <- struct{}{}
+						return errors.New("struck")
+					}
+				})
+				r.stream("s", 2)
+				var records []string
+				for i := range 900 {
+					records = append(records, fmt.Sprintf("w%d:%d", i%5, i))
+				}
+				r.deliver("d", r.toBucket("s", partitioned(100), func(c *spec.Config) {
+					c.Buffer.Merged = unsteady
+					if unsteady {
+						c.Transforms = []spec.Transform{{Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: "http://transform.example"}}}
+					}
+				}))
+				for i := range 2 {
+					r.put("s", records[i*200:(i+1)*200]...)
+					r.settled("d", uint64(i+1)*200)
+				}
+				_, err := r.broker.ScaleStream(t.Context(), who, broker.ScaleStreamRequest{Stream: "s", Target: 1})
+				r.must(err)
+				r.put("s", records[400:600]...)
+				r.settled("d", 600)
+				dying.Store(true)
+				r.put("s", records[600:]...)
+				<-crashed
+				r.kill()
+				dying.Store(false)
+				r.forget()
+				r.start()
+				r.settled("d", 900)
+				got := map[string]int{}
+				for line, n := range r.lines("data/") {
+					line, _, _ = strings.Cut(line, " at ")
+					got[line] += n
+				}
+				r.once(got, records)
+				r.clean("d", 900)
+			})
+		}
+	}
+}
+
+// While the ledger cannot be written no object is.
+func TestNoObjectBeforeTheLedger(t *testing.T) {
+	r := newRig(t, func(c *delivery.Config) {
+		c.Ledger = true
+		f := fault.New(c.Blobs, nil)
+		f.SetHook(fault.Always(fault.Fault{Kind: fault.Refuse}, fault.Create))
+		c.Blobs = f
+	})
+	r.stream("s", 1)
+	r.put("s", "one")
+	r.deliver("d", r.toBucket("s"))
+	r.waits("d", "ledger")
+	if n := len(r.objects("data/")); n != 0 {
+		t.Errorf("%d objects are there", n)
+	}
+	r.kill()
+	r.config.Blobs = r.blobs
+	r.start()
+	r.settled("d", 1)
+	r.clean("d", 1)
+}
