@@ -117,4 +117,18 @@ func ValidateTokenID(id string) error {
 type Origin struct {
 	Source  netip.Addr // zero: not known
 	Request string     // its id
+	Agent   string     // what the caller's program says that it is
+	Edge    Edge
 }
+
+// Edge is a way by which requests come in.
+type Edge string
+
+// The edges.
+const (
+	EdgeGRPC     Edge = "grpc"
+	EdgeREST     Edge = "rest"
+	EdgeKinesis  Edge = "kinesis"
+	EdgeFirehose Edge = "firehose"
+	EdgeConsole  Edge = "console"
+)

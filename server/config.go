@@ -37,9 +37,12 @@ type Common struct {
 
 	DeliveryMemory int64 `name:"delivery-memory-mib" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold and work on at a time."`
 
-	PriceBook string `name:"price-book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
-	ReadOnly  bool   `name:"read-only" env:"LEAT_READ_ONLY" help:"Maintenance: puts and changes that callers ask this node for are refused as UNAVAILABLE; reads go on."`
-	TLS       TLS    `embed:"" prefix:"tls-" envprefix:"LEAT_TLS_" group:"TLS"`
+	PriceBook string        `name:"price-book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
+	AuditKeep time.Duration `name:"audit-retention" default:"2160h" env:"LEAT_AUDIT_RETENTION" help:"How long the audit log keeps who asked for what (24h to 87600h)."`
+	ReadOnly  bool          `name:"read-only" env:"LEAT_READ_ONLY" help:"Maintenance: puts and changes that callers ask this node for are refused as UNAVAILABLE; reads go on."`
+	TLS       TLS           `embed:"" prefix:"tls-" envprefix:"LEAT_TLS_" group:"TLS"`
+
+	AuditEvery time.Duration `kong:"-"` // a round of the audit log; 0: its default
 
 	Scaling scaler.Params `kong:"-"` // of on-demand scaling; no flags: docs/on-demand.md says what they are
 }
@@ -89,6 +92,7 @@ func (c *Common) validate() error {
 		c.TLS.validate(),
 		checkAddr("http-addr", c.HTTPAddr),
 		checkAddr("grpc-addr", c.GRPCAddr),
+		check(c.AuditKeep == 0 || c.AuditKeep >= 24*time.Hour && c.AuditKeep <= 87600*time.Hour, "audit-retention", c.AuditKeep, "give 24h to 87600h"),
 		check(c.Memory == 0 || c.Memory >= 16 && c.Memory <= 1<<20, "memory-mib", c.Memory, "give 16 to 1048576, or 0 for the default"),
 		check(c.PackEvery >= time.Second && c.PackEvery <= time.Hour, "pack-every", c.PackEvery, "give 1s to 1h"),
 		check(c.DeliveryMemory == 0 || c.DeliveryMemory >= 64 && c.DeliveryMemory <= 1<<20, "delivery-memory-mib", c.DeliveryMemory, "give 64 to 1048576"),

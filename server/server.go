@@ -28,6 +28,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/audit"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/catalog"
@@ -55,6 +56,7 @@ type Server struct {
 	kinesis *kinesis.Handler
 	console *web.Console
 	keys    *auth.KeyStore
+	audit   *audit.Log
 	who     *auth.Identities
 	scaler  *scaler.Scaler // nil when it is off
 	deliver *delivery.Engine
@@ -149,6 +151,10 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.meter = s.billing.NewMeter()
+	s.audit = audit.New(p.db, audit.Options{Keep: p.common.AuditKeep, Every: p.common.AuditEvery, Logger: p.log})
+	if err := s.audit.Migrate(ctx); err != nil {
+		return nil, err
+	}
 	info, err := cat.Cluster(ctx)
 	if err != nil {
 		return nil, err
@@ -222,7 +228,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Engine: s.calls, Shared: p.shared, Owner: s.owner(), Catalog: cat, Control: s.node, Authorizer: s.who, Identities: s.who, ReadOnly: p.common.ReadOnly, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log,
-		RateStep: p.common.Scaling.Every, Meter: s.meter, Billing: s.billing,
+		RateStep: p.common.Scaling.Every, Meter: s.meter, Billing: s.billing, Audit: s.audit,
 	})
 	if err != nil {
 		return nil, err
@@ -251,7 +257,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
-	s.metrics.MustRegister(newBillingMetrics(s.billing, s.node.Leads))
+	s.metrics.MustRegister(newBillingMetrics(s.billing, s.node.Leads), s.audit.Metrics())
 	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.deliver.Metrics(), s.calls, p.blobs)
 	if s.console, err = s.newConsole(&p, info.Secret[:]); err != nil {
 		return nil, err
@@ -259,7 +265,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if signatures, err = s.signatures(&p, "firehose"); err != nil {
 		return nil, err
 	}
-	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: signatures, Logger: p.log})
+	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
@@ -345,6 +351,7 @@ func (s *Server) Run(ctx context.Context) error {
 	inner.Go(func() error { return s.meter.Run(node) })
 	inner.Go(func() error { return s.billing.Run(node, s.node.Leads) })
 	inner.Go(func() error { return s.who.Run(node) })
+	inner.Go(func() error { return s.audit.Run(node, s.node.Leads) })
 	if s.sharing != nil {
 		inner.Go(func() error { return s.sharing.router.Run(node) })
 	}

@@ -4,6 +4,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -195,7 +196,12 @@ func (c *Console) signedIn(next handler) http.HandlerFunc {
 				return
 			}
 		}
-		if err := next(w, r, s); err != nil {
+		s.who.Origin = auth.Origin(r, leat.EdgeConsole, rand.Text())
+		ctx, end := c.Broker.Watch(r.Context())
+		heard := &heard{ResponseWriter: w}
+		err = next(heard, r.WithContext(ctx), s)
+		end(cmp.Or(err, heard.err()))
+		if err != nil {
 			c.fail(w, r, s, err)
 		}
 	}

@@ -39,6 +39,7 @@ type Client struct {
 	Keys      leatv1.KeyServiceClient
 	Delivery  leatv1.DeliveryServiceClient
 	Identity  leatv1.IdentityServiceClient
+	Audit     leatv1.AuditServiceClient
 	System    leatv1.SystemServiceClient
 
 	endpoint string
@@ -132,6 +133,7 @@ func Dial(endpoint string, opts ...Option) (*Client, error) {
 	c.Keys = leatv1.NewKeyServiceClient(c.conn)
 	c.Delivery = leatv1.NewDeliveryServiceClient(c.conn)
 	c.Identity = leatv1.NewIdentityServiceClient(c.conn)
+	c.Audit = leatv1.NewAuditServiceClient(c.conn)
 	c.System = leatv1.NewSystemServiceClient(c.conn)
 	return c, nil
 }

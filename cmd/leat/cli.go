@@ -30,6 +30,7 @@ type cli struct {
 	Token     tokenCmd     `cmd:"" help:"Make API tokens, for gRPC, REST and this command line."`
 	Role      roleCmd      `cmd:"" help:"Say what keys and tokens may do."`
 	Account   accountCmd   `cmd:"" help:"Keep accounts, and look at quotas and settings."`
+	Audit     auditCmd     `cmd:"" help:"See who asked for what, from where."`
 	Put       putCmd       `cmd:"" help:"Put records into a stream."`
 	Get       getCmd       `cmd:"" help:"Read a stream to its present end."`
 	Tail      tailCmd      `cmd:"" help:"Show the last records of a stream, and follow it."`

@@ -110,3 +110,12 @@ func (g *GuardedSignatures) Verify(r *http.Request, body []byte) (leat.Principal
 	}
 	return who, err
 }
+
+// Origin says where a request came in, and from where.
+func Origin(r *http.Request, edge leat.Edge, id string) leat.Origin {
+	o := leat.Origin{Request: id, Agent: r.UserAgent(), Edge: edge}
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		o.Source = at.Addr().Unmap()
+	}
+	return o
+}

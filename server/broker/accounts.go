@@ -33,7 +33,7 @@ func (b *Broker) CreateAccount(ctx context.Context, who leat.Principal, req Crea
 	if err := validateLabels(req.Labels); err != nil {
 		return leat.Account{}, err
 	}
-	if err := b.operates(ctx, who, ActionCreateAccount); err != nil {
+	if err := b.may(ctx, who, ActionCreateAccount, Resource{Account: req.ID, Path: "leat:account"}); err != nil {
 		return leat.Account{}, err
 	}
 	id := req.ID
@@ -46,8 +46,14 @@ func (b *Broker) CreateAccount(ctx context.Context, who leat.Principal, req Crea
 			continue
 		}
 		b.identityChanged(ctx)
+		b.changed(ctx, nil, ofAccount(&a))
 		return a, err
 	}
+}
+
+// theServer is the resource of what concerns all accounts.
+func theServer(who leat.Principal) Resource {
+	return Resource{Account: who.Account, Path: "leat:server"}
 }
 
 // randomAccount does not begin with 0, so that spreadsheets keep it.
@@ -68,7 +74,7 @@ func validateLabels(labels map[string]string) error {
 
 // ListAccounts returns a page of all accounts in order of their ids. It takes an operator.
 func (b *Broker) ListAccounts(ctx context.Context, who leat.Principal, size int, token string) (accounts []leat.Account, next string, err error) {
-	if err := b.operates(ctx, who, ActionListAccounts); err != nil {
+	if err := b.may(ctx, who, ActionListAccounts, theServer(who)); err != nil {
 		return nil, "", err
 	}
 	return listing(b, ActionListAccounts, "", size, 100, token,
@@ -123,10 +129,12 @@ func (b *Broker) UpdateAccount(ctx context.Context, who leat.Principal, req Upda
 	if q := req.Quotas; q != nil && min(q.Streams, q.Shards, q.OnDemandStreams, q.Consumers, q.Deliveries, q.BytesIn, q.BytesOut, q.StoredBytes, int64(q.Retention)) < 0 {
 		return leat.Account{}, leat.Invalid("quotas", "a quota is negative: give 0 for the server's default")
 	}
-	if err := b.operates(ctx, who, ActionUpdateAccount); err != nil {
+	if err := b.may(ctx, who, ActionUpdateAccount, Resource{Account: req.ID, Path: "leat:account"}); err != nil {
 		return leat.Account{}, err
 	}
+	var before any
 	a, err := b.catalog.UpdateAccount(ctx, req.ID, func(a *leat.Account) error {
+		before = ofAccount(a)
 		if a.State == leat.AccountDeleting {
 			return leat.Errorf(leat.KindInUse, "Account %s is being deleted.", a.ID)
 		}
@@ -149,6 +157,7 @@ func (b *Broker) UpdateAccount(ctx context.Context, who leat.Principal, req Upda
 		return nil
 	})
 	b.identityChanged(ctx)
+	b.changed(ctx, before, ofAccount(&a))
 	return a, err
 }
 
@@ -159,7 +168,7 @@ func (b *Broker) DeleteAccount(ctx context.Context, who leat.Principal, id strin
 	if err := leat.ValidateAccountID(id); err != nil {
 		return err
 	}
-	if err := b.operates(ctx, who, ActionDeleteAccount); err != nil {
+	if err := b.may(ctx, who, ActionDeleteAccount, Resource{Account: id, Path: "leat:account"}); err != nil {
 		return err
 	}
 	if id == leat.DevAccount {
@@ -172,13 +181,16 @@ func (b *Broker) DeleteAccount(ctx context.Context, who leat.Principal, id strin
 	}
 	err := b.catalog.BeginDeleteAccount(ctx, id)
 	b.identityChanged(ctx)
+	b.changed(ctx, fields{"id": id, "erase": erase}, nil)
 	return err
 }
 
 // eraseStreams begins to delete all streams of an account. The account is disabled first, so that none comes after.
 func (b *Broker) eraseStreams(ctx context.Context, who leat.Principal, id string) error {
 	disabled := true
-	if _, err := b.UpdateAccount(ctx, who, UpdateAccountRequest{ID: id, Disabled: &disabled}); err != nil && leat.KindOf(err) != leat.KindInUse {
+	one, end := b.Watch(ctx) // each step has a row of its own in the audit log
+	_, err := b.UpdateAccount(one, who, UpdateAccountRequest{ID: id, Disabled: &disabled})
+	if end(err); err != nil && leat.KindOf(err) != leat.KindInUse {
 		return err
 	}
 	if err := b.directory.RefreshAll(ctx); err != nil {
@@ -186,8 +198,9 @@ func (b *Broker) eraseStreams(ctx context.Context, who leat.Principal, id string
 	}
 	who.Account = id
 	for _, v := range b.directory.account(id) {
-		err := b.DeleteStream(ctx, who, DeleteStreamRequest{Stream: v.Name, EnforceConsumerDeletion: true})
-		if err != nil && leat.KindOf(err) != leat.KindNotFound {
+		one, end := b.Watch(ctx)
+		err := b.DeleteStream(one, who, DeleteStreamRequest{Stream: v.Name, EnforceConsumerDeletion: true})
+		if end(err); err != nil && leat.KindOf(err) != leat.KindNotFound {
 			return err
 		}
 	}

@@ -26,7 +26,9 @@ func (b *Broker) AddTags(ctx context.Context, who leat.Principal, req ResourceRe
 	if err != nil {
 		return err
 	}
+	before := b.tagsOf(ctx, r)
 	err = b.catalog.AddTags(ctx, r, tags)
 	b.identityChanged(ctx)
+	b.changed(ctx, before, b.tagsOf(ctx, r))
 	return err
 }

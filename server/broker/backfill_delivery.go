@@ -37,6 +37,7 @@ func (b *Broker) BackfillDelivery(ctx context.Context, who leat.Principal, req B
 	if req.To.IsZero() {
 		req.To = b.clock.Now()
 	}
+	b.changed(ctx, nil, fields{"from": req.From.UTC(), "to": req.To.UTC()})
 	return b.deliveries.Backfill(ctx, who.Account, req.Delivery, req.From, req.To, func(c *spec.Config) error {
 		if req.Format != nil {
 			c.Format = *req.Format

@@ -32,23 +32,13 @@ func (b *Broker) billed(ctx context.Context, who leat.Principal, action Action, 
 	if account == "" {
 		account = who.Account
 	}
-	if !who.Operator || account == who.Account {
-		if err := b.may(ctx, who, action, Resource{Account: account}); err != nil {
-			return "", err
-		}
+	if err := b.may(ctx, who, action, Resource{Account: account}); err != nil {
+		return "", err
 	}
 	if b.billing == nil {
 		return "", leat.Errorf(leat.KindUnsupported, "this server keeps no bills")
 	}
 	return account, nil
-}
-
-// billedBy is billed for what the operator alone may do.
-func (b *Broker) billedBy(ctx context.Context, who leat.Principal, action Action, account string) (string, error) {
-	if !who.Operator {
-		return "", leat.Errorf(leat.KindAccessDenied, "%s of account %s is not authorized to perform %s: it takes the operator of the server", who.Name, who.Account, action)
-	}
-	return b.billed(ctx, who, action, account)
 }
 
 // NamedUsage is usage with its stream's name.
@@ -143,17 +133,18 @@ func (b *Broker) ExportInvoice(ctx context.Context, who leat.Principal, account,
 
 // CloseInvoice closes a month that is over.
 func (b *Broker) CloseInvoice(ctx context.Context, who leat.Principal, account, month string) (billing.Invoice, error) {
-	account, err := b.billedBy(ctx, who, ActionCloseInvoice, account)
+	account, err := b.billed(ctx, who, ActionCloseInvoice, account)
 	if err != nil {
 		return billing.Invoice{}, err
 	}
 	inv, err := b.billing.Close(ctx, account, month, true)
+	b.changed(ctx, nil, fields{"month": month, "total": inv.Total, "currency": inv.Currency})
 	return inv, maybe(err)
 }
 
 // AddInvoiceEntry puts a credit or an adjustment on a month that is not closed.
 func (b *Broker) AddInvoiceEntry(ctx context.Context, who leat.Principal, e billing.Entry) (billing.Invoice, error) {
-	account, err := b.billedBy(ctx, who, ActionAddEntry, e.Account)
+	account, err := b.billed(ctx, who, ActionAddEntry, e.Account)
 	if err != nil {
 		return billing.Invoice{}, err
 	}
@@ -161,6 +152,7 @@ func (b *Broker) AddInvoiceEntry(ctx context.Context, who leat.Principal, e bill
 	if err := b.billing.Enter(ctx, e); err != nil {
 		return billing.Invoice{}, maybe(err)
 	}
+	b.changed(ctx, nil, fields{"month": e.Month, "id": e.ID, "amount": e.Amount, "reason": e.Reason})
 	n, err := b.invoice(ctx, account, e.Month, false)
 	return n.Invoice, err
 }

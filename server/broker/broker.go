@@ -16,6 +16,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
+	"github.com/leatstream/leat/server/audit"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/shardstore"
 )
@@ -95,6 +96,7 @@ type Config struct {
 	Billing    *billing.Billing // nil: there are no bills
 	Deliveries Deliveries       // nil: there are no delivery streams
 	ReadOnly   bool             // maintenance: puts and changes are refused as KindUnavailable
+	Audit      *audit.Log       // nil: there is no audit log
 	Identities Identities       // nil: there are no tokens, and nobody keeps accounts in memory
 }
 
@@ -150,6 +152,7 @@ type Broker struct {
 
 	accessKeys AccessKeys
 	identities Identities
+	audit      *audit.Log
 	readOnly   bool
 	streamKeys StreamKeys
 	meter      Meter
@@ -205,6 +208,7 @@ func New(c Config) (*Broker, error) {
 		billing:    c.Billing,
 		deliveries: c.Deliveries,
 		identities: c.Identities,
+		audit:      c.Audit,
 		readOnly:   c.ReadOnly,
 		draining:   make(chan struct{}),
 	}, nil

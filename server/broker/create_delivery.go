@@ -43,5 +43,9 @@ func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req Cre
 			return spec.Delivery{}, err
 		}
 	}
-	return b.deliveries.Create(ctx, who.Account, req.Delivery, req.Config, req.Tags)
+	d, err := b.deliveries.Create(ctx, who.Account, req.Delivery, req.Config, req.Tags)
+	if err == nil {
+		b.changed(ctx, nil, ofDelivery(&d))
+	}
+	return d, err
 }

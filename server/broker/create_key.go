@@ -40,5 +40,8 @@ func (b *Broker) CreateKey(ctx context.Context, who leat.Principal, req CreateKe
 		return CreateKeyResult{}, err
 	}
 	key, secret, err := b.accessKeys.Create(ctx, who.Account, req.Name, req.Role)
+	if err == nil {
+		b.changed(ctx, nil, ofKey(&key))
+	}
 	return CreateKeyResult{Key: key, Secret: secret}, err
 }

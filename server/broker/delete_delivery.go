@@ -19,5 +19,6 @@ func (b *Broker) DeleteDelivery(ctx context.Context, who leat.Principal, name st
 	if err := b.delivery(ctx, who, ActionDeleteDelivery, name); err != nil {
 		return err
 	}
+	b.changed(ctx, b.deliveryOf(ctx, who.Account, name), nil)
 	return b.deliveries.Delete(ctx, who.Account, name)
 }

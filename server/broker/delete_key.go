@@ -22,5 +22,6 @@ func (b *Broker) DeleteKey(ctx context.Context, who leat.Principal, id string) e
 	if err := b.mayManageKeys(ctx, who, ActionDeleteKey, "leat:key/"+id); err != nil {
 		return err
 	}
+	b.changed(ctx, fields{"id": id}, nil)
 	return b.accessKeys.Delete(ctx, who.Account, id)
 }

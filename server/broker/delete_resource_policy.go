@@ -19,6 +19,7 @@ func (b *Broker) DeleteResourcePolicy(ctx context.Context, who leat.Principal, r
 	if err != nil {
 		return err
 	}
+	b.changed(ctx, b.policyOf(ctx, r), nil)
 	there, err := b.catalog.DeletePolicy(ctx, r)
 	b.identityChanged(ctx)
 	if err == nil && !there {

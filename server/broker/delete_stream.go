@@ -30,5 +30,6 @@ func (b *Broker) DeleteStream(ctx context.Context, who leat.Principal, req Delet
 		return err
 	}
 	b.settled(ctx, v.Stream)
+	b.changed(ctx, ofStream(&v.Stream, len(v.open)), nil)
 	return nil
 }

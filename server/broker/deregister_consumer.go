@@ -26,6 +26,7 @@ func (b *Broker) DeregisterConsumer(ctx context.Context, who leat.Principal, req
 	if err := b.catalog.DeregisterConsumer(ctx, v.ID, req.Consumer, req.Created); err != nil {
 		return err
 	}
+	b.changed(ctx, fields{"consumer": req.Consumer}, nil)
 	b.known.forget(v.ID, req.Consumer)
 	b.subs.endConsumer(v.ID, req.Consumer, leat.Errorf(leat.KindNotFound, "Consumer %s was deregistered.", req.Consumer))
 	return nil

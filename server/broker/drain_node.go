@@ -28,7 +28,7 @@ type DrainNodeRequest struct {
 
 // DrainNode returns how many shards the node owns now.
 func (b *Broker) DrainNode(ctx context.Context, who leat.Principal, req DrainNodeRequest) (shards int, err error) {
-	if err := b.operates(ctx, who, ActionDrainNode); err != nil {
+	if err := b.may(ctx, who, ActionDrainNode, Resource{Account: who.Account, Path: "leat:node/" + req.Node}); err != nil {
 		return 0, err
 	}
 	nodes, err := b.catalog.Nodes(ctx)
@@ -55,6 +55,7 @@ func (b *Broker) DrainNode(ctx context.Context, who leat.Principal, req DrainNod
 	if err != nil {
 		return 0, away(err)
 	}
+	b.changed(ctx, fields{"draining": req.Undo}, fields{"draining": !req.Undo, "session": found[0].ID})
 	return found[0].Shards, nil
 }
 

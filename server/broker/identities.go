@@ -95,8 +95,10 @@ func (b *Broker) PutRole(ctx context.Context, who leat.Principal, r leat.Role) (
 	if err := b.may(ctx, who, ActionPutRole, Resource{Account: who.Account, Path: holder(r.Name)}); err != nil {
 		return leat.Role{}, err
 	}
+	before := b.roleOf(ctx, who.Account, r.Name)
 	made, err := b.catalog.PutRole(ctx, r)
 	b.identityChanged(ctx)
+	b.changed(ctx, before, ofRole(&made))
 	return made, err
 }
 
@@ -135,6 +137,7 @@ func (b *Broker) DeleteRole(ctx context.Context, who leat.Principal, name string
 	if err := b.may(ctx, who, ActionDeleteRole, Resource{Account: who.Account, Path: holder(name)}); err != nil {
 		return err
 	}
+	b.changed(ctx, b.roleOf(ctx, who.Account, name), nil)
 	err := b.catalog.DeleteRole(ctx, who.Account, name)
 	b.identityChanged(ctx)
 	return err
@@ -171,7 +174,10 @@ func (b *Broker) CreateToken(ctx context.Context, who leat.Principal, req Create
 	if req.Lifetime > 0 {
 		t.Expires = b.clock.Now().Add(req.Lifetime).UTC().Truncate(time.Microsecond)
 	}
-	return b.identities.CreateToken(ctx, t)
+	if t, text, err = b.identities.CreateToken(ctx, t); err == nil {
+		b.changed(ctx, nil, ofToken(&t))
+	}
+	return t, text, err
 }
 
 // ListTokens returns a page of the tokens of the caller's account, without their secrets, in order of their ids.
@@ -195,6 +201,7 @@ func (b *Broker) DeleteToken(ctx context.Context, who leat.Principal, id string)
 	if err := b.may(ctx, who, ActionDeleteToken, Resource{Account: who.Account, Path: "leat:token/" + id}); err != nil {
 		return err
 	}
+	b.changed(ctx, fields{"id": id}, nil)
 	err := b.catalog.DeleteToken(ctx, who.Account, id)
 	b.identityChanged(ctx)
 	return err

@@ -43,7 +43,7 @@ func StateOf(n *NodeStatus) NodeState {
 
 // ListNodes lists the cluster's nodes, to operators alone: addresses are nobody else's affair.
 func (b *Broker) ListNodes(ctx context.Context, who leat.Principal) ([]NodeStatus, error) {
-	if err := b.operates(ctx, who, ActionListNodes); err != nil {
+	if err := b.may(ctx, who, ActionListNodes, theServer(who)); err != nil {
 		return nil, err
 	}
 	all, err := b.catalog.Nodes(ctx)

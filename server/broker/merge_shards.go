@@ -41,6 +41,7 @@ func (b *Broker) MergeShards(ctx context.Context, who leat.Principal, req MergeS
 	if err := v.byHand(req.ProvisionedOnly); err != nil {
 		return err
 	}
+	b.changed(ctx, nil, fields{"merge": []string{leat.ShardID(lower), leat.ShardID(upper)}})
 	err = b.beginReshard(ctx, v, catalog.Merge(lower, upper))
 	if leat.KindOf(err) == leat.KindInvalidArgument {
 		return atField("adjacent_shard_id", err)

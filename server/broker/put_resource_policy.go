@@ -27,9 +27,11 @@ func (b *Broker) PutResourcePolicy(ctx context.Context, who leat.Principal, req 
 	if err != nil {
 		return err
 	}
+	before := b.policyOf(ctx, r)
 	if err := b.catalog.PutPolicy(ctx, r, text); err != nil {
 		return err
 	}
+	b.changed(ctx, before, fields{"policy": text})
 	b.identityChanged(ctx)
 	return nil
 }

@@ -28,7 +28,9 @@ func (b *Broker) RemoveTags(ctx context.Context, who leat.Principal, req Resourc
 	if err != nil {
 		return err
 	}
+	before := b.tagsOf(ctx, r)
 	err = b.catalog.RemoveTags(ctx, r, names)
 	b.identityChanged(ctx)
+	b.changed(ctx, before, b.tagsOf(ctx, r))
 	return err
 }

@@ -53,6 +53,7 @@ func (b *Broker) ScaleStream(ctx context.Context, who leat.Principal, req ScaleS
 		return 0, err
 	}
 	b.settled(ctx, v.Stream)
+	b.changed(ctx, fields{"shards": current}, fields{"shards": req.Target})
 	return current, nil
 }
 

@@ -37,6 +37,7 @@ func (b *Broker) SetMonitoring(ctx context.Context, who leat.Principal, stream s
 		return nil, nil, d, err
 	}
 	b.settled(ctx, s)
+	b.changed(ctx, fields{"monitoring": before}, fields{"monitoring": s.Monitoring})
 	return before, s.Monitoring, StreamDescription{Stream: s, OpenShards: len(v.open)}, nil
 }
 

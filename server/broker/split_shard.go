@@ -51,6 +51,7 @@ func (b *Broker) SplitShard(ctx context.Context, who leat.Principal, req SplitSh
 	if s := v.shard(ordinal); s != nil && req.NewStartingHashKey == "" {
 		start = s.Range.Middle()
 	}
+	b.changed(ctx, nil, fields{"split": leat.ShardID(ordinal), "new_starting_hash_key": start.String()})
 	return b.beginReshard(ctx, v, catalog.Split(ordinal, start))
 }
 

@@ -55,5 +55,6 @@ func (b *Broker) encrypt(ctx context.Context, v *streamView, key string) error {
 		return err
 	}
 	b.settled(ctx, s)
+	b.changed(ctx, fields{"encryption_key": v.EncryptionKey}, fields{"encryption_key": key})
 	return nil
 }

@@ -36,5 +36,6 @@ func (b *Broker) decrypt(ctx context.Context, v *streamView) error {
 		return err
 	}
 	b.settled(ctx, s)
+	b.changed(ctx, fields{"encryption_key": v.EncryptionKey}, fields{"encryption_key": ""})
 	return nil
 }

@@ -31,10 +31,15 @@ func (b *Broker) UpdateAccountSettings(ctx context.Context, who leat.Principal, 
 		return AccountSettings{}, err
 	}
 	now := b.clock.Now().UTC().Truncate(time.Microsecond)
-	s, err := b.catalog.UpdateAccountSettings(ctx, who.Account, func(s *catalog.AccountSettings) { commit(s, req.Commitment, now) })
+	var before CommitmentStatus
+	s, err := b.catalog.UpdateAccountSettings(ctx, who.Account, func(s *catalog.AccountSettings) {
+		before = settingsAt(*s, now).Commitment
+		commit(s, req.Commitment, now)
+	})
 	if err != nil {
 		return AccountSettings{}, err
 	}
+	b.changed(ctx, fields{"minimum_throughput_commitment": before}, fields{"minimum_throughput_commitment": settingsAt(s, now).Commitment})
 	return settingsAt(s, now), nil
 }
 

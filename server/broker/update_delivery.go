@@ -35,5 +35,10 @@ func (b *Broker) UpdateDelivery(ctx context.Context, who leat.Principal, req Upd
 	if err := validateDeliveryTags(req.Change.SetTags); err != nil {
 		return spec.Delivery{}, err
 	}
-	return b.deliveries.Update(ctx, who.Account, req.Delivery, req.Change)
+	before := b.deliveryOf(ctx, who.Account, req.Delivery)
+	d, err := b.deliveries.Update(ctx, who.Account, req.Delivery, req.Change)
+	if err == nil {
+		b.changed(ctx, before, ofDelivery(&d))
+	}
+	return d, err
 }

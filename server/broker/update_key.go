@@ -28,5 +28,9 @@ func (b *Broker) UpdateKey(ctx context.Context, who leat.Principal, req UpdateKe
 	if err := b.mayManageKeys(ctx, who, ActionUpdateKey, "leat:key/"+req.ID); err != nil {
 		return leat.AccessKey{}, err
 	}
-	return b.accessKeys.SetActive(ctx, who.Account, req.ID, req.Active)
+	key, err := b.accessKeys.SetActive(ctx, who.Account, req.ID, req.Active)
+	if err == nil {
+		b.changed(ctx, nil, ofKey(&key))
+	}
+	return key, err
 }

@@ -77,6 +77,7 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 		return StreamDescription{}, within("settings", err)
 	}
 	b.settled(ctx, s)
+	b.changed(ctx, ofStream(&v.Stream, len(v.open)), ofStream(&s, len(v.open)))
 	return StreamDescription{Stream: s, OpenShards: len(v.open)}, nil
 }
 

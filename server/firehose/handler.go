@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/awswire"
 	"github.com/leatstream/leat/server/broker"
 )
@@ -147,10 +148,17 @@ func (h *Handler) serve(w http.ResponseWriter, c *call) (any, error) {
 	if c.who, err = h.auth.Verify(c.r, c.body); err != nil {
 		return nil, err
 	}
+	c.who.Origin = auth.Origin(c.r, leat.EdgeFirehose, c.id)
 	if !known {
 		return nil, &awswire.Error{Type: "UnknownOperationException"}
 	}
-	return o.run(h, c.r.Context(), c)
+	if strings.HasPrefix(name, "PutRecord") { // too many for the audit log to follow each
+		return o.run(h, c.r.Context(), c)
+	}
+	ctx, end := h.broker.Watch(c.r.Context())
+	out, err := o.run(h, ctx, c)
+	end(err)
+	return out, err
 }
 
 // read takes in a body of at most limit bytes.

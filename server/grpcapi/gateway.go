@@ -82,7 +82,8 @@ func (s *Server) newGateway() (*runtime.ServeMux, error) {
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		leatv1.RegisterStreamServiceHandler, leatv1.RegisterShardServiceHandler, leatv1.RegisterRecordServiceHandler,
 		leatv1.RegisterConsumerServiceHandler, leatv1.RegisterResourceServiceHandler, leatv1.RegisterAccountServiceHandler,
-		leatv1.RegisterBillingServiceHandler, leatv1.RegisterKeyServiceHandler, leatv1.RegisterDeliveryServiceHandler, leatv1.RegisterIdentityServiceHandler, leatv1.RegisterSystemServiceHandler,
+		leatv1.RegisterBillingServiceHandler, leatv1.RegisterKeyServiceHandler, leatv1.RegisterDeliveryServiceHandler, leatv1.RegisterIdentityServiceHandler,
+		leatv1.RegisterAuditServiceHandler, leatv1.RegisterSystemServiceHandler,
 	} {
 		if err := register(context.Background(), mux, s.conn); err != nil {
 			return nil, err
@@ -97,6 +98,9 @@ func incomingHeader(key string) (string, bool) {
 		if strings.EqualFold(key, known) {
 			return known, true
 		}
+	}
+	if strings.EqualFold(key, "user-agent") {
+		return agentKey, true
 	}
 	return "", false
 }

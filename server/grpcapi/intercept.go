@@ -30,6 +30,9 @@ const accountKey = "x-leat-account"
 // remoteKey is how the gateway tells the server inside where a request came from. From outside it says nothing.
 const remoteKey = "x-leat-remote"
 
+// agentKey is how the gateway tells what the caller's program says that it is.
+const agentKey = "grpcgateway-user-agent"
+
 const maxRequestID = 64
 
 // caller is what the interceptors know of a request.
@@ -102,6 +105,11 @@ func (s *Server) guarded(ctx context.Context, id, method string, run func(contex
 			return nil, err
 		}
 		c.who.Origin.Request = id
+		if !isData(method) {
+			watched, end := s.broker.Watch(ctx)
+			ctx = watched
+			defer func() { end(err) }()
+		}
 	}
 	return run(context.WithValue(ctx, callerKey{}, c))
 }
@@ -127,8 +135,22 @@ func (s *Server) authenticate(ctx context.Context) (who leat.Principal, err erro
 			return leat.Principal{}, err
 		}
 	}
-	who.Origin.Source = from
+	who.Origin = leat.Origin{Source: from, Edge: leat.EdgeGRPC, Agent: first(ctx, "user-agent")}
+	if inside(ctx) {
+		who.Origin.Edge, who.Origin.Agent = leat.EdgeREST, first(ctx, agentKey)
+	}
 	return who, nil
+}
+
+// inside tells whether the gateway asks.
+func inside(ctx context.Context) bool {
+	p, ok := peer.FromContext(ctx)
+	return ok && p.Addr.Network() == "bufconn"
+}
+
+// isData tells whether a method is about records: there are too many for the audit log to follow each.
+func isData(method string) bool {
+	return strings.HasPrefix(method, "/leat.v1.RecordService/") || strings.HasSuffix(method, "/PutDeliveryRecords")
 }
 
 // actor is an authenticator that lets callers act for other accounts.
@@ -143,7 +165,7 @@ func source(ctx context.Context) netip.Addr {
 		return netip.Addr{}
 	}
 	text := p.Addr.String()
-	if p.Addr.Network() == "bufconn" { // the gateway, which is asked by nobody else
+	if inside(ctx) { // the gateway, which is asked by nobody else
 		text = first(ctx, remoteKey)
 	}
 	at, err := netip.ParseAddrPort(text)

@@ -37,7 +37,8 @@ func newRoutes() (routes, error) {
 	for _, file := range []protoreflect.FileDescriptor{
 		leatv1.File_leat_v1_stream_service_proto, leatv1.File_leat_v1_shard_service_proto, leatv1.File_leat_v1_record_service_proto,
 		leatv1.File_leat_v1_consumer_service_proto, leatv1.File_leat_v1_resource_service_proto, leatv1.File_leat_v1_account_service_proto,
-		leatv1.File_leat_v1_billing_service_proto, leatv1.File_leat_v1_keys_proto, leatv1.File_leat_v1_delivery_service_proto, leatv1.File_leat_v1_system_service_proto,
+		leatv1.File_leat_v1_billing_service_proto, leatv1.File_leat_v1_keys_proto, leatv1.File_leat_v1_delivery_service_proto,
+		leatv1.File_leat_v1_identity_service_proto, leatv1.File_leat_v1_audit_service_proto, leatv1.File_leat_v1_system_service_proto,
 	} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()

@@ -165,6 +165,7 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	leatv1.RegisterKeyServiceServer(g, keyService{Server: s})
 	leatv1.RegisterDeliveryServiceServer(g, deliveryService{Server: s})
 	leatv1.RegisterIdentityServiceServer(g, identityService{Server: s})
+	leatv1.RegisterAuditServiceServer(g, auditService{Server: s})
 	leatv1.RegisterSystemServiceServer(g, systemService{Server: s})
 	grpc_health_v1.RegisterHealthServer(g, healthService{Server: s})
 	reflection.Register(public{g, s})

@@ -9,11 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/awswire"
 	"github.com/leatstream/leat/server/broker"
 )
@@ -124,20 +124,17 @@ func (h *Handler) serve(c *call) error {
 	if c.who, err = h.auth.Verify(c.r, c.body); err != nil {
 		return err
 	}
-	c.who.Origin = leat.Origin{Source: source(c.r), Request: c.id}
+	c.who.Origin = auth.Origin(c.r, leat.EdgeKinesis, c.id)
 	if !known {
 		return &awsError{Type: "UnknownOperationException"}
 	}
-	return o.run(h, c.r.Context(), c)
-}
-
-// source is where a request comes from; the zero address where that is not known.
-func source(r *http.Request) netip.Addr {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
+	if broker.OnDataPlane(broker.Action(name)) {
+		return o.run(h, c.r.Context(), c)
 	}
-	return at.Addr().Unmap()
+	ctx, end := h.broker.Watch(c.r.Context())
+	err = o.run(h, ctx, c)
+	end(err)
+	return err
 }
 
 // read takes in a body of at most limit bytes.

@@ -108,6 +108,7 @@ var rules = map[string]rule{
 		tests:  []string{"shardstore/blob/..."},
 		reason: "it looks at what a server stands on, and knows no server",
 	},
+	"server/audit":     {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "rows and how they are found"},
 	"server/policy":    {local: []string{"."}, reason: "decides, and knows nothing"},
 	"server/masterkey": {local: []string{"."}, reason: "secrets are wrapped with the standard library alone"},
 	"server/keyring": {
@@ -130,7 +131,7 @@ var rules = map[string]rule{
 
 	// The broker decides; it knows no transport.
 	"server/broker": {
-		local: []string{".", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/auth", "server/masterkey", "server/delivery/spec", "server/policy"},
+		local: []string{".", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/audit", "server/auth", "server/masterkey", "server/delivery/spec", "server/policy"},
 		tests: []string{"shardstore/...", "internal/sqldb"},
 		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
 	},
@@ -153,7 +154,7 @@ var rules = map[string]rule{
 	"server/awswire": {local: []string{".", "server/auth"}, reason: "what the AWS edges have in common"},
 
 	// The edges translate; they know the broker and not each other.
-	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating", "internal/wiremem"), tests: engine, third: anyModule},
+	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating", "internal/wiremem", "server/audit"), tests: engine, third: anyModule},
 	"server/kinesis":  {local: edge("server/awswire"), tests: engine, third: anyModule},
 	"server/firehose": {local: edge("server/awswire"), tests: append([]string{"server/delivery/objectname"}, engine...), third: anyModule},
 	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},

@@ -29,6 +29,7 @@ import (
 	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/api/leattest"
+	"github.com/leatstream/leat/server"
 	"github.com/leatstream/leat/server/kinesis"
 )
 
@@ -82,7 +83,7 @@ func (h *house) token(account, role string) *client.Client {
 }
 
 func build(t *testing.T) *house {
-	h := &house{T: t, server: leattest.Start(t)}
+	h := &house{T: t, server: leattest.Start(t, leattest.WithConfig(func(c *server.DevConfig) { c.AuditEvery = 20 * time.Millisecond }))}
 	ctx := t.Context()
 	h.operator = h.dial("", "")
 	for _, id := range []string{ours, theirs} {
@@ -154,6 +155,9 @@ func (h *house) requests() map[string]string {
 		"leat.v1.AccountService/GetAccountLimits":      `{}`,
 		"leat.v1.AccountService/GetAccountSettings":    `{}`,
 		"leat.v1.AccountService/UpdateAccountSettings": `{"minimumThroughputCommitment":"COMMITMENT_STATUS_DISABLED"}`,
+
+		"leat.v1.AuditService/ListAuditEvents":   `{"filter":{"account":"` + ours + `"}}`,
+		"leat.v1.AuditService/ExportAuditEvents": `{"filter":{"account":"` + ours + `"}}`,
 
 		"leat.v1.BillingService/GetUsage":        `{"account":"` + ours + `","startTime":"2026-01-01T00:00:00Z","endTime":"2026-01-02T00:00:00Z"}`,
 		"leat.v1.BillingService/ListInvoices":    `{"account":"` + ours + `"}`,
@@ -407,17 +411,23 @@ func (h *house) wire() map[string]string {
 	}
 }
 
-// aws signs a request with a key and returns the status and the body.
+// aws makes a call of the Kinesis wire.
 func (h *house) aws(key *leatv1.CreateKeyResponse, operation, body string) (int, string) {
+	h.Helper()
+	return h.sign(key, "kinesis", "Kinesis_20131202."+operation, body)
+}
+
+// sign signs a request with a key and returns the status and the body.
+func (h *house) sign(key *leatv1.CreateKeyResponse, service, target, body string) (int, string) {
 	h.Helper()
 	ctx, cancel := context.WithTimeout(h.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.server.HTTP+"/", bytes.NewReader([]byte(body)))
 	h.must(err)
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "Kinesis_20131202."+operation)
+	r.Header.Set("X-Amz-Target", target)
 	sum := sha256.Sum256([]byte(body))
-	h.must(v4.NewSigner().SignHTTP(ctx, aws.Credentials{AccessKeyID: key.GetKey().GetId(), SecretAccessKey: key.GetSecret()}, r, hex.EncodeToString(sum[:]), "kinesis", "us-east-1", time.Now()))
+	h.must(v4.NewSigner().SignHTTP(ctx, aws.Credentials{AccessKeyID: key.GetKey().GetId(), SecretAccessKey: key.GetSecret()}, r, hex.EncodeToString(sum[:]), service, "us-east-1", time.Now()))
 	client := &http.Client{}
 	res, err := client.Do(r)
 	h.must(err)

@@ -67,6 +67,7 @@ func gateway(t *testing.T) (http.Handler, *spy) {
 		leatv1.RegisterDeliveryServiceHandlerClient(t.Context(), mux, leatv1.NewDeliveryServiceClient(s)),
 		leatv1.RegisterKeyServiceHandlerClient(t.Context(), mux, leatv1.NewKeyServiceClient(s)),
 		leatv1.RegisterIdentityServiceHandlerClient(t.Context(), mux, leatv1.NewIdentityServiceClient(s)),
+		leatv1.RegisterAuditServiceHandlerClient(t.Context(), mux, leatv1.NewAuditServiceClient(s)),
 		leatv1.RegisterSystemServiceHandlerClient(t.Context(), mux, leatv1.NewSystemServiceClient(s)),
 	} {
 		if register != nil {
@@ -206,6 +207,11 @@ var restRoutes = []struct {
 		``, &leatv1.ListTokensRequest{}},
 	{"IdentityService/DeleteToken", "DELETE", "/v1/tokens/AAAAAAAAAAAAAAAA", ``,
 		`token_id:"AAAAAAAAAAAAAAAA"`, &leatv1.DeleteTokenRequest{}},
+
+	{"AuditService/ListAuditEvents", "GET", "/v1/audit/events?filter.operation=DeleteStream&filter.denied=true&newestFirst=true&pageSize=5", ``,
+		`filter:{operation:"DeleteStream" denied:true} newest_first:true page_size:5`, &leatv1.ListAuditEventsRequest{}},
+	{"AuditService/ExportAuditEvents", "GET", "/v1/audit/export?filter.account=000000000000", ``,
+		`filter:{account:"000000000000"}`, &leatv1.ExportAuditEventsRequest{}},
 
 	{"SystemService/GetServerInfo", "GET", "/v1/server", ``,
 		``, &leatv1.GetServerInfoRequest{}},
