@@ -2,6 +2,7 @@
 """The native API of Leat: messages, enums and gRPC stubs."""
 
 from leat.v1.account_service_pb2 import *
+from leat.v1.audit_service_pb2 import *
 from leat.v1.billing_service_pb2 import *
 from leat.v1.consumer_pb2 import *
 from leat.v1.consumer_service_pb2 import *
@@ -18,6 +19,7 @@ from leat.v1.stream_pb2 import *
 from leat.v1.stream_service_pb2 import *
 from leat.v1.system_service_pb2 import *
 from leat.v1.account_service_pb2_grpc import *
+from leat.v1.audit_service_pb2_grpc import *
 from leat.v1.billing_service_pb2_grpc import *
 from leat.v1.consumer_service_pb2_grpc import *
 from leat.v1.delivery_service_pb2_grpc import *
