@@ -12,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob/disk"
 	"github.com/leatstream/leat/shardstore/wal"
@@ -102,11 +104,17 @@ func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, local.Close())
 	}
+	var token *auth.Bootstrap
+	if c.Token != "" {
+		if token, err = auth.NewBootstrap(c.Token, leat.DevAccount); err != nil {
+			return nil, errors.Join(err, local.Close())
+		}
+	}
 	params := shardstore.LocalParams()
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
-		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, master: master,
+		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, master: master, bootstrap: token, token: c.Token,
 		settings: c, close: []io.Closer{local},
 	})
 }

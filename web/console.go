@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -124,6 +126,9 @@ func (c *Console) routes() http.Handler {
 	}))
 	return c.guarded(mux)
 }
+
+// Patterns are the methods and paths of all that those who are in can ask for, in order.
+func Patterns() []string { return slices.Sorted(maps.Keys((*Console)(nil).inside())) }
 
 // inside are the pages for those who are in.
 func (c *Console) inside() map[string]handler {

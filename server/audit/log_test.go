@@ -171,8 +171,8 @@ func TestAway(t *testing.T) {
 		r.Add(denied("1", "a"))
 		brief, end := context.WithCancel(ctx)
 		end()
-		r.Write(brief, change(2))                                                  // whoever goes away does not wait
-		r.Write(ctx, change(3))                                                    // nor does anybody for ever
+		r.Write(brief, change(2)) // whoever goes away does not wait
+		r.Write(ctx, change(3))   // nor does anybody for ever
 		tick := time.NewTicker(time.Millisecond)
 		for r.Waiting() != 3 { // one attempt may be under way
 			<-tick.C

@@ -5,6 +5,7 @@ package broker
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -64,6 +65,22 @@ func (b *Broker) roomForConsumer(ctx context.Context, account string) error {
 	}
 	if n >= most {
 		return errQuota(account, "consumers", most)
+	}
+	return nil
+}
+
+// roomForDelivery checks whether an account may have one more delivery stream.
+func (b *Broker) roomForDelivery(ctx context.Context, account string) error {
+	most := b.quotasOf(account).Deliveries
+	if most == 0 {
+		return nil
+	}
+	all, err := b.deliveries.List(ctx, account, "", int(min(most, math.MaxInt32)))
+	if err != nil {
+		return away(err)
+	}
+	if int64(len(all)) >= most {
+		return errQuota(account, "deliveries", most)
 	}
 	return nil
 }

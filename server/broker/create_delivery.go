@@ -43,6 +43,9 @@ func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req Cre
 			return spec.Delivery{}, err
 		}
 	}
+	if err := b.roomForDelivery(ctx, who.Account); err != nil {
+		return spec.Delivery{}, err
+	}
 	d, err := b.deliveries.Create(ctx, who.Account, req.Delivery, req.Config, req.Tags)
 	if err == nil {
 		b.changed(ctx, nil, ofDelivery(&d))

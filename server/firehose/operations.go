@@ -3,7 +3,11 @@
 
 package firehose
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // Bounds of a request's body in bytes.
 const (
@@ -34,6 +38,9 @@ func op[In, Out any](body int, f func(*Handler, context.Context, *call, *In) (*O
 
 // nothing is the output of operations that answer with an empty object.
 type nothing struct{}
+
+// Operations are the names of all operations of the API, in order.
+func Operations() []string { return slices.Sorted(maps.Keys(operations())) }
 
 // operations is every operation of the API.
 func operations() map[string]operation {

@@ -5,6 +5,7 @@ package authz_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -51,6 +52,7 @@ const (
 type house struct {
 	*testing.T
 	server   *leattest.Server
+	root     string // the operator's token; empty: anybody is an operator
 	operator *client.Client
 	owner    *client.Client // a token of ours without a role
 	keyID    string         // of a key of ours
@@ -68,7 +70,7 @@ func (h *house) must(err error) {
 
 func (h *house) dial(token, account string) *client.Client {
 	h.Helper()
-	c, err := client.Dial(h.server.Endpoint, client.WithToken(token), client.WithAccount(account))
+	c, err := client.Dial(h.server.Endpoint, client.WithToken(cmp.Or(token, h.root)), client.WithAccount(account))
 	h.must(err)
 	h.Cleanup(func() { _ = c.Close() })
 	return c
@@ -82,8 +84,11 @@ func (h *house) token(account, role string) *client.Client {
 	return h.dial(res.GetSecret(), "")
 }
 
-func build(t *testing.T) *house {
-	h := &house{T: t, server: leattest.Start(t, leattest.WithConfig(func(c *server.DevConfig) { c.AuditEvery = 20 * time.Millisecond }))}
+func build(t *testing.T) *house { return buildWith(t, "") }
+
+// buildWith is build with an operator's token, without which nobody is an operator.
+func buildWith(t *testing.T, operator string) *house {
+	h := &house{T: t, root: operator, server: leattest.Start(t, leattest.WithConfig(func(c *server.DevConfig) { c.AuditEvery, c.Token = 20*time.Millisecond, operator }))}
 	ctx := t.Context()
 	h.operator = h.dial("", "")
 	for _, id := range []string{ours, theirs} {
