@@ -40,7 +40,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	std := stdlib.OpenDBFromPool(pool)
 	return &DB{
-		Engine: Postgres, Pool: pool, cfg: cfg, write: std, read: std,
+		Engine: Postgres, pool: pool, cfg: cfg, write: std, read: std,
 		close: func() error {
 			err := std.Close()
 			pool.Close()

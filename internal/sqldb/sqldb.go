@@ -15,9 +15,8 @@ import (
 // DB is an open database. Its methods may be called from any goroutine.
 type DB struct {
 	Engine Engine
-	// Pool gives PostgreSQL connections for LISTEN and COPY. It is nil on SQLite.
-	Pool *pgxpool.Pool
 
+	pool  *pgxpool.Pool // nil on SQLite
 	cfg   Config
 	write *sql.DB // SQLite: one connection
 	read  *sql.DB // PostgreSQL: the same as write

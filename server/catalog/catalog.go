@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -114,8 +115,22 @@ func hold(tx *sqldb.Tx) error {
 
 // bump raises the revision and holds it.
 func bump(tx *sqldb.Tx) (revision uint64, err error) {
-	err = tx.Row("UPDATE revision SET n = n + 1 WHERE one = 1 RETURNING n").Scan(sqldb.U64(&revision))
-	return revision, err
+	if err = tx.Row("UPDATE revision SET n = n + 1 WHERE one = 1 RETURNING n").Scan(sqldb.U64(&revision)); err != nil {
+		return 0, err
+	}
+	return revision, tx.Notify(revisions, strconv.FormatUint(revision, 10))
+}
+
+// revisions is the channel on which each new revision is notified.
+const revisions = "leat_revision"
+
+// Listen calls heard soon after each change of the revision, until ctx ends: a hint, which may be lost (sqldb.DB.Listen).
+func (c *Catalog) Listen(ctx context.Context, heard func(revision uint64), lost func(error)) {
+	c.db.Listen(ctx, revisions, func(payload string) {
+		if n, err := strconv.ParseUint(payload, 10, 64); err == nil {
+			heard(n)
+		}
+	}, lost)
 }
 
 // Revision rises with every change of a stream, and of a shard but for its horizon: a node that sees the number it

@@ -187,6 +187,7 @@ func (n *Node) Run(ctx context.Context) error {
 		table, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the node is drained
 		var keeper sync.WaitGroup
 		keeper.Go(func() { n.owners.Run(table) })
+		keeper.Go(func() { n.owners.listen(table) })
 		defer keeper.Wait()
 		defer stop()
 	}

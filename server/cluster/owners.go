@@ -17,7 +17,7 @@ import (
 )
 
 // Owners is the table of who owns which shard, as this node knows it. It is read again when the catalog's revision rises,
-// and at once when somebody finds it stale. While the catalog is away the last table serves.
+// of which the database tells at once and each pulse once more, and when somebody finds it stale. While the catalog is away the last table serves.
 type Owners struct {
 	cat   *catalog.Catalog
 	clock leat.Clock
@@ -91,6 +91,22 @@ func (o *Owners) heardOf(p *catalog.Pulse) {
 	if behind {
 		o.Stale()
 	}
+}
+
+// listen hears of new revisions at once, where the database tells of them, until ctx ends. Pulses tell of them too, half
+// a second later.
+func (o *Owners) listen(ctx context.Context) {
+	deaf := nag{log: o.log, clock: o.clock, what: "changes of owners are not heard at once"}
+	o.cat.Listen(ctx, func(revision uint64) {
+		deaf.tried(nil)
+		o.mu.Lock()
+		o.want = max(o.want, revision)
+		behind := o.want > o.rev
+		o.mu.Unlock()
+		if behind {
+			o.Stale()
+		}
+	}, deaf.tried)
 }
 
 // revision is that of the last load.
