@@ -183,7 +183,7 @@ func (c *Catalog) Changes(ctx context.Context, since uint64) (ch Changes, err er
 	err = c.db.View(ctx, func(tx *sqldb.Tx) error {
 		ch = Changes{}
 		err := tx.Row("SELECT n, (SELECT count(*) FROM streams) FROM revision WHERE one = 1").Scan(sqldb.U64(&ch.Revision), &ch.Total)
-		if err != nil {
+		if err != nil || ch.Revision == since {
 			return err
 		}
 		return tx.Each("SELECT "+streamColumns+" FROM streams WHERE version > $1 ORDER BY account, name", func(scan sqldb.Scan) error {

@@ -5,11 +5,14 @@ package e2e_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,15 +43,11 @@ func TestClusterOfManyShards(t *testing.T) {
 	rig.Must(t, c.Nodes[0].Env(), "stream", "create", "s", "--shards", strconv.Itoa(clusterShards))
 	c.AwaitBalance(t, 3, shards/4, 2*time.Minute)
 
-	const rest = 10 * time.Second
-	before := c.statements(true)
-	c.hold(rest)
-	asked := c.statements(false) - before
-	rate := float64(asked) / rest.Seconds()
-	t.Logf("three nodes with %d shards at rest: %.1f statements a second", shards, rate)
-	if rate > 50 {
-		t.Errorf("that is more than 50")
+	c.logStatements()
+	if rate := c.asked("at rest", shards, c.hold); rate > 50 {
+		t.Errorf("at rest that is more than 50")
 	}
+	c.asked("500 records a second over all shards", shards, c.trickle)
 
 	c.owned(1)
 	c.Nodes[1].Kill(t)
@@ -80,6 +79,63 @@ func (c *clusterTest) owned(node int) {
 	}
 }
 
+// asked has the cluster do something for a while, and tells what it asks of PostgreSQL and of the object store meanwhile.
+func (c *clusterTest) asked(what string, shards int, do func(time.Duration)) (statements float64) {
+	c.Helper()
+	const while = 10 * time.Second
+	requests := c.requests() // a scrape asks PostgreSQL too
+	before := c.statements()
+	do(while)
+	statements = float64(c.statements()-before) / while.Seconds()
+	after := c.requests()
+	for op, n := range requests {
+		after[op] -= n
+	}
+	var told []string
+	for _, op := range slices.Sorted(maps.Keys(after)) {
+		told = append(told, fmt.Sprintf("%s %.1f", op, after[op]/while.Seconds()))
+	}
+	c.Logf("three nodes with %d shards, %s: %.1f statements a second; requests a second to the object store: %s", shards, what, statements, strings.Join(told, ", "))
+	return statements
+}
+
+// requests counts what the nodes have asked of the object store, by operation.
+func (c *clusterTest) requests() map[string]float64 {
+	c.Helper()
+	all := map[string]float64{}
+	for _, n := range c.Nodes {
+		for _, op := range []string{"create", "read", "stat", "list", "delete"} {
+			count, err := n.Metric(c.Context(), fmt.Sprintf("leat_store_request_duration_seconds_count{op=%q}", op))
+			if err != nil {
+				c.Fatal(err)
+			}
+			all[op] += count
+		}
+	}
+	return all
+}
+
+// trickle puts small records all over the streams.
+func (c *clusterTest) trickle(d time.Duration) {
+	c.Helper()
+	res, err := c.Client(0).Streams.ListStreams(c.Context(), &leatv1.ListStreamsRequest{})
+	if err != nil {
+		c.Fatal(err)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for i, end := 0, time.Now().Add(d); time.Now().Before(end); i++ {
+		req := &leatv1.PutRecordsRequest{Stream: res.GetStreams()[i%len(res.GetStreams())].GetName()}
+		for k := range 50 {
+			req.Records = append(req.Records, &leatv1.PutRecordsRequestEntry{PartitionKey: fmt.Sprint(i, "-", k), Data: make([]byte, 100)})
+		}
+		if _, err := c.Client(i % 3).Records.PutRecords(c.Context(), req); err != nil {
+			c.Fatal(err)
+		}
+		<-tick.C
+	}
+}
+
 // hold waits.
 func (c *clusterTest) hold(d time.Duration) {
 	c.Helper()
@@ -90,29 +146,26 @@ func (c *clusterTest) hold(d time.Duration) {
 	}
 }
 
-// statements counts the statements that PostgreSQL has logged, begins and commits too. begin makes it log them all.
-func (c *clusterTest) statements(begin bool) (n int) {
+// logStatements has PostgreSQL log all of them.
+func (c *clusterTest) logStatements() {
 	c.Helper()
-	conn, err := pgx.Connect(c.Context(), c.DSN)
-	if err != nil {
-		c.Fatal(err)
-	}
-	defer func() {
-		if err := conn.Close(c.Context()); err != nil {
-			c.Error(err)
-		}
-	}()
-	if begin {
+	c.onPostgres(func(conn *pgx.Conn) error {
 		for _, sql := range []string{"ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()"} {
 			if _, err := conn.Exec(c.Context(), sql); err != nil {
-				c.Fatal(err)
+				return err
 			}
 		}
-	}
+		return nil
+	})
+}
+
+// statements counts the statements that PostgreSQL has logged, begins and commits too.
+func (c *clusterTest) statements() (n int) {
+	c.Helper()
 	var dir string
-	if err := conn.QueryRow(c.Context(), "SELECT current_setting('data_directory')").Scan(&dir); err != nil {
-		c.Fatal(err)
-	}
+	c.onPostgres(func(conn *pgx.Conn) error {
+		return conn.QueryRow(c.Context(), "SELECT current_setting('data_directory')").Scan(&dir)
+	})
 	log, err := os.ReadFile(filepath.Join(filepath.Dir(dir), "log")) // where pgtest has it written
 	if err != nil {
 		c.Fatal(err)
@@ -121,4 +174,15 @@ func (c *clusterTest) statements(begin bool) (n int) {
 		n += bytes.Count(log, []byte(mark))
 	}
 	return n
+}
+
+func (c *clusterTest) onPostgres(do func(*pgx.Conn) error) {
+	c.Helper()
+	conn, err := pgx.Connect(c.Context(), c.DSN)
+	if err != nil {
+		c.Fatal(err)
+	}
+	if err := errors.Join(do(conn), conn.Close(c.Context())); err != nil {
+		c.Fatal(err)
+	}
 }
