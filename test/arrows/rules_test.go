@@ -30,7 +30,7 @@ var rules = map[string]rule{
 	// The native API and who speaks it from outside: nothing of the server.
 	"api/leat/v1": {third: anyModule, reason: "generated"},
 	"api/client": {
-		local: []string{".", "api/leat/v1"},
+		local: []string{".", "api/leat/v1", "internal/wiremem"},
 		tests: []string{"api/leattest"},
 		third: anyModule,
 	},
