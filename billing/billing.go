@@ -10,6 +10,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -22,8 +25,15 @@ import (
 
 // Billing is the ledger and what is made of it. Its methods may be called from any goroutine, on any node.
 type Billing struct {
-	db   *sqldb.DB
-	opts Options
+	db    *sqldb.DB
+	opts  Options
+	hooks *http.Client
+
+	throttles atomic.Pointer[map[string][]throttle] // by account; nil: not read yet
+
+	looking      sync.Mutex // at budgets
+	lookedBooked int64
+	lookedAt     time.Time
 }
 
 // Options are what Billing does not find in its database.
@@ -32,6 +42,7 @@ type Options struct {
 	Blobs  blob.Store   // where manifests go; nil: they stay in the database
 	Clock  leat.Clock   // nil means the machine's
 	Logger *slog.Logger // nil logs nothing
+	Sealer Sealer       // keeps the secrets of webhooks; nil: budgets have none
 	Rand   io.Reader    // of identities; nil means crypto/rand
 
 	Settle time.Duration // how long after its end an hour is booked; 0 means 15 minutes
@@ -55,7 +66,7 @@ func New(db *sqldb.DB, o Options) (*Billing, error) {
 	}
 	o.Settle = cmp.Or(o.Settle, 15*time.Minute)
 	o.Grace = cmp.Or(o.Grace, 72*time.Hour)
-	return &Billing{db: db, opts: o}, nil
+	return &Billing{db: db, opts: o, hooks: newHooks()}, nil
 }
 
 //go:embed migrations/*.sql

@@ -4,6 +4,7 @@
 package billing_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/leatstream/leat/internal/pgtest"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/masterkey"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/blob/mem"
@@ -79,7 +81,9 @@ func newRig(t testing.TB, cfg sqldb.Config, book string) *rig {
 	r.must(r.cat.Migrate(t.Context()))
 	prices, err := rating.ParseBook([]byte(book))
 	r.must(err)
-	r.bill, err = billing.New(db, billing.Options{Book: prices, Clock: r.clock, Blobs: r.blobs})
+	master, err := masterkey.Parse([]byte(masterkey.Generate(rand.Reader)))
+	r.must(err)
+	r.bill, err = billing.New(db, billing.Options{Book: prices, Clock: r.clock, Blobs: r.blobs, Sealer: master})
 	r.must(err)
 	r.must(r.bill.Migrate(t.Context()))
 	r.live()

@@ -45,7 +45,11 @@ func openBilling(ctx context.Context, p *parts) (*billing.Billing, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := billing.New(p.db, billing.Options{Book: book, Blobs: p.blobs, Logger: p.log})
+	o := billing.Options{Book: book, Blobs: p.blobs, Logger: p.log}
+	if p.master != nil {
+		o.Sealer = p.master
+	}
+	b, err := billing.New(p.db, o)
 	if err != nil {
 		return nil, err
 	}

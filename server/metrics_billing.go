@@ -22,9 +22,13 @@ type billingMetrics struct {
 
 	used, cost, forecast, through *prometheus.Desc
 
+	budgets                             func(context.Context, string) ([]billing.BudgetStatus, error)
+	budget, budgetSpent, budgetForecast *prometheus.Desc
+
 	mu   sync.Mutex
 	at   time.Time
 	last []billing.Position
+	all  []billing.BudgetStatus
 }
 
 // positionsFor is how long positions are told again; positionsWithin keeps a scrape short.
@@ -34,7 +38,13 @@ const (
 )
 
 func newBillingMetrics(b *billing.Billing, leads func() bool) *billingMetrics {
+	of := []string{"account", "budget", "currency"}
 	return &billingMetrics{
+		budgets:        b.Budgets,
+		budget:         prometheus.NewDesc("leat_budget_amount", "What a budget lets a month cost. The leader tells.", of, nil),
+		budgetSpent:    prometheus.NewDesc("leat_budget_spent", "What is spent of a budget this month. The leader tells.", of, nil),
+		budgetForecast: prometheus.NewDesc("leat_budget_forecast", "What the month comes to for a budget at the pace of the hours that are booked. The leader tells.", of, nil),
+
 		leads: leads, positions: b.Positions,
 		used:     prometheus.NewDesc("leat_usage_month", "What an account used this month, as far as hours are booked, in the meter's base unit: records, bytes, byte-hours or microseconds. The leader tells.", []string{"account", "meter"}, nil),
 		cost:     prometheus.NewDesc("leat_cost_month", "What an account's invoice of this month comes to so far. The leader tells.", []string{"account", "currency"}, nil),
@@ -45,7 +55,7 @@ func newBillingMetrics(b *billing.Billing, leads func() bool) *billingMetrics {
 
 // Describe implements prometheus.Collector.
 func (m *billingMetrics) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.used, m.cost, m.forecast, m.through} {
+	for _, d := range []*prometheus.Desc{m.used, m.cost, m.forecast, m.through, m.budget, m.budgetSpent, m.budgetForecast} {
 		c <- d
 	}
 }
@@ -64,10 +74,20 @@ func (m *billingMetrics) Collect(c chan<- prometheus.Metric) {
 		if err != nil {
 			return
 		}
-		m.at, m.last = time.Now(), all
+		budgets, err := m.budgets(ctx, "")
+		if err != nil {
+			return
+		}
+		m.at, m.last, m.all = time.Now(), all, budgets
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for i := range m.all {
+		bu := &m.all[i]
+		gauge(m.budget, bu.Amount.InexactFloat64(), bu.Account, bu.Name, bu.Currency)
+		gauge(m.budgetSpent, bu.Spent.InexactFloat64(), bu.Account, bu.Name, bu.Currency)
+		gauge(m.budgetForecast, bu.Forecast.InexactFloat64(), bu.Account, bu.Name, bu.Currency)
 	}
 	var through time.Time
 	for i := range m.last {

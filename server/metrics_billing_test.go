@@ -29,6 +29,12 @@ func TestBillingMetrics(t *testing.T) {
 		asked++
 		return []billing.Position{p}, nil
 	}
+	m.budgets = func(context.Context, string) ([]billing.BudgetStatus, error) {
+		return []billing.BudgetStatus{{
+			Budget: billing.Budget{Account: "111111111111", Name: "all", Amount: decimal.RequireFromString("20")}, Currency: "EUR",
+			Spent: decimal.RequireFromString("12.5"), Forecast: decimal.RequireFromString("25"),
+		}}, nil
+	}
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(m)
 	told := func() string {
@@ -49,7 +55,8 @@ func TestBillingMetrics(t *testing.T) {
 		}
 		return strings.Join(out, "; ")
 	}
-	const want = "leat_cost_month 111111111111 EUR 12.5; leat_cost_month_forecast 111111111111 EUR 25; " +
+	const want = "leat_budget_amount 111111111111 all EUR 20; leat_budget_forecast 111111111111 all EUR 25; leat_budget_spent 111111111111 all EUR 12.5; " +
+		"leat_cost_month 111111111111 EUR 12.5; leat_cost_month_forecast 111111111111 EUR 25; " +
 		"leat_usage_booked_timestamp_seconds 3600; leat_usage_month 111111111111 put.records 7"
 	for range 2 {
 		if got := told(); got != want {

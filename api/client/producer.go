@@ -5,6 +5,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -226,8 +227,11 @@ func (a *Ack) Wait(ctx context.Context) (Placed, error) {
 // fatal tells whether no later attempt can succeed.
 func fatal(err error) bool {
 	switch leat.KindOf(err) {
-	case leat.KindThroughputExceeded, leat.KindUnavailable, leat.KindLimitExceeded, leat.KindUnknownOutcome, leat.KindInternal:
+	case leat.KindThroughputExceeded, leat.KindUnavailable, leat.KindUnknownOutcome, leat.KindInternal:
 		return false
+	case leat.KindLimitExceeded: // without a hint it is a quota or a budget that is used up: somebody must act
+		var e *leat.Error
+		return !errors.As(err, &e) || e.After == 0
 	}
 	return true
 }

@@ -19,6 +19,7 @@ type billingCmd struct {
 	Credit   billingCreditCmd   `cmd:"" help:"Put a credit or an adjustment on the invoice of a month that is not closed."`
 	Estimate billingEstimateCmd `cmd:"" help:"Tell what a stream would cost."`
 	Idle     billingIdleCmd     `cmd:"" help:"Find what costs and is not used."`
+	Budget   billingBudgetCmd   `cmd:"" help:"Say what a month may cost, and who hears of it."`
 	Verify   billingVerifyCmd   `cmd:"" help:"Compute what was put again from the bucket, and compare."`
 	Prices   billingPricesCmd   `cmd:"" help:"Look at price books, and check your own."`
 }

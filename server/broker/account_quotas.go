@@ -141,6 +141,11 @@ func errRate(account, quota string, rate int64, wait time.Duration) error {
 
 // admitBytesIn takes a put's share of its account's quotas, or refuses it as a whole.
 func (b *Broker) admitBytesIn(v *streamView, puts []Put) error {
+	if b.billing != nil {
+		if err := b.billing.Admit(v.Account, v.ID); err != nil {
+			return err
+		}
+	}
 	q := b.quotasOf(v.Account)
 	if q.StoredBytes > 0 {
 		b.rates.mu.Lock()

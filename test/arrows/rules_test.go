@@ -125,7 +125,7 @@ var rules = map[string]rule{
 	"billing/rating": {local: []string{"."}, third: []string{"github.com/shopspring/decimal", "gopkg.in/yaml.v3"}, reason: "a pure function"},
 	"billing": {
 		local: []string{".", "internal/sqldb", "billing/rating", "server/catalog", "shardstore", "shardstore/segment", "shardstore/blob"},
-		tests: []string{"shardstore/..."},
+		tests: []string{"shardstore/...", "server/masterkey"},
 		third: anyModule, reason: "concrete over sqldb; it reads the catalog's usage in its own transactions",
 	},
 

@@ -207,7 +207,9 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 		walked++
 		refused, missing := func(code int, _ string) bool { return code == http.StatusForbidden }, func(code int, _ string) bool { return code == http.StatusNotFound }
 		if strings.HasSuffix(pattern, "/events") { // a browser's EventSource sees no status: an event says it, and is the only one
-			refused = func(_ int, got string) bool { return strings.HasPrefix(got, "retry: 3000\n\nevent: failed\ndata: \"User: ") }
+			refused = func(_ int, got string) bool {
+				return strings.HasPrefix(got, "retry: 3000\n\nevent: failed\ndata: \"User: ")
+			}
 			missing = func(_ int, got string) bool {
 				return got == "retry: 3000\n\nevent: failed\ndata: \"Stream orders under account "+theirs+" not found.\"\n\n"
 			}

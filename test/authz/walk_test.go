@@ -171,6 +171,9 @@ func (h *house) requests() map[string]string {
 		"leat.v1.BillingService/CloseInvoice":    `{"account":"` + ours + `","month":"2026-01"}`,
 		"leat.v1.BillingService/AddInvoiceEntry": `{"account":"` + ours + `","month":"2026-01","entryId":"a","amount":"1","reason":"r"}`,
 		"leat.v1.BillingService/EstimateCost":    `{"mode":1,"shardCount":1}`,
+		"leat.v1.BillingService/PutBudget":       `{"account":"` + ours + `","name":"all","amount":"10"}`,
+		"leat.v1.BillingService/ListBudgets":     `{"account":"` + ours + `"}`,
+		"leat.v1.BillingService/DeleteBudget":    `{"account":"` + ours + `","name":"all"}`,
 		"leat.v1.BillingService/FindSavings":     `{}`,
 
 		"leat.v1.ConsumerService/RegisterStreamConsumer":   `{"stream":"%s","consumer":"other"}`,

@@ -142,6 +142,709 @@ func (InvoiceFormat) EnumDescriptor() ([]byte, []int) {
 	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{1}
 }
 
+// Budget is what a month of an account may cost, or the part that one stream or meter makes.
+type Budget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Its name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The amount, in the currency of the price book.
+	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Id of the stream whose part it is about; empty: all streams.
+	StreamId string `protobuf:"bytes,4,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
+	// Meter that it is about, such as put.bytes; empty: all.
+	Meter string `protobuf:"bytes,5,opt,name=meter,proto3" json:"meter,omitempty"`
+	// Percents of the amount that what is spent can reach.
+	Thresholds []int32 `protobuf:"varint,6,rep,packed,name=thresholds,proto3" json:"thresholds,omitempty"`
+	// Percents of the amount that the forecast can reach.
+	ForecastThresholds []int32 `protobuf:"varint,7,rep,packed,name=forecast_thresholds,json=forecastThresholds,proto3" json:"forecast_thresholds,omitempty"`
+	// Where each threshold that is reached is told; empty: nowhere.
+	WebhookUrl string `protobuf:"bytes,8,opt,name=webhook_url,json=webhookUrl,proto3" json:"webhook_url,omitempty"`
+	// Whether puts are refused while more than the amount is spent.
+	Throttle bool `protobuf:"varint,9,opt,name=throttle,proto3" json:"throttle,omitempty"`
+	// An operator made it, and operators alone may change it.
+	Locked bool `protobuf:"varint,10,opt,name=locked,proto3" json:"locked,omitempty"`
+	// When it was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it was last changed.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Where it stands.
+	Status        *BudgetStatus `protobuf:"bytes,13,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Budget) Reset() {
+	*x = Budget{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Budget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Budget) ProtoMessage() {}
+
+func (x *Budget) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Budget.ProtoReflect.Descriptor instead.
+func (*Budget) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Budget) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Budget) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Budget) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *Budget) GetStreamId() string {
+	if x != nil {
+		return x.StreamId
+	}
+	return ""
+}
+
+func (x *Budget) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *Budget) GetThresholds() []int32 {
+	if x != nil {
+		return x.Thresholds
+	}
+	return nil
+}
+
+func (x *Budget) GetForecastThresholds() []int32 {
+	if x != nil {
+		return x.ForecastThresholds
+	}
+	return nil
+}
+
+func (x *Budget) GetWebhookUrl() string {
+	if x != nil {
+		return x.WebhookUrl
+	}
+	return ""
+}
+
+func (x *Budget) GetThrottle() bool {
+	if x != nil {
+		return x.Throttle
+	}
+	return false
+}
+
+func (x *Budget) GetLocked() bool {
+	if x != nil {
+		return x.Locked
+	}
+	return false
+}
+
+func (x *Budget) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Budget) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Budget) GetStatus() *BudgetStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// BudgetStatus is where a budget stands in the present month.
+type BudgetStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// YYYY-MM in the price book's zone.
+	Month string `protobuf:"bytes,1,opt,name=month,proto3" json:"month,omitempty"`
+	// The price book's.
+	Currency string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	// What is spent so far, as far as hours are booked.
+	Spent string `protobuf:"bytes,3,opt,name=spent,proto3" json:"spent,omitempty"`
+	// What the month comes to at the pace of the booked hours.
+	Forecast string `protobuf:"bytes,4,opt,name=forecast,proto3" json:"forecast,omitempty"`
+	// More than the amount is spent.
+	Exceeded bool `protobuf:"varint,5,opt,name=exceeded,proto3" json:"exceeded,omitempty"`
+	// When it was last looked at; absent: not yet this month.
+	Time *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
+	// Thresholds that were reached this month.
+	Alerts        []*BudgetAlert `protobuf:"bytes,7,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetStatus) Reset() {
+	*x = BudgetStatus{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetStatus) ProtoMessage() {}
+
+func (x *BudgetStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetStatus.ProtoReflect.Descriptor instead.
+func (*BudgetStatus) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BudgetStatus) GetMonth() string {
+	if x != nil {
+		return x.Month
+	}
+	return ""
+}
+
+func (x *BudgetStatus) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *BudgetStatus) GetSpent() string {
+	if x != nil {
+		return x.Spent
+	}
+	return ""
+}
+
+func (x *BudgetStatus) GetForecast() string {
+	if x != nil {
+		return x.Forecast
+	}
+	return ""
+}
+
+func (x *BudgetStatus) GetExceeded() bool {
+	if x != nil {
+		return x.Exceeded
+	}
+	return false
+}
+
+func (x *BudgetStatus) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *BudgetStatus) GetAlerts() []*BudgetAlert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+// BudgetAlert is a threshold that was reached.
+type BudgetAlert struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// spent or forecast.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The threshold.
+	Percent int32 `protobuf:"varint,2,opt,name=percent,proto3" json:"percent,omitempty"`
+	// When it was seen.
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// PENDING: the webhook is yet to take it. SENT: it has. FAILED: it was given up after 72
+	// hours. UNSENT: there was no webhook.
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// How often the webhook was asked.
+	Attempts int32 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// What was wrong the last time.
+	Failure       string `protobuf:"bytes,6,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetAlert) Reset() {
+	*x = BudgetAlert{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetAlert) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetAlert) ProtoMessage() {}
+
+func (x *BudgetAlert) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetAlert.ProtoReflect.Descriptor instead.
+func (*BudgetAlert) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *BudgetAlert) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *BudgetAlert) GetPercent() int32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *BudgetAlert) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *BudgetAlert) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *BudgetAlert) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *BudgetAlert) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+// PutBudgetRequest is a budget, in place of the one of that name.
+type PutBudgetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose; the caller's own when it is empty.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Its name: 1 to 64 letters, digits, dots, dashes and underscores.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The amount, a decimal above 0, in the currency of the price book.
+	Amount string `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Name of the stream whose part it is about; empty: all streams.
+	Stream string `protobuf:"bytes,4,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Meter that it is about, such as put.bytes; empty: all.
+	Meter string `protobuf:"bytes,5,opt,name=meter,proto3" json:"meter,omitempty"`
+	// Percents of the amount that what is spent can reach: up to 10, from 1 to 1000.
+	Thresholds []int32 `protobuf:"varint,6,rep,packed,name=thresholds,proto3" json:"thresholds,omitempty"`
+	// Percents of the amount that the forecast can reach.
+	ForecastThresholds []int32 `protobuf:"varint,7,rep,packed,name=forecast_thresholds,json=forecastThresholds,proto3" json:"forecast_thresholds,omitempty"`
+	// Where each threshold that is reached is told, by POST; empty: nowhere.
+	WebhookUrl string `protobuf:"bytes,8,opt,name=webhook_url,json=webhookUrl,proto3" json:"webhook_url,omitempty"`
+	// Signs what the webhook is sent: 16 characters or more. Empty: as it was.
+	WebhookSecret string `protobuf:"bytes,9,opt,name=webhook_secret,json=webhookSecret,proto3" json:"webhook_secret,omitempty"`
+	// Refuse puts while more than the amount is spent.
+	Throttle      bool `protobuf:"varint,10,opt,name=throttle,proto3" json:"throttle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutBudgetRequest) Reset() {
+	*x = PutBudgetRequest{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutBudgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutBudgetRequest) ProtoMessage() {}
+
+func (x *PutBudgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutBudgetRequest.ProtoReflect.Descriptor instead.
+func (*PutBudgetRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PutBudgetRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *PutBudgetRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PutBudgetRequest) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *PutBudgetRequest) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+func (x *PutBudgetRequest) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *PutBudgetRequest) GetThresholds() []int32 {
+	if x != nil {
+		return x.Thresholds
+	}
+	return nil
+}
+
+func (x *PutBudgetRequest) GetForecastThresholds() []int32 {
+	if x != nil {
+		return x.ForecastThresholds
+	}
+	return nil
+}
+
+func (x *PutBudgetRequest) GetWebhookUrl() string {
+	if x != nil {
+		return x.WebhookUrl
+	}
+	return ""
+}
+
+func (x *PutBudgetRequest) GetWebhookSecret() string {
+	if x != nil {
+		return x.WebhookSecret
+	}
+	return ""
+}
+
+func (x *PutBudgetRequest) GetThrottle() bool {
+	if x != nil {
+		return x.Throttle
+	}
+	return false
+}
+
+// PutBudgetResponse has the budget.
+type PutBudgetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The budget and where it stands.
+	Budget        *Budget `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutBudgetResponse) Reset() {
+	*x = PutBudgetResponse{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutBudgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutBudgetResponse) ProtoMessage() {}
+
+func (x *PutBudgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutBudgetResponse.ProtoReflect.Descriptor instead.
+func (*PutBudgetResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PutBudgetResponse) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+// ListBudgetsRequest says whose budgets.
+type ListBudgetsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose; the caller's own when it is empty.
+	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBudgetsRequest) Reset() {
+	*x = ListBudgetsRequest{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBudgetsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBudgetsRequest) ProtoMessage() {}
+
+func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBudgetsRequest.ProtoReflect.Descriptor instead.
+func (*ListBudgetsRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListBudgetsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// ListBudgetsResponse has them.
+type ListBudgetsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Budgets, ordered by name.
+	Budgets       []*Budget `protobuf:"bytes,1,rep,name=budgets,proto3" json:"budgets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBudgetsResponse) Reset() {
+	*x = ListBudgetsResponse{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBudgetsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBudgetsResponse) ProtoMessage() {}
+
+func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBudgetsResponse.ProtoReflect.Descriptor instead.
+func (*ListBudgetsResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListBudgetsResponse) GetBudgets() []*Budget {
+	if x != nil {
+		return x.Budgets
+	}
+	return nil
+}
+
+// DeleteBudgetRequest names a budget.
+type DeleteBudgetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose; the caller's own when it is empty.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Its name.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteBudgetRequest) Reset() {
+	*x = DeleteBudgetRequest{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteBudgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteBudgetRequest) ProtoMessage() {}
+
+func (x *DeleteBudgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteBudgetRequest.ProtoReflect.Descriptor instead.
+func (*DeleteBudgetRequest) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeleteBudgetRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *DeleteBudgetRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// DeleteBudgetResponse says that the budget is gone.
+type DeleteBudgetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteBudgetResponse) Reset() {
+	*x = DeleteBudgetResponse{}
+	mi := &file_leat_v1_billing_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteBudgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteBudgetResponse) ProtoMessage() {}
+
+func (x *DeleteBudgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_v1_billing_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteBudgetResponse.ProtoReflect.Descriptor instead.
+func (*DeleteBudgetResponse) Descriptor() ([]byte, []int) {
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{8}
+}
+
 // GetUsageRequest says whose usage, and of when.
 type GetUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -160,7 +863,7 @@ type GetUsageRequest struct {
 
 func (x *GetUsageRequest) Reset() {
 	*x = GetUsageRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[0]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -172,7 +875,7 @@ func (x *GetUsageRequest) String() string {
 func (*GetUsageRequest) ProtoMessage() {}
 
 func (x *GetUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[0]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -185,7 +888,7 @@ func (x *GetUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUsageRequest.ProtoReflect.Descriptor instead.
 func (*GetUsageRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{0}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetUsageRequest) GetAccount() string {
@@ -227,7 +930,7 @@ type GetUsageResponse struct {
 
 func (x *GetUsageResponse) Reset() {
 	*x = GetUsageResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[1]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -239,7 +942,7 @@ func (x *GetUsageResponse) String() string {
 func (*GetUsageResponse) ProtoMessage() {}
 
 func (x *GetUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[1]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -252,7 +955,7 @@ func (x *GetUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUsageResponse.ProtoReflect.Descriptor instead.
 func (*GetUsageResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{1}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetUsageResponse) GetRows() []*UsageRow {
@@ -282,7 +985,7 @@ type UsageRow struct {
 
 func (x *UsageRow) Reset() {
 	*x = UsageRow{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[2]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +997,7 @@ func (x *UsageRow) String() string {
 func (*UsageRow) ProtoMessage() {}
 
 func (x *UsageRow) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[2]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +1010,7 @@ func (x *UsageRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRow.ProtoReflect.Descriptor instead.
 func (*UsageRow) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{2}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UsageRow) GetStreamName() string {
@@ -356,7 +1059,7 @@ type ListInvoicesRequest struct {
 
 func (x *ListInvoicesRequest) Reset() {
 	*x = ListInvoicesRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[3]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +1071,7 @@ func (x *ListInvoicesRequest) String() string {
 func (*ListInvoicesRequest) ProtoMessage() {}
 
 func (x *ListInvoicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[3]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +1084,7 @@ func (x *ListInvoicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvoicesRequest.ProtoReflect.Descriptor instead.
 func (*ListInvoicesRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{3}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListInvoicesRequest) GetAccount() string {
@@ -402,7 +1105,7 @@ type ListInvoicesResponse struct {
 
 func (x *ListInvoicesResponse) Reset() {
 	*x = ListInvoicesResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[4]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +1117,7 @@ func (x *ListInvoicesResponse) String() string {
 func (*ListInvoicesResponse) ProtoMessage() {}
 
 func (x *ListInvoicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[4]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +1130,7 @@ func (x *ListInvoicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvoicesResponse.ProtoReflect.Descriptor instead.
 func (*ListInvoicesResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{4}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListInvoicesResponse) GetInvoices() []*Invoice {
@@ -452,7 +1155,7 @@ type GetInvoiceRequest struct {
 
 func (x *GetInvoiceRequest) Reset() {
 	*x = GetInvoiceRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[5]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +1167,7 @@ func (x *GetInvoiceRequest) String() string {
 func (*GetInvoiceRequest) ProtoMessage() {}
 
 func (x *GetInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[5]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +1180,7 @@ func (x *GetInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*GetInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{5}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetInvoiceRequest) GetAccount() string {
@@ -512,7 +1215,7 @@ type GetInvoiceResponse struct {
 
 func (x *GetInvoiceResponse) Reset() {
 	*x = GetInvoiceResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[6]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +1227,7 @@ func (x *GetInvoiceResponse) String() string {
 func (*GetInvoiceResponse) ProtoMessage() {}
 
 func (x *GetInvoiceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[6]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +1240,7 @@ func (x *GetInvoiceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInvoiceResponse.ProtoReflect.Descriptor instead.
 func (*GetInvoiceResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{6}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetInvoiceResponse) GetInvoice() *Invoice {
@@ -584,7 +1287,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[7]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +1299,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[7]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +1312,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{7}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Invoice) GetNumber() int64 {
@@ -745,7 +1448,7 @@ type InvoiceLine struct {
 
 func (x *InvoiceLine) Reset() {
 	*x = InvoiceLine{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[8]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +1460,7 @@ func (x *InvoiceLine) String() string {
 func (*InvoiceLine) ProtoMessage() {}
 
 func (x *InvoiceLine) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[8]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +1473,7 @@ func (x *InvoiceLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceLine.ProtoReflect.Descriptor instead.
 func (*InvoiceLine) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{8}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InvoiceLine) GetKind() string {
@@ -887,7 +1590,7 @@ type InvoiceShare struct {
 
 func (x *InvoiceShare) Reset() {
 	*x = InvoiceShare{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[9]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1602,7 @@ func (x *InvoiceShare) String() string {
 func (*InvoiceShare) ProtoMessage() {}
 
 func (x *InvoiceShare) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[9]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1615,7 @@ func (x *InvoiceShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceShare.ProtoReflect.Descriptor instead.
 func (*InvoiceShare) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{9}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InvoiceShare) GetItem() string {
@@ -979,7 +1682,7 @@ type ExportInvoiceRequest struct {
 
 func (x *ExportInvoiceRequest) Reset() {
 	*x = ExportInvoiceRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[10]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1694,7 @@ func (x *ExportInvoiceRequest) String() string {
 func (*ExportInvoiceRequest) ProtoMessage() {}
 
 func (x *ExportInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[10]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1707,7 @@ func (x *ExportInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExportInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{10}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ExportInvoiceRequest) GetAccount() string {
@@ -1043,7 +1746,7 @@ type ExportInvoiceResponse struct {
 
 func (x *ExportInvoiceResponse) Reset() {
 	*x = ExportInvoiceResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[11]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1758,7 @@ func (x *ExportInvoiceResponse) String() string {
 func (*ExportInvoiceResponse) ProtoMessage() {}
 
 func (x *ExportInvoiceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[11]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1771,7 @@ func (x *ExportInvoiceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportInvoiceResponse.ProtoReflect.Descriptor instead.
 func (*ExportInvoiceResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{11}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ExportInvoiceResponse) GetContent() []byte {
@@ -1105,7 +1808,7 @@ type CloseInvoiceRequest struct {
 
 func (x *CloseInvoiceRequest) Reset() {
 	*x = CloseInvoiceRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[12]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1820,7 @@ func (x *CloseInvoiceRequest) String() string {
 func (*CloseInvoiceRequest) ProtoMessage() {}
 
 func (x *CloseInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[12]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1833,7 @@ func (x *CloseInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*CloseInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{12}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CloseInvoiceRequest) GetAccount() string {
@@ -1158,7 +1861,7 @@ type CloseInvoiceResponse struct {
 
 func (x *CloseInvoiceResponse) Reset() {
 	*x = CloseInvoiceResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[13]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1873,7 @@ func (x *CloseInvoiceResponse) String() string {
 func (*CloseInvoiceResponse) ProtoMessage() {}
 
 func (x *CloseInvoiceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[13]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1886,7 @@ func (x *CloseInvoiceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseInvoiceResponse.ProtoReflect.Descriptor instead.
 func (*CloseInvoiceResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{13}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CloseInvoiceResponse) GetInvoice() *Invoice {
@@ -1212,7 +1915,7 @@ type AddInvoiceEntryRequest struct {
 
 func (x *AddInvoiceEntryRequest) Reset() {
 	*x = AddInvoiceEntryRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[14]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1927,7 @@ func (x *AddInvoiceEntryRequest) String() string {
 func (*AddInvoiceEntryRequest) ProtoMessage() {}
 
 func (x *AddInvoiceEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[14]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1940,7 @@ func (x *AddInvoiceEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddInvoiceEntryRequest.ProtoReflect.Descriptor instead.
 func (*AddInvoiceEntryRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{14}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AddInvoiceEntryRequest) GetAccount() string {
@@ -1286,7 +1989,7 @@ type AddInvoiceEntryResponse struct {
 
 func (x *AddInvoiceEntryResponse) Reset() {
 	*x = AddInvoiceEntryResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[15]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +2001,7 @@ func (x *AddInvoiceEntryResponse) String() string {
 func (*AddInvoiceEntryResponse) ProtoMessage() {}
 
 func (x *AddInvoiceEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[15]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +2014,7 @@ func (x *AddInvoiceEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddInvoiceEntryResponse.ProtoReflect.Descriptor instead.
 func (*AddInvoiceEntryResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{15}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AddInvoiceEntryResponse) GetInvoice() *Invoice {
@@ -1346,7 +2049,7 @@ type EstimateCostRequest struct {
 
 func (x *EstimateCostRequest) Reset() {
 	*x = EstimateCostRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[16]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +2061,7 @@ func (x *EstimateCostRequest) String() string {
 func (*EstimateCostRequest) ProtoMessage() {}
 
 func (x *EstimateCostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[16]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +2074,7 @@ func (x *EstimateCostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EstimateCostRequest.ProtoReflect.Descriptor instead.
 func (*EstimateCostRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{16}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EstimateCostRequest) GetPriceBook() string {
@@ -1441,7 +2144,7 @@ type EstimateCostResponse struct {
 
 func (x *EstimateCostResponse) Reset() {
 	*x = EstimateCostResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[17]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +2156,7 @@ func (x *EstimateCostResponse) String() string {
 func (*EstimateCostResponse) ProtoMessage() {}
 
 func (x *EstimateCostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[17]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +2169,7 @@ func (x *EstimateCostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EstimateCostResponse.ProtoReflect.Descriptor instead.
 func (*EstimateCostResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{17}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *EstimateCostResponse) GetEstimate() *Invoice {
@@ -1487,7 +2190,7 @@ type FindSavingsRequest struct {
 
 func (x *FindSavingsRequest) Reset() {
 	*x = FindSavingsRequest{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[18]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +2202,7 @@ func (x *FindSavingsRequest) String() string {
 func (*FindSavingsRequest) ProtoMessage() {}
 
 func (x *FindSavingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[18]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +2215,7 @@ func (x *FindSavingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindSavingsRequest.ProtoReflect.Descriptor instead.
 func (*FindSavingsRequest) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{18}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FindSavingsRequest) GetAccount() string {
@@ -1539,7 +2242,7 @@ type FindSavingsResponse struct {
 
 func (x *FindSavingsResponse) Reset() {
 	*x = FindSavingsResponse{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[19]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +2254,7 @@ func (x *FindSavingsResponse) String() string {
 func (*FindSavingsResponse) ProtoMessage() {}
 
 func (x *FindSavingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[19]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +2267,7 @@ func (x *FindSavingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindSavingsResponse.ProtoReflect.Descriptor instead.
 func (*FindSavingsResponse) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{19}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FindSavingsResponse) GetSavings() []*Saving {
@@ -1620,7 +2323,7 @@ type Saving struct {
 
 func (x *Saving) Reset() {
 	*x = Saving{}
-	mi := &file_leat_v1_billing_service_proto_msgTypes[20]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +2335,7 @@ func (x *Saving) String() string {
 func (*Saving) ProtoMessage() {}
 
 func (x *Saving) ProtoReflect() protoreflect.Message {
-	mi := &file_leat_v1_billing_service_proto_msgTypes[20]
+	mi := &file_leat_v1_billing_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +2348,7 @@ func (x *Saving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Saving.ProtoReflect.Descriptor instead.
 func (*Saving) Descriptor() ([]byte, []int) {
-	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{20}
+	return file_leat_v1_billing_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Saving) GetKind() string {
@@ -1708,7 +2411,69 @@ var File_leat_v1_billing_service_proto protoreflect.FileDescriptor
 
 const file_leat_v1_billing_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dleat/v1/billing_service.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14leat/v1/stream.proto\"\xfb\x01\n" +
+	"\x1dleat/v1/billing_service.proto\x12\aleat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14leat/v1/stream.proto\"\xd0\x03\n" +
+	"\x06Budget\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06amount\x18\x03 \x01(\tR\x06amount\x12\x1b\n" +
+	"\tstream_id\x18\x04 \x01(\tR\bstreamId\x12\x14\n" +
+	"\x05meter\x18\x05 \x01(\tR\x05meter\x12\x1e\n" +
+	"\n" +
+	"thresholds\x18\x06 \x03(\x05R\n" +
+	"thresholds\x12/\n" +
+	"\x13forecast_thresholds\x18\a \x03(\x05R\x12forecastThresholds\x12\x1f\n" +
+	"\vwebhook_url\x18\b \x01(\tR\n" +
+	"webhookUrl\x12\x1a\n" +
+	"\bthrottle\x18\t \x01(\bR\bthrottle\x12\x16\n" +
+	"\x06locked\x18\n" +
+	" \x01(\bR\x06locked\x12;\n" +
+	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12-\n" +
+	"\x06status\x18\r \x01(\v2\x15.leat.v1.BudgetStatusR\x06status\"\xec\x01\n" +
+	"\fBudgetStatus\x12\x14\n" +
+	"\x05month\x18\x01 \x01(\tR\x05month\x12\x1a\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x14\n" +
+	"\x05spent\x18\x03 \x01(\tR\x05spent\x12\x1a\n" +
+	"\bforecast\x18\x04 \x01(\tR\bforecast\x12\x1a\n" +
+	"\bexceeded\x18\x05 \x01(\bR\bexceeded\x12.\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12,\n" +
+	"\x06alerts\x18\a \x03(\v2\x14.leat.v1.BudgetAlertR\x06alerts\"\xb7\x01\n" +
+	"\vBudgetAlert\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
+	"\apercent\x18\x02 \x01(\x05R\apercent\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x1a\n" +
+	"\battempts\x18\x05 \x01(\x05R\battempts\x12\x18\n" +
+	"\afailure\x18\x06 \x01(\tR\afailure\"\xb7\x03\n" +
+	"\x10PutBudgetRequest\x12/\n" +
+	"\aaccount\x18\x01 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$R\aaccount\x121\n" +
+	"\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{1,64}$R\x04name\x12!\n" +
+	"\x06amount\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(R\x06amount\x12 \n" +
+	"\x06stream\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06stream\x12\x1d\n" +
+	"\x05meter\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05meter\x12(\n" +
+	"\n" +
+	"thresholds\x18\x06 \x03(\x05B\b\xbaH\x05\x92\x01\x02\x10\n" +
+	"R\n" +
+	"thresholds\x129\n" +
+	"\x13forecast_thresholds\x18\a \x03(\x05B\b\xbaH\x05\x92\x01\x02\x10\n" +
+	"R\x12forecastThresholds\x12)\n" +
+	"\vwebhook_url\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\n" +
+	"webhookUrl\x12/\n" +
+	"\x0ewebhook_secret\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\rwebhookSecret\x12\x1a\n" +
+	"\bthrottle\x18\n" +
+	" \x01(\bR\bthrottle\"<\n" +
+	"\x11PutBudgetResponse\x12'\n" +
+	"\x06budget\x18\x01 \x01(\v2\x0f.leat.v1.BudgetR\x06budget\"E\n" +
+	"\x12ListBudgetsRequest\x12/\n" +
+	"\aaccount\x18\x01 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$R\aaccount\"@\n" +
+	"\x13ListBudgetsResponse\x12)\n" +
+	"\abudgets\x18\x01 \x03(\v2\x0f.leat.v1.BudgetR\abudgets\"y\n" +
+	"\x13DeleteBudgetRequest\x12/\n" +
+	"\aaccount\x18\x01 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$R\aaccount\x121\n" +
+	"\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{1,64}$R\x04name\"\x16\n" +
+	"\x14DeleteBudgetResponse\"\xfb\x01\n" +
 	"\x0fGetUsageRequest\x12/\n" +
 	"\aaccount\x18\x01 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$R\aaccount\x12A\n" +
 	"\n" +
@@ -1852,7 +2617,7 @@ const file_leat_v1_billing_service_proto_rawDesc = "" +
 	"\x13INVOICE_FORMAT_JSON\x10\x01\x12\x16\n" +
 	"\x12INVOICE_FORMAT_CSV\x10\x02\x12\x16\n" +
 	"\x12INVOICE_FORMAT_PDF\x10\x03\x12\x18\n" +
-	"\x14INVOICE_FORMAT_FOCUS\x10\x042\xa0\a\n" +
+	"\x14INVOICE_FORMAT_FOCUS\x10\x042\xe9\t\n" +
 	"\x0eBillingService\x12]\n" +
 	"\bGetUsage\x12\x18.leat.v1.GetUsageRequest\x1a\x19.leat.v1.GetUsageResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/billing/usage\x90\x02\x01\x12l\n" +
 	"\fListInvoices\x12\x1c.leat.v1.ListInvoicesRequest\x1a\x1d.leat.v1.ListInvoicesResponse\"\x1f\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/billing/invoices\x90\x02\x01\x12n\n" +
@@ -1862,7 +2627,10 @@ const file_leat_v1_billing_service_proto_rawDesc = "" +
 	"\fCloseInvoice\x12\x1c.leat.v1.CloseInvoiceRequest\x1a\x1d.leat.v1.CloseInvoiceResponse\"0\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/billing/invoices/{month}/close\x90\x02\x02\x12w\n" +
 	"\x0fAddInvoiceEntry\x12\x1f.leat.v1.AddInvoiceEntryRequest\x1a .leat.v1.AddInvoiceEntryResponse\"!\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/billing/entries\x90\x02\x02\x12o\n" +
 	"\fEstimateCost\x12\x1c.leat.v1.EstimateCostRequest\x1a\x1d.leat.v1.EstimateCostResponse\"\"\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/billing/estimate\x90\x02\x01\x12h\n" +
-	"\vFindSavings\x12\x1b.leat.v1.FindSavingsRequest\x1a\x1c.leat.v1.FindSavingsResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/billing/savings\x90\x02\x01B/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
+	"\vFindSavings\x12\x1b.leat.v1.FindSavingsRequest\x1a\x1c.leat.v1.FindSavingsResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/billing/savings\x90\x02\x01\x12l\n" +
+	"\tPutBudget\x12\x19.leat.v1.PutBudgetRequest\x1a\x1a.leat.v1.PutBudgetResponse\"(\x82\xd3\xe4\x93\x02\x1f:\x01*\x1a\x1a/v1/billing/budgets/{name}\x90\x02\x02\x12h\n" +
+	"\vListBudgets\x12\x1b.leat.v1.ListBudgetsRequest\x1a\x1c.leat.v1.ListBudgetsResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/billing/budgets\x90\x02\x01\x12o\n" +
+	"\fDeleteBudget\x12\x1c.leat.v1.DeleteBudgetRequest\x1a\x1d.leat.v1.DeleteBudgetResponse\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/v1/billing/budgets/{name}B/Z-github.com/leatstream/leat/api/leat/v1;leatv1b\x06proto3"
 
 var (
 	file_leat_v1_billing_service_proto_rawDescOnce sync.Once
@@ -1877,83 +2645,106 @@ func file_leat_v1_billing_service_proto_rawDescGZIP() []byte {
 }
 
 var file_leat_v1_billing_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_leat_v1_billing_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_leat_v1_billing_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_leat_v1_billing_service_proto_goTypes = []any{
 	(InvoiceStatus)(0),              // 0: leat.v1.InvoiceStatus
 	(InvoiceFormat)(0),              // 1: leat.v1.InvoiceFormat
-	(*GetUsageRequest)(nil),         // 2: leat.v1.GetUsageRequest
-	(*GetUsageResponse)(nil),        // 3: leat.v1.GetUsageResponse
-	(*UsageRow)(nil),                // 4: leat.v1.UsageRow
-	(*ListInvoicesRequest)(nil),     // 5: leat.v1.ListInvoicesRequest
-	(*ListInvoicesResponse)(nil),    // 6: leat.v1.ListInvoicesResponse
-	(*GetInvoiceRequest)(nil),       // 7: leat.v1.GetInvoiceRequest
-	(*GetInvoiceResponse)(nil),      // 8: leat.v1.GetInvoiceResponse
-	(*Invoice)(nil),                 // 9: leat.v1.Invoice
-	(*InvoiceLine)(nil),             // 10: leat.v1.InvoiceLine
-	(*InvoiceShare)(nil),            // 11: leat.v1.InvoiceShare
-	(*ExportInvoiceRequest)(nil),    // 12: leat.v1.ExportInvoiceRequest
-	(*ExportInvoiceResponse)(nil),   // 13: leat.v1.ExportInvoiceResponse
-	(*CloseInvoiceRequest)(nil),     // 14: leat.v1.CloseInvoiceRequest
-	(*CloseInvoiceResponse)(nil),    // 15: leat.v1.CloseInvoiceResponse
-	(*AddInvoiceEntryRequest)(nil),  // 16: leat.v1.AddInvoiceEntryRequest
-	(*AddInvoiceEntryResponse)(nil), // 17: leat.v1.AddInvoiceEntryResponse
-	(*EstimateCostRequest)(nil),     // 18: leat.v1.EstimateCostRequest
-	(*EstimateCostResponse)(nil),    // 19: leat.v1.EstimateCostResponse
-	(*FindSavingsRequest)(nil),      // 20: leat.v1.FindSavingsRequest
-	(*FindSavingsResponse)(nil),     // 21: leat.v1.FindSavingsResponse
-	(*Saving)(nil),                  // 22: leat.v1.Saving
-	nil,                             // 23: leat.v1.UsageRow.QuantitiesEntry
-	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
-	(StreamMode)(0),                 // 25: leat.v1.StreamMode
+	(*Budget)(nil),                  // 2: leat.v1.Budget
+	(*BudgetStatus)(nil),            // 3: leat.v1.BudgetStatus
+	(*BudgetAlert)(nil),             // 4: leat.v1.BudgetAlert
+	(*PutBudgetRequest)(nil),        // 5: leat.v1.PutBudgetRequest
+	(*PutBudgetResponse)(nil),       // 6: leat.v1.PutBudgetResponse
+	(*ListBudgetsRequest)(nil),      // 7: leat.v1.ListBudgetsRequest
+	(*ListBudgetsResponse)(nil),     // 8: leat.v1.ListBudgetsResponse
+	(*DeleteBudgetRequest)(nil),     // 9: leat.v1.DeleteBudgetRequest
+	(*DeleteBudgetResponse)(nil),    // 10: leat.v1.DeleteBudgetResponse
+	(*GetUsageRequest)(nil),         // 11: leat.v1.GetUsageRequest
+	(*GetUsageResponse)(nil),        // 12: leat.v1.GetUsageResponse
+	(*UsageRow)(nil),                // 13: leat.v1.UsageRow
+	(*ListInvoicesRequest)(nil),     // 14: leat.v1.ListInvoicesRequest
+	(*ListInvoicesResponse)(nil),    // 15: leat.v1.ListInvoicesResponse
+	(*GetInvoiceRequest)(nil),       // 16: leat.v1.GetInvoiceRequest
+	(*GetInvoiceResponse)(nil),      // 17: leat.v1.GetInvoiceResponse
+	(*Invoice)(nil),                 // 18: leat.v1.Invoice
+	(*InvoiceLine)(nil),             // 19: leat.v1.InvoiceLine
+	(*InvoiceShare)(nil),            // 20: leat.v1.InvoiceShare
+	(*ExportInvoiceRequest)(nil),    // 21: leat.v1.ExportInvoiceRequest
+	(*ExportInvoiceResponse)(nil),   // 22: leat.v1.ExportInvoiceResponse
+	(*CloseInvoiceRequest)(nil),     // 23: leat.v1.CloseInvoiceRequest
+	(*CloseInvoiceResponse)(nil),    // 24: leat.v1.CloseInvoiceResponse
+	(*AddInvoiceEntryRequest)(nil),  // 25: leat.v1.AddInvoiceEntryRequest
+	(*AddInvoiceEntryResponse)(nil), // 26: leat.v1.AddInvoiceEntryResponse
+	(*EstimateCostRequest)(nil),     // 27: leat.v1.EstimateCostRequest
+	(*EstimateCostResponse)(nil),    // 28: leat.v1.EstimateCostResponse
+	(*FindSavingsRequest)(nil),      // 29: leat.v1.FindSavingsRequest
+	(*FindSavingsResponse)(nil),     // 30: leat.v1.FindSavingsResponse
+	(*Saving)(nil),                  // 31: leat.v1.Saving
+	nil,                             // 32: leat.v1.UsageRow.QuantitiesEntry
+	(*timestamppb.Timestamp)(nil),   // 33: google.protobuf.Timestamp
+	(StreamMode)(0),                 // 34: leat.v1.StreamMode
 }
 var file_leat_v1_billing_service_proto_depIdxs = []int32{
-	24, // 0: leat.v1.GetUsageRequest.start_time:type_name -> google.protobuf.Timestamp
-	24, // 1: leat.v1.GetUsageRequest.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 2: leat.v1.GetUsageResponse.rows:type_name -> leat.v1.UsageRow
-	25, // 3: leat.v1.UsageRow.mode:type_name -> leat.v1.StreamMode
-	24, // 4: leat.v1.UsageRow.hour:type_name -> google.protobuf.Timestamp
-	23, // 5: leat.v1.UsageRow.quantities:type_name -> leat.v1.UsageRow.QuantitiesEntry
-	9,  // 6: leat.v1.ListInvoicesResponse.invoices:type_name -> leat.v1.Invoice
-	9,  // 7: leat.v1.GetInvoiceResponse.invoice:type_name -> leat.v1.Invoice
-	0,  // 8: leat.v1.Invoice.status:type_name -> leat.v1.InvoiceStatus
-	24, // 9: leat.v1.Invoice.start_time:type_name -> google.protobuf.Timestamp
-	24, // 10: leat.v1.Invoice.end_time:type_name -> google.protobuf.Timestamp
-	24, // 11: leat.v1.Invoice.close_time:type_name -> google.protobuf.Timestamp
-	24, // 12: leat.v1.Invoice.through_time:type_name -> google.protobuf.Timestamp
-	10, // 13: leat.v1.Invoice.lines:type_name -> leat.v1.InvoiceLine
-	11, // 14: leat.v1.Invoice.shares:type_name -> leat.v1.InvoiceShare
-	24, // 15: leat.v1.InvoiceLine.start_time:type_name -> google.protobuf.Timestamp
-	24, // 16: leat.v1.InvoiceLine.end_time:type_name -> google.protobuf.Timestamp
-	24, // 17: leat.v1.InvoiceShare.start_time:type_name -> google.protobuf.Timestamp
-	1,  // 18: leat.v1.ExportInvoiceRequest.format:type_name -> leat.v1.InvoiceFormat
-	9,  // 19: leat.v1.CloseInvoiceResponse.invoice:type_name -> leat.v1.Invoice
-	9,  // 20: leat.v1.AddInvoiceEntryResponse.invoice:type_name -> leat.v1.Invoice
-	25, // 21: leat.v1.EstimateCostRequest.mode:type_name -> leat.v1.StreamMode
-	9,  // 22: leat.v1.EstimateCostResponse.estimate:type_name -> leat.v1.Invoice
-	22, // 23: leat.v1.FindSavingsResponse.savings:type_name -> leat.v1.Saving
-	24, // 24: leat.v1.FindSavingsResponse.start_time:type_name -> google.protobuf.Timestamp
-	24, // 25: leat.v1.FindSavingsResponse.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 26: leat.v1.BillingService.GetUsage:input_type -> leat.v1.GetUsageRequest
-	5,  // 27: leat.v1.BillingService.ListInvoices:input_type -> leat.v1.ListInvoicesRequest
-	7,  // 28: leat.v1.BillingService.GetInvoice:input_type -> leat.v1.GetInvoiceRequest
-	12, // 29: leat.v1.BillingService.ExportInvoice:input_type -> leat.v1.ExportInvoiceRequest
-	14, // 30: leat.v1.BillingService.CloseInvoice:input_type -> leat.v1.CloseInvoiceRequest
-	16, // 31: leat.v1.BillingService.AddInvoiceEntry:input_type -> leat.v1.AddInvoiceEntryRequest
-	18, // 32: leat.v1.BillingService.EstimateCost:input_type -> leat.v1.EstimateCostRequest
-	20, // 33: leat.v1.BillingService.FindSavings:input_type -> leat.v1.FindSavingsRequest
-	3,  // 34: leat.v1.BillingService.GetUsage:output_type -> leat.v1.GetUsageResponse
-	6,  // 35: leat.v1.BillingService.ListInvoices:output_type -> leat.v1.ListInvoicesResponse
-	8,  // 36: leat.v1.BillingService.GetInvoice:output_type -> leat.v1.GetInvoiceResponse
-	13, // 37: leat.v1.BillingService.ExportInvoice:output_type -> leat.v1.ExportInvoiceResponse
-	15, // 38: leat.v1.BillingService.CloseInvoice:output_type -> leat.v1.CloseInvoiceResponse
-	17, // 39: leat.v1.BillingService.AddInvoiceEntry:output_type -> leat.v1.AddInvoiceEntryResponse
-	19, // 40: leat.v1.BillingService.EstimateCost:output_type -> leat.v1.EstimateCostResponse
-	21, // 41: leat.v1.BillingService.FindSavings:output_type -> leat.v1.FindSavingsResponse
-	34, // [34:42] is the sub-list for method output_type
-	26, // [26:34] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	33, // 0: leat.v1.Budget.create_time:type_name -> google.protobuf.Timestamp
+	33, // 1: leat.v1.Budget.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 2: leat.v1.Budget.status:type_name -> leat.v1.BudgetStatus
+	33, // 3: leat.v1.BudgetStatus.time:type_name -> google.protobuf.Timestamp
+	4,  // 4: leat.v1.BudgetStatus.alerts:type_name -> leat.v1.BudgetAlert
+	33, // 5: leat.v1.BudgetAlert.time:type_name -> google.protobuf.Timestamp
+	2,  // 6: leat.v1.PutBudgetResponse.budget:type_name -> leat.v1.Budget
+	2,  // 7: leat.v1.ListBudgetsResponse.budgets:type_name -> leat.v1.Budget
+	33, // 8: leat.v1.GetUsageRequest.start_time:type_name -> google.protobuf.Timestamp
+	33, // 9: leat.v1.GetUsageRequest.end_time:type_name -> google.protobuf.Timestamp
+	13, // 10: leat.v1.GetUsageResponse.rows:type_name -> leat.v1.UsageRow
+	34, // 11: leat.v1.UsageRow.mode:type_name -> leat.v1.StreamMode
+	33, // 12: leat.v1.UsageRow.hour:type_name -> google.protobuf.Timestamp
+	32, // 13: leat.v1.UsageRow.quantities:type_name -> leat.v1.UsageRow.QuantitiesEntry
+	18, // 14: leat.v1.ListInvoicesResponse.invoices:type_name -> leat.v1.Invoice
+	18, // 15: leat.v1.GetInvoiceResponse.invoice:type_name -> leat.v1.Invoice
+	0,  // 16: leat.v1.Invoice.status:type_name -> leat.v1.InvoiceStatus
+	33, // 17: leat.v1.Invoice.start_time:type_name -> google.protobuf.Timestamp
+	33, // 18: leat.v1.Invoice.end_time:type_name -> google.protobuf.Timestamp
+	33, // 19: leat.v1.Invoice.close_time:type_name -> google.protobuf.Timestamp
+	33, // 20: leat.v1.Invoice.through_time:type_name -> google.protobuf.Timestamp
+	19, // 21: leat.v1.Invoice.lines:type_name -> leat.v1.InvoiceLine
+	20, // 22: leat.v1.Invoice.shares:type_name -> leat.v1.InvoiceShare
+	33, // 23: leat.v1.InvoiceLine.start_time:type_name -> google.protobuf.Timestamp
+	33, // 24: leat.v1.InvoiceLine.end_time:type_name -> google.protobuf.Timestamp
+	33, // 25: leat.v1.InvoiceShare.start_time:type_name -> google.protobuf.Timestamp
+	1,  // 26: leat.v1.ExportInvoiceRequest.format:type_name -> leat.v1.InvoiceFormat
+	18, // 27: leat.v1.CloseInvoiceResponse.invoice:type_name -> leat.v1.Invoice
+	18, // 28: leat.v1.AddInvoiceEntryResponse.invoice:type_name -> leat.v1.Invoice
+	34, // 29: leat.v1.EstimateCostRequest.mode:type_name -> leat.v1.StreamMode
+	18, // 30: leat.v1.EstimateCostResponse.estimate:type_name -> leat.v1.Invoice
+	31, // 31: leat.v1.FindSavingsResponse.savings:type_name -> leat.v1.Saving
+	33, // 32: leat.v1.FindSavingsResponse.start_time:type_name -> google.protobuf.Timestamp
+	33, // 33: leat.v1.FindSavingsResponse.end_time:type_name -> google.protobuf.Timestamp
+	11, // 34: leat.v1.BillingService.GetUsage:input_type -> leat.v1.GetUsageRequest
+	14, // 35: leat.v1.BillingService.ListInvoices:input_type -> leat.v1.ListInvoicesRequest
+	16, // 36: leat.v1.BillingService.GetInvoice:input_type -> leat.v1.GetInvoiceRequest
+	21, // 37: leat.v1.BillingService.ExportInvoice:input_type -> leat.v1.ExportInvoiceRequest
+	23, // 38: leat.v1.BillingService.CloseInvoice:input_type -> leat.v1.CloseInvoiceRequest
+	25, // 39: leat.v1.BillingService.AddInvoiceEntry:input_type -> leat.v1.AddInvoiceEntryRequest
+	27, // 40: leat.v1.BillingService.EstimateCost:input_type -> leat.v1.EstimateCostRequest
+	29, // 41: leat.v1.BillingService.FindSavings:input_type -> leat.v1.FindSavingsRequest
+	5,  // 42: leat.v1.BillingService.PutBudget:input_type -> leat.v1.PutBudgetRequest
+	7,  // 43: leat.v1.BillingService.ListBudgets:input_type -> leat.v1.ListBudgetsRequest
+	9,  // 44: leat.v1.BillingService.DeleteBudget:input_type -> leat.v1.DeleteBudgetRequest
+	12, // 45: leat.v1.BillingService.GetUsage:output_type -> leat.v1.GetUsageResponse
+	15, // 46: leat.v1.BillingService.ListInvoices:output_type -> leat.v1.ListInvoicesResponse
+	17, // 47: leat.v1.BillingService.GetInvoice:output_type -> leat.v1.GetInvoiceResponse
+	22, // 48: leat.v1.BillingService.ExportInvoice:output_type -> leat.v1.ExportInvoiceResponse
+	24, // 49: leat.v1.BillingService.CloseInvoice:output_type -> leat.v1.CloseInvoiceResponse
+	26, // 50: leat.v1.BillingService.AddInvoiceEntry:output_type -> leat.v1.AddInvoiceEntryResponse
+	28, // 51: leat.v1.BillingService.EstimateCost:output_type -> leat.v1.EstimateCostResponse
+	30, // 52: leat.v1.BillingService.FindSavings:output_type -> leat.v1.FindSavingsResponse
+	6,  // 53: leat.v1.BillingService.PutBudget:output_type -> leat.v1.PutBudgetResponse
+	8,  // 54: leat.v1.BillingService.ListBudgets:output_type -> leat.v1.ListBudgetsResponse
+	10, // 55: leat.v1.BillingService.DeleteBudget:output_type -> leat.v1.DeleteBudgetResponse
+	45, // [45:56] is the sub-list for method output_type
+	34, // [34:45] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_leat_v1_billing_service_proto_init() }
@@ -1968,7 +2759,7 @@ func file_leat_v1_billing_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_v1_billing_service_proto_rawDesc), len(file_leat_v1_billing_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

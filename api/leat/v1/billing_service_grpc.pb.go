@@ -30,6 +30,9 @@ const (
 	BillingService_AddInvoiceEntry_FullMethodName = "/leat.v1.BillingService/AddInvoiceEntry"
 	BillingService_EstimateCost_FullMethodName    = "/leat.v1.BillingService/EstimateCost"
 	BillingService_FindSavings_FullMethodName     = "/leat.v1.BillingService/FindSavings"
+	BillingService_PutBudget_FullMethodName       = "/leat.v1.BillingService/PutBudget"
+	BillingService_ListBudgets_FullMethodName     = "/leat.v1.BillingService/ListBudgets"
+	BillingService_DeleteBudget_FullMethodName    = "/leat.v1.BillingService/DeleteBudget"
 )
 
 // BillingServiceClient is the client API for BillingService service.
@@ -84,6 +87,23 @@ type BillingServiceClient interface {
 	//
 	// Errors: PERMISSION_DENIED.
 	FindSavings(ctx context.Context, in *FindSavingsRequest, opts ...grpc.CallOption) (*FindSavingsResponse, error)
+	// Makes a budget, or puts another in the place of the one of that name, and looks
+	// where it stands.
+	//
+	// Raising the amount lifts the refusal of puts at once on this node, and within 30
+	// seconds on others.
+	//
+	// Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND when there is no such
+	// stream, RESOURCE_EXHAUSTED beyond 20 budgets of an account.
+	PutBudget(ctx context.Context, in *PutBudgetRequest, opts ...grpc.CallOption) (*PutBudgetResponse, error)
+	// Lists an account's budgets and where they stand.
+	//
+	// Errors: PERMISSION_DENIED.
+	ListBudgets(ctx context.Context, in *ListBudgetsRequest, opts ...grpc.CallOption) (*ListBudgetsResponse, error)
+	// Deletes a budget.
+	//
+	// Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+	DeleteBudget(ctx context.Context, in *DeleteBudgetRequest, opts ...grpc.CallOption) (*DeleteBudgetResponse, error)
 }
 
 type billingServiceClient struct {
@@ -174,6 +194,36 @@ func (c *billingServiceClient) FindSavings(ctx context.Context, in *FindSavingsR
 	return out, nil
 }
 
+func (c *billingServiceClient) PutBudget(ctx context.Context, in *PutBudgetRequest, opts ...grpc.CallOption) (*PutBudgetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutBudgetResponse)
+	err := c.cc.Invoke(ctx, BillingService_PutBudget_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billingServiceClient) ListBudgets(ctx context.Context, in *ListBudgetsRequest, opts ...grpc.CallOption) (*ListBudgetsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBudgetsResponse)
+	err := c.cc.Invoke(ctx, BillingService_ListBudgets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billingServiceClient) DeleteBudget(ctx context.Context, in *DeleteBudgetRequest, opts ...grpc.CallOption) (*DeleteBudgetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteBudgetResponse)
+	err := c.cc.Invoke(ctx, BillingService_DeleteBudget_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BillingServiceServer is the server API for BillingService service.
 // All implementations must embed UnimplementedBillingServiceServer
 // for forward compatibility.
@@ -226,6 +276,23 @@ type BillingServiceServer interface {
 	//
 	// Errors: PERMISSION_DENIED.
 	FindSavings(context.Context, *FindSavingsRequest) (*FindSavingsResponse, error)
+	// Makes a budget, or puts another in the place of the one of that name, and looks
+	// where it stands.
+	//
+	// Raising the amount lifts the refusal of puts at once on this node, and within 30
+	// seconds on others.
+	//
+	// Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND when there is no such
+	// stream, RESOURCE_EXHAUSTED beyond 20 budgets of an account.
+	PutBudget(context.Context, *PutBudgetRequest) (*PutBudgetResponse, error)
+	// Lists an account's budgets and where they stand.
+	//
+	// Errors: PERMISSION_DENIED.
+	ListBudgets(context.Context, *ListBudgetsRequest) (*ListBudgetsResponse, error)
+	// Deletes a budget.
+	//
+	// Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+	DeleteBudget(context.Context, *DeleteBudgetRequest) (*DeleteBudgetResponse, error)
 	mustEmbedUnimplementedBillingServiceServer()
 }
 
@@ -259,6 +326,15 @@ func (UnimplementedBillingServiceServer) EstimateCost(context.Context, *Estimate
 }
 func (UnimplementedBillingServiceServer) FindSavings(context.Context, *FindSavingsRequest) (*FindSavingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindSavings not implemented")
+}
+func (UnimplementedBillingServiceServer) PutBudget(context.Context, *PutBudgetRequest) (*PutBudgetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutBudget not implemented")
+}
+func (UnimplementedBillingServiceServer) ListBudgets(context.Context, *ListBudgetsRequest) (*ListBudgetsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBudgets not implemented")
+}
+func (UnimplementedBillingServiceServer) DeleteBudget(context.Context, *DeleteBudgetRequest) (*DeleteBudgetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteBudget not implemented")
 }
 func (UnimplementedBillingServiceServer) mustEmbedUnimplementedBillingServiceServer() {}
 func (UnimplementedBillingServiceServer) testEmbeddedByValue()                        {}
@@ -425,6 +501,60 @@ func _BillingService_FindSavings_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillingService_PutBudget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutBudgetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillingServiceServer).PutBudget(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillingService_PutBudget_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillingServiceServer).PutBudget(ctx, req.(*PutBudgetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillingService_ListBudgets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBudgetsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillingServiceServer).ListBudgets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillingService_ListBudgets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillingServiceServer).ListBudgets(ctx, req.(*ListBudgetsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillingService_DeleteBudget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteBudgetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillingServiceServer).DeleteBudget(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillingService_DeleteBudget_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillingServiceServer).DeleteBudget(ctx, req.(*DeleteBudgetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // BillingService_ServiceDesc is the grpc.ServiceDesc for BillingService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -463,6 +593,18 @@ var BillingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FindSavings",
 			Handler:    _BillingService_FindSavings_Handler,
+		},
+		{
+			MethodName: "PutBudget",
+			Handler:    _BillingService_PutBudget_Handler,
+		},
+		{
+			MethodName: "ListBudgets",
+			Handler:    _BillingService_ListBudgets_Handler,
+		},
+		{
+			MethodName: "DeleteBudget",
+			Handler:    _BillingService_DeleteBudget_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

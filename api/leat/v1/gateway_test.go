@@ -208,6 +208,13 @@ var restRoutes = []struct {
 	{"IdentityService/DeleteToken", "DELETE", "/v1/tokens/AAAAAAAAAAAAAAAA", ``,
 		`token_id:"AAAAAAAAAAAAAAAA"`, &leatv1.DeleteTokenRequest{}},
 
+	{"BillingService/PutBudget", "PUT", "/v1/billing/budgets/all", `{"amount":"100","thresholds":[80],"throttle":true}`,
+		`name:"all" amount:"100" thresholds:80 throttle:true`, &leatv1.PutBudgetRequest{}},
+	{"BillingService/ListBudgets", "GET", "/v1/billing/budgets?account=000000000000", ``,
+		`account:"000000000000"`, &leatv1.ListBudgetsRequest{}},
+	{"BillingService/DeleteBudget", "DELETE", "/v1/billing/budgets/all", ``,
+		`name:"all"`, &leatv1.DeleteBudgetRequest{}},
+
 	{"AuditService/ListAuditEvents", "GET", "/v1/audit/events?filter.operation=DeleteStream&filter.denied=true&newestFirst=true&pageSize=5", ``,
 		`filter:{operation:"DeleteStream" denied:true} newest_first:true page_size:5`, &leatv1.ListAuditEventsRequest{}},
 	{"AuditService/ExportAuditEvents", "GET", "/v1/audit/export?filter.account=000000000000", ``,

@@ -36,6 +36,70 @@ class AddInvoiceEntryResponse(_message.Message):
     invoice: Invoice
     def __init__(self, invoice: _Optional[_Union[Invoice, _Mapping]] = ...) -> None: ...
 
+class Budget(_message.Message):
+    __slots__ = ["account", "amount", "create_time", "forecast_thresholds", "locked", "meter", "name", "status", "stream_id", "thresholds", "throttle", "update_time", "webhook_url"]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    FORECAST_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_FIELD_NUMBER: _ClassVar[int]
+    METER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    THROTTLE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    WEBHOOK_URL_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    amount: str
+    create_time: _timestamp_pb2.Timestamp
+    forecast_thresholds: _containers.RepeatedScalarFieldContainer[int]
+    locked: bool
+    meter: str
+    name: str
+    status: BudgetStatus
+    stream_id: str
+    thresholds: _containers.RepeatedScalarFieldContainer[int]
+    throttle: bool
+    update_time: _timestamp_pb2.Timestamp
+    webhook_url: str
+    def __init__(self, account: _Optional[str] = ..., name: _Optional[str] = ..., amount: _Optional[str] = ..., stream_id: _Optional[str] = ..., meter: _Optional[str] = ..., thresholds: _Optional[_Iterable[int]] = ..., forecast_thresholds: _Optional[_Iterable[int]] = ..., webhook_url: _Optional[str] = ..., throttle: bool = ..., locked: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[_Union[BudgetStatus, _Mapping]] = ...) -> None: ...
+
+class BudgetAlert(_message.Message):
+    __slots__ = ["attempts", "failure", "kind", "percent", "state", "time"]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    attempts: int
+    failure: str
+    kind: str
+    percent: int
+    state: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., percent: _Optional[int] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[str] = ..., attempts: _Optional[int] = ..., failure: _Optional[str] = ...) -> None: ...
+
+class BudgetStatus(_message.Message):
+    __slots__ = ["alerts", "currency", "exceeded", "forecast", "month", "spent", "time"]
+    ALERTS_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    EXCEEDED_FIELD_NUMBER: _ClassVar[int]
+    FORECAST_FIELD_NUMBER: _ClassVar[int]
+    MONTH_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    alerts: _containers.RepeatedCompositeFieldContainer[BudgetAlert]
+    currency: str
+    exceeded: bool
+    forecast: str
+    month: str
+    spent: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, month: _Optional[str] = ..., currency: _Optional[str] = ..., spent: _Optional[str] = ..., forecast: _Optional[str] = ..., exceeded: bool = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., alerts: _Optional[_Iterable[_Union[BudgetAlert, _Mapping]]] = ...) -> None: ...
+
 class CloseInvoiceRequest(_message.Message):
     __slots__ = ["account", "month"]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +113,18 @@ class CloseInvoiceResponse(_message.Message):
     INVOICE_FIELD_NUMBER: _ClassVar[int]
     invoice: Invoice
     def __init__(self, invoice: _Optional[_Union[Invoice, _Mapping]] = ...) -> None: ...
+
+class DeleteBudgetRequest(_message.Message):
+    __slots__ = ["account", "name"]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    name: str
+    def __init__(self, account: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class DeleteBudgetResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
 
 class EstimateCostRequest(_message.Message):
     __slots__ = ["consumers", "mode", "price_book", "readers", "record_bytes", "records_per_second", "retention_hours", "shard_count"]
@@ -228,6 +304,18 @@ class InvoiceShare(_message.Message):
     stream_name: str
     def __init__(self, item: _Optional[str] = ..., stream_name: _Optional[str] = ..., stream_id: _Optional[str] = ..., meter: _Optional[str] = ..., quantity: _Optional[str] = ..., amount: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class ListBudgetsRequest(_message.Message):
+    __slots__ = ["account"]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    def __init__(self, account: _Optional[str] = ...) -> None: ...
+
+class ListBudgetsResponse(_message.Message):
+    __slots__ = ["budgets"]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    budgets: _containers.RepeatedCompositeFieldContainer[Budget]
+    def __init__(self, budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ...) -> None: ...
+
 class ListInvoicesRequest(_message.Message):
     __slots__ = ["account"]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +327,36 @@ class ListInvoicesResponse(_message.Message):
     INVOICES_FIELD_NUMBER: _ClassVar[int]
     invoices: _containers.RepeatedCompositeFieldContainer[Invoice]
     def __init__(self, invoices: _Optional[_Iterable[_Union[Invoice, _Mapping]]] = ...) -> None: ...
+
+class PutBudgetRequest(_message.Message):
+    __slots__ = ["account", "amount", "forecast_thresholds", "meter", "name", "stream", "thresholds", "throttle", "webhook_secret", "webhook_url"]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    FORECAST_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    METER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    THROTTLE_FIELD_NUMBER: _ClassVar[int]
+    WEBHOOK_SECRET_FIELD_NUMBER: _ClassVar[int]
+    WEBHOOK_URL_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    amount: str
+    forecast_thresholds: _containers.RepeatedScalarFieldContainer[int]
+    meter: str
+    name: str
+    stream: str
+    thresholds: _containers.RepeatedScalarFieldContainer[int]
+    throttle: bool
+    webhook_secret: str
+    webhook_url: str
+    def __init__(self, account: _Optional[str] = ..., name: _Optional[str] = ..., amount: _Optional[str] = ..., stream: _Optional[str] = ..., meter: _Optional[str] = ..., thresholds: _Optional[_Iterable[int]] = ..., forecast_thresholds: _Optional[_Iterable[int]] = ..., webhook_url: _Optional[str] = ..., webhook_secret: _Optional[str] = ..., throttle: bool = ...) -> None: ...
+
+class PutBudgetResponse(_message.Message):
+    __slots__ = ["budget"]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    budget: Budget
+    def __init__(self, budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
 
 class Saving(_message.Message):
     __slots__ = ["consumer_name", "kind", "monthly_amount", "reason", "shard_count", "shards_needed", "stream_id", "stream_name"]

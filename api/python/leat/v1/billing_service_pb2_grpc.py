@@ -59,6 +59,21 @@ class BillingServiceStub(object):
                 request_serializer=leat_dot_v1_dot_billing__service__pb2.FindSavingsRequest.SerializeToString,
                 response_deserializer=leat_dot_v1_dot_billing__service__pb2.FindSavingsResponse.FromString,
                 )
+        self.PutBudget = channel.unary_unary(
+                '/leat.v1.BillingService/PutBudget',
+                request_serializer=leat_dot_v1_dot_billing__service__pb2.PutBudgetRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_billing__service__pb2.PutBudgetResponse.FromString,
+                )
+        self.ListBudgets = channel.unary_unary(
+                '/leat.v1.BillingService/ListBudgets',
+                request_serializer=leat_dot_v1_dot_billing__service__pb2.ListBudgetsRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_billing__service__pb2.ListBudgetsResponse.FromString,
+                )
+        self.DeleteBudget = channel.unary_unary(
+                '/leat.v1.BillingService/DeleteBudget',
+                request_serializer=leat_dot_v1_dot_billing__service__pb2.DeleteBudgetRequest.SerializeToString,
+                response_deserializer=leat_dot_v1_dot_billing__service__pb2.DeleteBudgetResponse.FromString,
+                )
 
 
 class BillingServiceServicer(object):
@@ -151,6 +166,38 @@ class BillingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutBudget(self, request, context):
+        """Makes a budget, or puts another in the place of the one of that name, and looks
+        where it stands.
+
+        Raising the amount lifts the refusal of puts at once on this node, and within 30
+        seconds on others.
+
+        Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND when there is no such
+        stream, RESOURCE_EXHAUSTED beyond 20 budgets of an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBudgets(self, request, context):
+        """Lists an account's budgets and where they stand.
+
+        Errors: PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBudget(self, request, context):
+        """Deletes a budget.
+
+        Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BillingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -193,6 +240,21 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.FindSavings,
                     request_deserializer=leat_dot_v1_dot_billing__service__pb2.FindSavingsRequest.FromString,
                     response_serializer=leat_dot_v1_dot_billing__service__pb2.FindSavingsResponse.SerializeToString,
+            ),
+            'PutBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutBudget,
+                    request_deserializer=leat_dot_v1_dot_billing__service__pb2.PutBudgetRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_billing__service__pb2.PutBudgetResponse.SerializeToString,
+            ),
+            'ListBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBudgets,
+                    request_deserializer=leat_dot_v1_dot_billing__service__pb2.ListBudgetsRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_billing__service__pb2.ListBudgetsResponse.SerializeToString,
+            ),
+            'DeleteBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBudget,
+                    request_deserializer=leat_dot_v1_dot_billing__service__pb2.DeleteBudgetRequest.FromString,
+                    response_serializer=leat_dot_v1_dot_billing__service__pb2.DeleteBudgetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -342,5 +404,56 @@ class BillingService(object):
         return grpc.experimental.unary_unary(request, target, '/leat.v1.BillingService/FindSavings',
             leat_dot_v1_dot_billing__service__pb2.FindSavingsRequest.SerializeToString,
             leat_dot_v1_dot_billing__service__pb2.FindSavingsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def PutBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.BillingService/PutBudget',
+            leat_dot_v1_dot_billing__service__pb2.PutBudgetRequest.SerializeToString,
+            leat_dot_v1_dot_billing__service__pb2.PutBudgetResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.BillingService/ListBudgets',
+            leat_dot_v1_dot_billing__service__pb2.ListBudgetsRequest.SerializeToString,
+            leat_dot_v1_dot_billing__service__pb2.ListBudgetsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeleteBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/leat.v1.BillingService/DeleteBudget',
+            leat_dot_v1_dot_billing__service__pb2.DeleteBudgetRequest.SerializeToString,
+            leat_dot_v1_dot_billing__service__pb2.DeleteBudgetResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -16,6 +16,412 @@ import type { StreamMode } from "./stream_pb.js";
 export declare const file_leat_v1_billing_service: GenFile;
 
 /**
+ * Budget is what a month of an account may cost, or the part that one stream or meter makes.
+ *
+ * @generated from message leat.v1.Budget
+ */
+export declare type Budget = Message<"leat.v1.Budget"> & {
+  /**
+   * The account.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The amount, in the currency of the price book.
+   *
+   * @generated from field: string amount = 3;
+   */
+  amount: string;
+
+  /**
+   * Id of the stream whose part it is about; empty: all streams.
+   *
+   * @generated from field: string stream_id = 4;
+   */
+  streamId: string;
+
+  /**
+   * Meter that it is about, such as put.bytes; empty: all.
+   *
+   * @generated from field: string meter = 5;
+   */
+  meter: string;
+
+  /**
+   * Percents of the amount that what is spent can reach.
+   *
+   * @generated from field: repeated int32 thresholds = 6;
+   */
+  thresholds: number[];
+
+  /**
+   * Percents of the amount that the forecast can reach.
+   *
+   * @generated from field: repeated int32 forecast_thresholds = 7;
+   */
+  forecastThresholds: number[];
+
+  /**
+   * Where each threshold that is reached is told; empty: nowhere.
+   *
+   * @generated from field: string webhook_url = 8;
+   */
+  webhookUrl: string;
+
+  /**
+   * Whether puts are refused while more than the amount is spent.
+   *
+   * @generated from field: bool throttle = 9;
+   */
+  throttle: boolean;
+
+  /**
+   * An operator made it, and operators alone may change it.
+   *
+   * @generated from field: bool locked = 10;
+   */
+  locked: boolean;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 11;
+   */
+  createTime?: Timestamp;
+
+  /**
+   * When it was last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 12;
+   */
+  updateTime?: Timestamp;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: leat.v1.BudgetStatus status = 13;
+   */
+  status?: BudgetStatus;
+};
+
+/**
+ * Describes the message leat.v1.Budget.
+ * Use `create(BudgetSchema)` to create a new message.
+ */
+export declare const BudgetSchema: GenMessage<Budget>;
+
+/**
+ * BudgetStatus is where a budget stands in the present month.
+ *
+ * @generated from message leat.v1.BudgetStatus
+ */
+export declare type BudgetStatus = Message<"leat.v1.BudgetStatus"> & {
+  /**
+   * YYYY-MM in the price book's zone.
+   *
+   * @generated from field: string month = 1;
+   */
+  month: string;
+
+  /**
+   * The price book's.
+   *
+   * @generated from field: string currency = 2;
+   */
+  currency: string;
+
+  /**
+   * What is spent so far, as far as hours are booked.
+   *
+   * @generated from field: string spent = 3;
+   */
+  spent: string;
+
+  /**
+   * What the month comes to at the pace of the booked hours.
+   *
+   * @generated from field: string forecast = 4;
+   */
+  forecast: string;
+
+  /**
+   * More than the amount is spent.
+   *
+   * @generated from field: bool exceeded = 5;
+   */
+  exceeded: boolean;
+
+  /**
+   * When it was last looked at; absent: not yet this month.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp;
+
+  /**
+   * Thresholds that were reached this month.
+   *
+   * @generated from field: repeated leat.v1.BudgetAlert alerts = 7;
+   */
+  alerts: BudgetAlert[];
+};
+
+/**
+ * Describes the message leat.v1.BudgetStatus.
+ * Use `create(BudgetStatusSchema)` to create a new message.
+ */
+export declare const BudgetStatusSchema: GenMessage<BudgetStatus>;
+
+/**
+ * BudgetAlert is a threshold that was reached.
+ *
+ * @generated from message leat.v1.BudgetAlert
+ */
+export declare type BudgetAlert = Message<"leat.v1.BudgetAlert"> & {
+  /**
+   * spent or forecast.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * The threshold.
+   *
+   * @generated from field: int32 percent = 2;
+   */
+  percent: number;
+
+  /**
+   * When it was seen.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp;
+
+  /**
+   * PENDING: the webhook is yet to take it. SENT: it has. FAILED: it was given up after 72
+   * hours. UNSENT: there was no webhook.
+   *
+   * @generated from field: string state = 4;
+   */
+  state: string;
+
+  /**
+   * How often the webhook was asked.
+   *
+   * @generated from field: int32 attempts = 5;
+   */
+  attempts: number;
+
+  /**
+   * What was wrong the last time.
+   *
+   * @generated from field: string failure = 6;
+   */
+  failure: string;
+};
+
+/**
+ * Describes the message leat.v1.BudgetAlert.
+ * Use `create(BudgetAlertSchema)` to create a new message.
+ */
+export declare const BudgetAlertSchema: GenMessage<BudgetAlert>;
+
+/**
+ * PutBudgetRequest is a budget, in place of the one of that name.
+ *
+ * @generated from message leat.v1.PutBudgetRequest
+ */
+export declare type PutBudgetRequest = Message<"leat.v1.PutBudgetRequest"> & {
+  /**
+   * Whose; the caller's own when it is empty.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * Its name: 1 to 64 letters, digits, dots, dashes and underscores.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The amount, a decimal above 0, in the currency of the price book.
+   *
+   * @generated from field: string amount = 3;
+   */
+  amount: string;
+
+  /**
+   * Name of the stream whose part it is about; empty: all streams.
+   *
+   * @generated from field: string stream = 4;
+   */
+  stream: string;
+
+  /**
+   * Meter that it is about, such as put.bytes; empty: all.
+   *
+   * @generated from field: string meter = 5;
+   */
+  meter: string;
+
+  /**
+   * Percents of the amount that what is spent can reach: up to 10, from 1 to 1000.
+   *
+   * @generated from field: repeated int32 thresholds = 6;
+   */
+  thresholds: number[];
+
+  /**
+   * Percents of the amount that the forecast can reach.
+   *
+   * @generated from field: repeated int32 forecast_thresholds = 7;
+   */
+  forecastThresholds: number[];
+
+  /**
+   * Where each threshold that is reached is told, by POST; empty: nowhere.
+   *
+   * @generated from field: string webhook_url = 8;
+   */
+  webhookUrl: string;
+
+  /**
+   * Signs what the webhook is sent: 16 characters or more. Empty: as it was.
+   *
+   * @generated from field: string webhook_secret = 9;
+   */
+  webhookSecret: string;
+
+  /**
+   * Refuse puts while more than the amount is spent.
+   *
+   * @generated from field: bool throttle = 10;
+   */
+  throttle: boolean;
+};
+
+/**
+ * Describes the message leat.v1.PutBudgetRequest.
+ * Use `create(PutBudgetRequestSchema)` to create a new message.
+ */
+export declare const PutBudgetRequestSchema: GenMessage<PutBudgetRequest>;
+
+/**
+ * PutBudgetResponse has the budget.
+ *
+ * @generated from message leat.v1.PutBudgetResponse
+ */
+export declare type PutBudgetResponse = Message<"leat.v1.PutBudgetResponse"> & {
+  /**
+   * The budget and where it stands.
+   *
+   * @generated from field: leat.v1.Budget budget = 1;
+   */
+  budget?: Budget;
+};
+
+/**
+ * Describes the message leat.v1.PutBudgetResponse.
+ * Use `create(PutBudgetResponseSchema)` to create a new message.
+ */
+export declare const PutBudgetResponseSchema: GenMessage<PutBudgetResponse>;
+
+/**
+ * ListBudgetsRequest says whose budgets.
+ *
+ * @generated from message leat.v1.ListBudgetsRequest
+ */
+export declare type ListBudgetsRequest = Message<"leat.v1.ListBudgetsRequest"> & {
+  /**
+   * Whose; the caller's own when it is empty.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+};
+
+/**
+ * Describes the message leat.v1.ListBudgetsRequest.
+ * Use `create(ListBudgetsRequestSchema)` to create a new message.
+ */
+export declare const ListBudgetsRequestSchema: GenMessage<ListBudgetsRequest>;
+
+/**
+ * ListBudgetsResponse has them.
+ *
+ * @generated from message leat.v1.ListBudgetsResponse
+ */
+export declare type ListBudgetsResponse = Message<"leat.v1.ListBudgetsResponse"> & {
+  /**
+   * Budgets, ordered by name.
+   *
+   * @generated from field: repeated leat.v1.Budget budgets = 1;
+   */
+  budgets: Budget[];
+};
+
+/**
+ * Describes the message leat.v1.ListBudgetsResponse.
+ * Use `create(ListBudgetsResponseSchema)` to create a new message.
+ */
+export declare const ListBudgetsResponseSchema: GenMessage<ListBudgetsResponse>;
+
+/**
+ * DeleteBudgetRequest names a budget.
+ *
+ * @generated from message leat.v1.DeleteBudgetRequest
+ */
+export declare type DeleteBudgetRequest = Message<"leat.v1.DeleteBudgetRequest"> & {
+  /**
+   * Whose; the caller's own when it is empty.
+   *
+   * @generated from field: string account = 1;
+   */
+  account: string;
+
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message leat.v1.DeleteBudgetRequest.
+ * Use `create(DeleteBudgetRequestSchema)` to create a new message.
+ */
+export declare const DeleteBudgetRequestSchema: GenMessage<DeleteBudgetRequest>;
+
+/**
+ * DeleteBudgetResponse says that the budget is gone.
+ *
+ * @generated from message leat.v1.DeleteBudgetResponse
+ */
+export declare type DeleteBudgetResponse = Message<"leat.v1.DeleteBudgetResponse"> & {
+};
+
+/**
+ * Describes the message leat.v1.DeleteBudgetResponse.
+ * Use `create(DeleteBudgetResponseSchema)` to create a new message.
+ */
+export declare const DeleteBudgetResponseSchema: GenMessage<DeleteBudgetResponse>;
+
+/**
  * GetUsageRequest says whose usage, and of when.
  *
  * @generated from message leat.v1.GetUsageRequest
@@ -1095,6 +1501,47 @@ export declare const BillingService: GenService<{
     methodKind: "unary";
     input: typeof FindSavingsRequestSchema;
     output: typeof FindSavingsResponseSchema;
+  },
+  /**
+   * Makes a budget, or puts another in the place of the one of that name, and looks
+   * where it stands.
+   *
+   * Raising the amount lifts the refusal of puts at once on this node, and within 30
+   * seconds on others.
+   *
+   * Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND when there is no such
+   * stream, RESOURCE_EXHAUSTED beyond 20 budgets of an account.
+   *
+   * @generated from rpc leat.v1.BillingService.PutBudget
+   */
+  putBudget: {
+    methodKind: "unary";
+    input: typeof PutBudgetRequestSchema;
+    output: typeof PutBudgetResponseSchema;
+  },
+  /**
+   * Lists an account's budgets and where they stand.
+   *
+   * Errors: PERMISSION_DENIED.
+   *
+   * @generated from rpc leat.v1.BillingService.ListBudgets
+   */
+  listBudgets: {
+    methodKind: "unary";
+    input: typeof ListBudgetsRequestSchema;
+    output: typeof ListBudgetsResponseSchema;
+  },
+  /**
+   * Deletes a budget.
+   *
+   * Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+   *
+   * @generated from rpc leat.v1.BillingService.DeleteBudget
+   */
+  deleteBudget: {
+    methodKind: "unary";
+    input: typeof DeleteBudgetRequestSchema;
+    output: typeof DeleteBudgetResponseSchema;
   },
 }>;
 

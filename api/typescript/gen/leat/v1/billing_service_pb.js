@@ -13,154 +13,217 @@ import { file_leat_v1_stream } from "./stream_pb.js";
  * Describes the file leat/v1/billing_service.proto.
  */
 export const file_leat_v1_billing_service = /*@__PURE__*/
-  fileDesc("Ch1sZWF0L3YxL2JpbGxpbmdfc2VydmljZS5wcm90bxIHbGVhdC52MSKTAQoPR2V0VXNhZ2VSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXN0cmVhbV9pZBgEIAEoCSIzChBHZXRVc2FnZVJlc3BvbnNlEh8KBHJvd3MYASADKAsyES5sZWF0LnYxLlVzYWdlUm93IukBCghVc2FnZVJvdxITCgtzdHJlYW1fbmFtZRgBIAEoCRIRCglzdHJlYW1faWQYAiABKAkSIQoEbW9kZRgDIAEoDjITLmxlYXQudjEuU3RyZWFtTW9kZRIoCgRob3VyGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1CgpxdWFudGl0aWVzGAUgAygLMiEubGVhdC52MS5Vc2FnZVJvdy5RdWFudGl0aWVzRW50cnkaMQoPUXVhbnRpdGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiJgoTTGlzdEludm9pY2VzUmVxdWVzdBIPCgdhY2NvdW50GAEgASgJIjoKFExpc3RJbnZvaWNlc1Jlc3BvbnNlEiIKCGludm9pY2VzGAEgAygLMhAubGVhdC52MS5JbnZvaWNlIkgKEUdldEludm9pY2VSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDQoFbW9udGgYAiABKAkSEwoLd2l0aF9zaGFyZXMYAyABKAgiNwoSR2V0SW52b2ljZVJlc3BvbnNlEiEKB2ludm9pY2UYASABKAsyEC5sZWF0LnYxLkludm9pY2UivgMKB0ludm9pY2USDgoGbnVtYmVyGAEgASgDEg8KB2FjY291bnQYAiABKAkSDQoFbW9udGgYAyABKAkSJgoGc3RhdHVzGAQgASgOMhYubGVhdC52MS5JbnZvaWNlU3RhdHVzEhAKCGN1cnJlbmN5GAUgASgJEg0KBXRvdGFsGAYgASgJEhIKCnByaWNlX2Jvb2sYByABKAkSGgoScHJpY2VfYm9va192ZXJzaW9uGAggASgFEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjbG9zZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgx0aHJvdWdoX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiMKBWxpbmVzGA0gAygLMhQubGVhdC52MS5JbnZvaWNlTGluZRIlCgZzaGFyZXMYDiADKAsyFS5sZWF0LnYxLkludm9pY2VTaGFyZSKVAgoLSW52b2ljZUxpbmUSDAoEa2luZBgBIAEoCRIMCgRpdGVtGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg0KBW1ldGVyGAQgASgJEi4KCnN0YXJ0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0aWVyGAcgASgFEhAKCHF1YW50aXR5GAggASgJEgwKBHVuaXQYCSABKAkSCwoDcGVyGAogASgJEg0KBXByaWNlGAsgASgJEg4KBmFtb3VudBgMIAEoCRIOCgZyZWFzb24YDSABKAkipQEKDEludm9pY2VTaGFyZRIMCgRpdGVtGAEgASgJEhMKC3N0cmVhbV9uYW1lGAIgASgJEhEKCXN0cmVhbV9pZBgDIAEoCRINCgVtZXRlchgEIAEoCRIQCghxdWFudGl0eRgFIAEoCRIOCgZhbW91bnQYBiABKAkSLgoKc3RhcnRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoURXhwb3J0SW52b2ljZVJlcXVlc3QSDwoHYWNjb3VudBgBIAEoCRINCgVtb250aBgCIAEoCRImCgZmb3JtYXQYAyABKA4yFi5sZWF0LnYxLkludm9pY2VGb3JtYXQiUQoVRXhwb3J0SW52b2ljZVJlc3BvbnNlEg8KB2NvbnRlbnQYASABKAwSFAoMY29udGVudF90eXBlGAIgASgJEhEKCWZpbGVfbmFtZRgDIAEoCSI1ChNDbG9zZUludm9pY2VSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDQoFbW9udGgYAiABKAkiOQoUQ2xvc2VJbnZvaWNlUmVzcG9uc2USIQoHaW52b2ljZRgBIAEoCzIQLmxlYXQudjEuSW52b2ljZSJqChZBZGRJbnZvaWNlRW50cnlSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDQoFbW9udGgYAiABKAkSEAoIZW50cnlfaWQYAyABKAkSDgoGYW1vdW50GAQgASgJEg4KBnJlYXNvbhgFIAEoCSI8ChdBZGRJbnZvaWNlRW50cnlSZXNwb25zZRIhCgdpbnZvaWNlGAEgASgLMhAubGVhdC52MS5JbnZvaWNlItABChNFc3RpbWF0ZUNvc3RSZXF1ZXN0EhIKCnByaWNlX2Jvb2sYASABKAkSIQoEbW9kZRgCIAEoDjITLmxlYXQudjEuU3RyZWFtTW9kZRITCgtzaGFyZF9jb3VudBgDIAEoBRIaChJyZWNvcmRzX3Blcl9zZWNvbmQYBCABKAMSFAoMcmVjb3JkX2J5dGVzGAUgASgDEhcKD3JldGVudGlvbl9ob3VycxgGIAEoBRIPCgdyZWFkZXJzGAcgASgFEhEKCWNvbnN1bWVycxgIIAEoBSI6ChRFc3RpbWF0ZUNvc3RSZXNwb25zZRIiCghlc3RpbWF0ZRgBIAEoCzIQLmxlYXQudjEuSW52b2ljZSIlChJGaW5kU2F2aW5nc1JlcXVlc3QSDwoHYWNjb3VudBgBIAEoCSKnAQoTRmluZFNhdmluZ3NSZXNwb25zZRIgCgdzYXZpbmdzGAEgAygLMg8ubGVhdC52MS5TYXZpbmcSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGN1cnJlbmN5GAQgASgJIqkBCgZTYXZpbmcSDAoEa2luZBgBIAEoCRITCgtzdHJlYW1fbmFtZRgCIAEoCRIRCglzdHJlYW1faWQYAyABKAkSFQoNY29uc3VtZXJfbmFtZRgEIAEoCRIOCgZyZWFzb24YBSABKAkSFQoNc2hhcmRzX25lZWRlZBgGIAEoBRITCgtzaGFyZF9jb3VudBgHIAEoBRIWCg5tb250aGx5X2Ftb3VudBgIIAEoCSpkCg1JbnZvaWNlU3RhdHVzEh4KGklOVk9JQ0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUSU5WT0lDRV9TVEFUVVNfRFJBRlQQARIZChVJTlZPSUNFX1NUQVRVU19DTE9TRUQQAiqSAQoNSW52b2ljZUZvcm1hdBIeChpJTlZPSUNFX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhcKE0lOVk9JQ0VfRk9STUFUX0pTT04QARIWChJJTlZPSUNFX0ZPUk1BVF9DU1YQAhIWChJJTlZPSUNFX0ZPUk1BVF9QREYQAxIYChRJTlZPSUNFX0ZPUk1BVF9GT0NVUxAEMpcFCg5CaWxsaW5nU2VydmljZRJECghHZXRVc2FnZRIYLmxlYXQudjEuR2V0VXNhZ2VSZXF1ZXN0GhkubGVhdC52MS5HZXRVc2FnZVJlc3BvbnNlIgOQAgESUAoMTGlzdEludm9pY2VzEhwubGVhdC52MS5MaXN0SW52b2ljZXNSZXF1ZXN0Gh0ubGVhdC52MS5MaXN0SW52b2ljZXNSZXNwb25zZSIDkAIBEkoKCkdldEludm9pY2USGi5sZWF0LnYxLkdldEludm9pY2VSZXF1ZXN0GhsubGVhdC52MS5HZXRJbnZvaWNlUmVzcG9uc2UiA5ACARJTCg1FeHBvcnRJbnZvaWNlEh0ubGVhdC52MS5FeHBvcnRJbnZvaWNlUmVxdWVzdBoeLmxlYXQudjEuRXhwb3J0SW52b2ljZVJlc3BvbnNlIgOQAgESUAoMQ2xvc2VJbnZvaWNlEhwubGVhdC52MS5DbG9zZUludm9pY2VSZXF1ZXN0Gh0ubGVhdC52MS5DbG9zZUludm9pY2VSZXNwb25zZSIDkAICElkKD0FkZEludm9pY2VFbnRyeRIfLmxlYXQudjEuQWRkSW52b2ljZUVudHJ5UmVxdWVzdBogLmxlYXQudjEuQWRkSW52b2ljZUVudHJ5UmVzcG9uc2UiA5ACAhJQCgxFc3RpbWF0ZUNvc3QSHC5sZWF0LnYxLkVzdGltYXRlQ29zdFJlcXVlc3QaHS5sZWF0LnYxLkVzdGltYXRlQ29zdFJlc3BvbnNlIgOQAgESTQoLRmluZFNhdmluZ3MSGy5sZWF0LnYxLkZpbmRTYXZpbmdzUmVxdWVzdBocLmxlYXQudjEuRmluZFNhdmluZ3NSZXNwb25zZSIDkAIBQi9aLWdpdGh1Yi5jb20vbGVhdHN0cmVhbS9sZWF0L2FwaS9sZWF0L3YxO2xlYXR2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_leat_v1_stream]);
+  fileDesc("Ch1sZWF0L3YxL2JpbGxpbmdfc2VydmljZS5wcm90bxIHbGVhdC52MSLKAgoGQnVkZ2V0Eg8KB2FjY291bnQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZhbW91bnQYAyABKAkSEQoJc3RyZWFtX2lkGAQgASgJEg0KBW1ldGVyGAUgASgJEhIKCnRocmVzaG9sZHMYBiADKAUSGwoTZm9yZWNhc3RfdGhyZXNob2xkcxgHIAMoBRITCgt3ZWJob29rX3VybBgIIAEoCRIQCgh0aHJvdHRsZRgJIAEoCBIOCgZsb2NrZWQYCiABKAgSLwoLY3JlYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgZzdGF0dXMYDSABKAsyFS5sZWF0LnYxLkJ1ZGdldFN0YXR1cyKyAQoMQnVkZ2V0U3RhdHVzEg0KBW1vbnRoGAEgASgJEhAKCGN1cnJlbmN5GAIgASgJEg0KBXNwZW50GAMgASgJEhAKCGZvcmVjYXN0GAQgASgJEhAKCGV4Y2VlZGVkGAUgASgIEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmFsZXJ0cxgHIAMoCzIULmxlYXQudjEuQnVkZ2V0QWxlcnQiiAEKC0J1ZGdldEFsZXJ0EgwKBGtpbmQYASABKAkSDwoHcGVyY2VudBgCIAEoBRIoCgR0aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVzdGF0ZRgEIAEoCRIQCghhdHRlbXB0cxgFIAEoBRIPCgdmYWlsdXJlGAYgASgJItABChBQdXRCdWRnZXRSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZhbW91bnQYAyABKAkSDgoGc3RyZWFtGAQgASgJEg0KBW1ldGVyGAUgASgJEhIKCnRocmVzaG9sZHMYBiADKAUSGwoTZm9yZWNhc3RfdGhyZXNob2xkcxgHIAMoBRITCgt3ZWJob29rX3VybBgIIAEoCRIWCg53ZWJob29rX3NlY3JldBgJIAEoCRIQCgh0aHJvdHRsZRgKIAEoCCI0ChFQdXRCdWRnZXRSZXNwb25zZRIfCgZidWRnZXQYASABKAsyDy5sZWF0LnYxLkJ1ZGdldCIlChJMaXN0QnVkZ2V0c1JlcXVlc3QSDwoHYWNjb3VudBgBIAEoCSI3ChNMaXN0QnVkZ2V0c1Jlc3BvbnNlEiAKB2J1ZGdldHMYASADKAsyDy5sZWF0LnYxLkJ1ZGdldCI0ChNEZWxldGVCdWRnZXRSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDAoEbmFtZRgCIAEoCSIWChREZWxldGVCdWRnZXRSZXNwb25zZSKTAQoPR2V0VXNhZ2VSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXN0cmVhbV9pZBgEIAEoCSIzChBHZXRVc2FnZVJlc3BvbnNlEh8KBHJvd3MYASADKAsyES5sZWF0LnYxLlVzYWdlUm93IukBCghVc2FnZVJvdxITCgtzdHJlYW1fbmFtZRgBIAEoCRIRCglzdHJlYW1faWQYAiABKAkSIQoEbW9kZRgDIAEoDjITLmxlYXQudjEuU3RyZWFtTW9kZRIoCgRob3VyGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1CgpxdWFudGl0aWVzGAUgAygLMiEubGVhdC52MS5Vc2FnZVJvdy5RdWFudGl0aWVzRW50cnkaMQoPUXVhbnRpdGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiJgoTTGlzdEludm9pY2VzUmVxdWVzdBIPCgdhY2NvdW50GAEgASgJIjoKFExpc3RJbnZvaWNlc1Jlc3BvbnNlEiIKCGludm9pY2VzGAEgAygLMhAubGVhdC52MS5JbnZvaWNlIkgKEUdldEludm9pY2VSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDQoFbW9udGgYAiABKAkSEwoLd2l0aF9zaGFyZXMYAyABKAgiNwoSR2V0SW52b2ljZVJlc3BvbnNlEiEKB2ludm9pY2UYASABKAsyEC5sZWF0LnYxLkludm9pY2UivgMKB0ludm9pY2USDgoGbnVtYmVyGAEgASgDEg8KB2FjY291bnQYAiABKAkSDQoFbW9udGgYAyABKAkSJgoGc3RhdHVzGAQgASgOMhYubGVhdC52MS5JbnZvaWNlU3RhdHVzEhAKCGN1cnJlbmN5GAUgASgJEg0KBXRvdGFsGAYgASgJEhIKCnByaWNlX2Jvb2sYByABKAkSGgoScHJpY2VfYm9va192ZXJzaW9uGAggASgFEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjbG9zZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgx0aHJvdWdoX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiMKBWxpbmVzGA0gAygLMhQubGVhdC52MS5JbnZvaWNlTGluZRIlCgZzaGFyZXMYDiADKAsyFS5sZWF0LnYxLkludm9pY2VTaGFyZSKVAgoLSW52b2ljZUxpbmUSDAoEa2luZBgBIAEoCRIMCgRpdGVtGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg0KBW1ldGVyGAQgASgJEi4KCnN0YXJ0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0aWVyGAcgASgFEhAKCHF1YW50aXR5GAggASgJEgwKBHVuaXQYCSABKAkSCwoDcGVyGAogASgJEg0KBXByaWNlGAsgASgJEg4KBmFtb3VudBgMIAEoCRIOCgZyZWFzb24YDSABKAkipQEKDEludm9pY2VTaGFyZRIMCgRpdGVtGAEgASgJEhMKC3N0cmVhbV9uYW1lGAIgASgJEhEKCXN0cmVhbV9pZBgDIAEoCRINCgVtZXRlchgEIAEoCRIQCghxdWFudGl0eRgFIAEoCRIOCgZhbW91bnQYBiABKAkSLgoKc3RhcnRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoURXhwb3J0SW52b2ljZVJlcXVlc3QSDwoHYWNjb3VudBgBIAEoCRINCgVtb250aBgCIAEoCRImCgZmb3JtYXQYAyABKA4yFi5sZWF0LnYxLkludm9pY2VGb3JtYXQiUQoVRXhwb3J0SW52b2ljZVJlc3BvbnNlEg8KB2NvbnRlbnQYASABKAwSFAoMY29udGVudF90eXBlGAIgASgJEhEKCWZpbGVfbmFtZRgDIAEoCSI1ChNDbG9zZUludm9pY2VSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDQoFbW9udGgYAiABKAkiOQoUQ2xvc2VJbnZvaWNlUmVzcG9uc2USIQoHaW52b2ljZRgBIAEoCzIQLmxlYXQudjEuSW52b2ljZSJqChZBZGRJbnZvaWNlRW50cnlSZXF1ZXN0Eg8KB2FjY291bnQYASABKAkSDQoFbW9udGgYAiABKAkSEAoIZW50cnlfaWQYAyABKAkSDgoGYW1vdW50GAQgASgJEg4KBnJlYXNvbhgFIAEoCSI8ChdBZGRJbnZvaWNlRW50cnlSZXNwb25zZRIhCgdpbnZvaWNlGAEgASgLMhAubGVhdC52MS5JbnZvaWNlItABChNFc3RpbWF0ZUNvc3RSZXF1ZXN0EhIKCnByaWNlX2Jvb2sYASABKAkSIQoEbW9kZRgCIAEoDjITLmxlYXQudjEuU3RyZWFtTW9kZRITCgtzaGFyZF9jb3VudBgDIAEoBRIaChJyZWNvcmRzX3Blcl9zZWNvbmQYBCABKAMSFAoMcmVjb3JkX2J5dGVzGAUgASgDEhcKD3JldGVudGlvbl9ob3VycxgGIAEoBRIPCgdyZWFkZXJzGAcgASgFEhEKCWNvbnN1bWVycxgIIAEoBSI6ChRFc3RpbWF0ZUNvc3RSZXNwb25zZRIiCghlc3RpbWF0ZRgBIAEoCzIQLmxlYXQudjEuSW52b2ljZSIlChJGaW5kU2F2aW5nc1JlcXVlc3QSDwoHYWNjb3VudBgBIAEoCSKnAQoTRmluZFNhdmluZ3NSZXNwb25zZRIgCgdzYXZpbmdzGAEgAygLMg8ubGVhdC52MS5TYXZpbmcSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGN1cnJlbmN5GAQgASgJIqkBCgZTYXZpbmcSDAoEa2luZBgBIAEoCRITCgtzdHJlYW1fbmFtZRgCIAEoCRIRCglzdHJlYW1faWQYAyABKAkSFQoNY29uc3VtZXJfbmFtZRgEIAEoCRIOCgZyZWFzb24YBSABKAkSFQoNc2hhcmRzX25lZWRlZBgGIAEoBRITCgtzaGFyZF9jb3VudBgHIAEoBRIWCg5tb250aGx5X2Ftb3VudBgIIAEoCSpkCg1JbnZvaWNlU3RhdHVzEh4KGklOVk9JQ0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUSU5WT0lDRV9TVEFUVVNfRFJBRlQQARIZChVJTlZPSUNFX1NUQVRVU19DTE9TRUQQAiqSAQoNSW52b2ljZUZvcm1hdBIeChpJTlZPSUNFX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhcKE0lOVk9JQ0VfRk9STUFUX0pTT04QARIWChJJTlZPSUNFX0ZPUk1BVF9DU1YQAhIWChJJTlZPSUNFX0ZPUk1BVF9QREYQAxIYChRJTlZPSUNFX0ZPUk1BVF9GT0NVUxAEMvwGCg5CaWxsaW5nU2VydmljZRJECghHZXRVc2FnZRIYLmxlYXQudjEuR2V0VXNhZ2VSZXF1ZXN0GhkubGVhdC52MS5HZXRVc2FnZVJlc3BvbnNlIgOQAgESUAoMTGlzdEludm9pY2VzEhwubGVhdC52MS5MaXN0SW52b2ljZXNSZXF1ZXN0Gh0ubGVhdC52MS5MaXN0SW52b2ljZXNSZXNwb25zZSIDkAIBEkoKCkdldEludm9pY2USGi5sZWF0LnYxLkdldEludm9pY2VSZXF1ZXN0GhsubGVhdC52MS5HZXRJbnZvaWNlUmVzcG9uc2UiA5ACARJTCg1FeHBvcnRJbnZvaWNlEh0ubGVhdC52MS5FeHBvcnRJbnZvaWNlUmVxdWVzdBoeLmxlYXQudjEuRXhwb3J0SW52b2ljZVJlc3BvbnNlIgOQAgESUAoMQ2xvc2VJbnZvaWNlEhwubGVhdC52MS5DbG9zZUludm9pY2VSZXF1ZXN0Gh0ubGVhdC52MS5DbG9zZUludm9pY2VSZXNwb25zZSIDkAICElkKD0FkZEludm9pY2VFbnRyeRIfLmxlYXQudjEuQWRkSW52b2ljZUVudHJ5UmVxdWVzdBogLmxlYXQudjEuQWRkSW52b2ljZUVudHJ5UmVzcG9uc2UiA5ACAhJQCgxFc3RpbWF0ZUNvc3QSHC5sZWF0LnYxLkVzdGltYXRlQ29zdFJlcXVlc3QaHS5sZWF0LnYxLkVzdGltYXRlQ29zdFJlc3BvbnNlIgOQAgESTQoLRmluZFNhdmluZ3MSGy5sZWF0LnYxLkZpbmRTYXZpbmdzUmVxdWVzdBocLmxlYXQudjEuRmluZFNhdmluZ3NSZXNwb25zZSIDkAIBEkcKCVB1dEJ1ZGdldBIZLmxlYXQudjEuUHV0QnVkZ2V0UmVxdWVzdBoaLmxlYXQudjEuUHV0QnVkZ2V0UmVzcG9uc2UiA5ACAhJNCgtMaXN0QnVkZ2V0cxIbLmxlYXQudjEuTGlzdEJ1ZGdldHNSZXF1ZXN0GhwubGVhdC52MS5MaXN0QnVkZ2V0c1Jlc3BvbnNlIgOQAgESSwoMRGVsZXRlQnVkZ2V0EhwubGVhdC52MS5EZWxldGVCdWRnZXRSZXF1ZXN0Gh0ubGVhdC52MS5EZWxldGVCdWRnZXRSZXNwb25zZUIvWi1naXRodWIuY29tL2xlYXRzdHJlYW0vbGVhdC9hcGkvbGVhdC92MTtsZWF0djFiBnByb3RvMw", [file_google_protobuf_timestamp, file_leat_v1_stream]);
+
+/**
+ * Describes the message leat.v1.Budget.
+ * Use `create(BudgetSchema)` to create a new message.
+ */
+export const BudgetSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 0);
+
+/**
+ * Describes the message leat.v1.BudgetStatus.
+ * Use `create(BudgetStatusSchema)` to create a new message.
+ */
+export const BudgetStatusSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 1);
+
+/**
+ * Describes the message leat.v1.BudgetAlert.
+ * Use `create(BudgetAlertSchema)` to create a new message.
+ */
+export const BudgetAlertSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 2);
+
+/**
+ * Describes the message leat.v1.PutBudgetRequest.
+ * Use `create(PutBudgetRequestSchema)` to create a new message.
+ */
+export const PutBudgetRequestSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 3);
+
+/**
+ * Describes the message leat.v1.PutBudgetResponse.
+ * Use `create(PutBudgetResponseSchema)` to create a new message.
+ */
+export const PutBudgetResponseSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 4);
+
+/**
+ * Describes the message leat.v1.ListBudgetsRequest.
+ * Use `create(ListBudgetsRequestSchema)` to create a new message.
+ */
+export const ListBudgetsRequestSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 5);
+
+/**
+ * Describes the message leat.v1.ListBudgetsResponse.
+ * Use `create(ListBudgetsResponseSchema)` to create a new message.
+ */
+export const ListBudgetsResponseSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 6);
+
+/**
+ * Describes the message leat.v1.DeleteBudgetRequest.
+ * Use `create(DeleteBudgetRequestSchema)` to create a new message.
+ */
+export const DeleteBudgetRequestSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 7);
+
+/**
+ * Describes the message leat.v1.DeleteBudgetResponse.
+ * Use `create(DeleteBudgetResponseSchema)` to create a new message.
+ */
+export const DeleteBudgetResponseSchema = /*@__PURE__*/
+  messageDesc(file_leat_v1_billing_service, 8);
 
 /**
  * Describes the message leat.v1.GetUsageRequest.
  * Use `create(GetUsageRequestSchema)` to create a new message.
  */
 export const GetUsageRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 0);
+  messageDesc(file_leat_v1_billing_service, 9);
 
 /**
  * Describes the message leat.v1.GetUsageResponse.
  * Use `create(GetUsageResponseSchema)` to create a new message.
  */
 export const GetUsageResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 1);
+  messageDesc(file_leat_v1_billing_service, 10);
 
 /**
  * Describes the message leat.v1.UsageRow.
  * Use `create(UsageRowSchema)` to create a new message.
  */
 export const UsageRowSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 2);
+  messageDesc(file_leat_v1_billing_service, 11);
 
 /**
  * Describes the message leat.v1.ListInvoicesRequest.
  * Use `create(ListInvoicesRequestSchema)` to create a new message.
  */
 export const ListInvoicesRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 3);
+  messageDesc(file_leat_v1_billing_service, 12);
 
 /**
  * Describes the message leat.v1.ListInvoicesResponse.
  * Use `create(ListInvoicesResponseSchema)` to create a new message.
  */
 export const ListInvoicesResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 4);
+  messageDesc(file_leat_v1_billing_service, 13);
 
 /**
  * Describes the message leat.v1.GetInvoiceRequest.
  * Use `create(GetInvoiceRequestSchema)` to create a new message.
  */
 export const GetInvoiceRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 5);
+  messageDesc(file_leat_v1_billing_service, 14);
 
 /**
  * Describes the message leat.v1.GetInvoiceResponse.
  * Use `create(GetInvoiceResponseSchema)` to create a new message.
  */
 export const GetInvoiceResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 6);
+  messageDesc(file_leat_v1_billing_service, 15);
 
 /**
  * Describes the message leat.v1.Invoice.
  * Use `create(InvoiceSchema)` to create a new message.
  */
 export const InvoiceSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 7);
+  messageDesc(file_leat_v1_billing_service, 16);
 
 /**
  * Describes the message leat.v1.InvoiceLine.
  * Use `create(InvoiceLineSchema)` to create a new message.
  */
 export const InvoiceLineSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 8);
+  messageDesc(file_leat_v1_billing_service, 17);
 
 /**
  * Describes the message leat.v1.InvoiceShare.
  * Use `create(InvoiceShareSchema)` to create a new message.
  */
 export const InvoiceShareSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 9);
+  messageDesc(file_leat_v1_billing_service, 18);
 
 /**
  * Describes the message leat.v1.ExportInvoiceRequest.
  * Use `create(ExportInvoiceRequestSchema)` to create a new message.
  */
 export const ExportInvoiceRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 10);
+  messageDesc(file_leat_v1_billing_service, 19);
 
 /**
  * Describes the message leat.v1.ExportInvoiceResponse.
  * Use `create(ExportInvoiceResponseSchema)` to create a new message.
  */
 export const ExportInvoiceResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 11);
+  messageDesc(file_leat_v1_billing_service, 20);
 
 /**
  * Describes the message leat.v1.CloseInvoiceRequest.
  * Use `create(CloseInvoiceRequestSchema)` to create a new message.
  */
 export const CloseInvoiceRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 12);
+  messageDesc(file_leat_v1_billing_service, 21);
 
 /**
  * Describes the message leat.v1.CloseInvoiceResponse.
  * Use `create(CloseInvoiceResponseSchema)` to create a new message.
  */
 export const CloseInvoiceResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 13);
+  messageDesc(file_leat_v1_billing_service, 22);
 
 /**
  * Describes the message leat.v1.AddInvoiceEntryRequest.
  * Use `create(AddInvoiceEntryRequestSchema)` to create a new message.
  */
 export const AddInvoiceEntryRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 14);
+  messageDesc(file_leat_v1_billing_service, 23);
 
 /**
  * Describes the message leat.v1.AddInvoiceEntryResponse.
  * Use `create(AddInvoiceEntryResponseSchema)` to create a new message.
  */
 export const AddInvoiceEntryResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 15);
+  messageDesc(file_leat_v1_billing_service, 24);
 
 /**
  * Describes the message leat.v1.EstimateCostRequest.
  * Use `create(EstimateCostRequestSchema)` to create a new message.
  */
 export const EstimateCostRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 16);
+  messageDesc(file_leat_v1_billing_service, 25);
 
 /**
  * Describes the message leat.v1.EstimateCostResponse.
  * Use `create(EstimateCostResponseSchema)` to create a new message.
  */
 export const EstimateCostResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 17);
+  messageDesc(file_leat_v1_billing_service, 26);
 
 /**
  * Describes the message leat.v1.FindSavingsRequest.
  * Use `create(FindSavingsRequestSchema)` to create a new message.
  */
 export const FindSavingsRequestSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 18);
+  messageDesc(file_leat_v1_billing_service, 27);
 
 /**
  * Describes the message leat.v1.FindSavingsResponse.
  * Use `create(FindSavingsResponseSchema)` to create a new message.
  */
 export const FindSavingsResponseSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 19);
+  messageDesc(file_leat_v1_billing_service, 28);
 
 /**
  * Describes the message leat.v1.Saving.
  * Use `create(SavingSchema)` to create a new message.
  */
 export const SavingSchema = /*@__PURE__*/
-  messageDesc(file_leat_v1_billing_service, 20);
+  messageDesc(file_leat_v1_billing_service, 29);
 
 /**
  * Describes the enum leat.v1.InvoiceStatus.
