@@ -12,9 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -233,28 +231,6 @@ func partitioned(most int) func(*spec.Config) {
 		c.Partitioning = &spec.Partitioning{MaxActive: most}
 		c.Naming.Prefix = "data/!{partitionKeyFromQuery:word}/"
 		c.Compression = spec.None
-	}
-}
-
-func TestManyPartitions(t *testing.T) {
-	r := newRig(t, compile(keys{}))
-	n := 1000
-	if text := os.Getenv("LEAT_TEST_PARTITIONS"); text != "" { // 10,000 take minutes on a busy machine
-		var err error
-		n, err = strconv.Atoi(text)
-		r.must(err)
-	}
-	r.stream("s", 1)
-	records := make([]string, n)
-	for i := range records {
-		records[i] = fmt.Sprintf("w%05d:%d", i, i)
-	}
-	r.put("s", records...)
-	r.deliver("d", r.toBucket("s", partitioned(n)))
-	r.settled("d", uint64(n))
-	r.once(r.lines("data/"), records)
-	if rep := r.clean("d", uint64(n)); rep.Objects != uint64(n) || rep.Errors != 0 {
-		t.Errorf("%d objects, %d with errors", rep.Objects, rep.Errors)
 	}
 }
 

@@ -217,7 +217,7 @@ func (w *worker) redo(ctx context.Context, id string) error {
 		return err
 	}
 	lead := leat.ShardKey{Stream: w.want.delivery.Stream, Ordinal: p.parts[0].Shard}
-	if _, mine := w.e.cfg.Owns(lead); !mine && !(w.gone(lead.Ordinal) && slices.Contains(w.want.ordinals, lead.Ordinal)) {
+	if _, mine := w.e.cfg.Owns(lead); !mine && (!w.gone(lead.Ordinal) || !slices.Contains(w.want.ordinals, lead.Ordinal)) {
 		return errMoved
 	}
 	t, err := w.with(ctx, p.version)
