@@ -16,7 +16,7 @@ type rule struct {
 var anyModule = []string{"..."}
 
 // harness is what every package's tests may use.
-var harness = []string{"internal/testproc", "internal/pgtest", "internal/s3test"}
+var harness = []string{"internal/testproc", "internal/pgtest", "internal/s3test", "internal/ducktest"}
 
 // wiring marks the only places that may put all parts together.
 var wiring = []string{"..."}
@@ -74,6 +74,7 @@ var rules = map[string]rule{
 	"internal/directio": {third: []string{"golang.org/x/..."}},
 	"internal/testproc": {},
 	"internal/pgtest":   {local: []string{"internal/testproc"}, third: anyModule},
+	"internal/ducktest": {reason: "standard library alone"},
 	"internal/s3test":   {local: []string{"internal/testproc"}, third: anyModule},
 	"internal/plan":     {local: []string{"."}, reason: "arithmetic"},
 	"internal/sqldb":    {local: []string{"."}, third: anyModule},

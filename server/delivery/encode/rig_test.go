@@ -9,12 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
+	"github.com/leatstream/leat/internal/ducktest"
 	"github.com/leatstream/leat/server/delivery/encode"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
@@ -69,61 +68,19 @@ func fits(tb testing.TB, open spec.NewEncoder, records ...string) []byte {
 	return data
 }
 
-// duck is a folder with DuckDB, which nobody here wrote; npm fetches it, or has it in its cache.
-var duck = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "leat-duckdb")
-	if err != nil {
-		return "", err
-	}
-	for _, name := range []string{"package.json", "package-lock.json", ".npmrc", "query.mjs"} {
-		data, err := os.ReadFile(filepath.Join("testdata", "duckdb", name))
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			return "", err
-		}
-	}
-	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm: %w\n%s", err, out)
-	}
-	return dir, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := duck(); err == nil {
-		_ = os.RemoveAll(dir) // it is temporary
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { ducktest.Main(m) }
 
 // query asks DuckDB about files; FILE in a statement is the path of the object.
 func query(t *testing.T, data []byte, statements ...string) []string {
 	t.Helper()
-	dir, err := duck()
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "object")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"query.mjs"}
-	for _, s := range statements {
-		args = append(args, strings.ReplaceAll(s, "FILE", "'"+path+"'"))
+	for i, st := range statements {
+		statements[i] = strings.ReplaceAll(st, "FILE", "'"+path+"'")
 	}
-	cmd := exec.Command("node", args...)
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("DuckDB: %v\n%s", err, stderr.Bytes())
-	}
-	return strings.Split(strings.TrimSpace(string(out)), "\n")
+	return ducktest.Query(t, statements...)
 }
 
 // events are JSON records of one shape, as logs have them.
