@@ -5,6 +5,7 @@ package encode
 
 import (
 	"archive/zip"
+	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -34,9 +35,9 @@ func newCompressors(c spec.Compression) (*compressors, error) {
 	switch c {
 	case spec.None, "", spec.HadoopSnappy, spec.Zip:
 	case spec.Gzip:
-		p.pool.New = func() any { return gzip.NewWriter(nil) }
+		p.pool.New = func() any { return gather(gzip.NewWriter(nil)) }
 	case spec.Snappy:
-		p.pool.New = func() any { return s2.NewWriter(nil, s2.WriterSnappyCompat(), s2.WriterConcurrency(1)) }
+		p.pool.New = func() any { return gather(s2.NewWriter(nil, s2.WriterSnappyCompat(), s2.WriterConcurrency(1))) }
 	case spec.Zstd:
 		if _, err := zstd.NewWriter(nil, zstdOptions()...); err != nil {
 			return nil, err
@@ -46,7 +47,7 @@ func newCompressors(c spec.Compression) (*compressors, error) {
 			if err != nil {
 				panic(err) // it was tried above
 			}
-			return w
+			return gather(w)
 		}
 	default:
 		return nil, fmt.Errorf("encode: there is no compression %q", c)
@@ -67,9 +68,9 @@ func (p *compressors) open(w io.Writer) (io.WriteCloser, error) {
 		entry, err := z.CreateHeader(&zip.FileHeader{Name: "data", Method: zip.Deflate}) // no time: it would be the clock's
 		return &zipped{Writer: entry, z: z}, err
 	case spec.Gzip, spec.Snappy, spec.Zstd:
-		c := p.pool.Get().(resetter)
-		c.Reset(w)
-		return &pooled{resetter: c, p: p}, nil
+		c := p.pool.Get().(*gathered)
+		c.reset(w)
+		return &pooled{gathered: c, p: p}, nil
 	}
 	return plain{w}, nil
 }
@@ -78,20 +79,38 @@ type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }
 
+// gathered is a compressor that gets records, and delimiters of one byte, by the block.
+type gathered struct {
+	*bufio.Writer
+	to resetter
+}
+
+const gatherBytes = 32 << 10
+
+func gather(to resetter) *gathered { return &gathered{bufio.NewWriterSize(to, gatherBytes), to} }
+
+func (g *gathered) reset(w io.Writer) {
+	g.to.Reset(w)
+	g.Writer.Reset(g.to)
+}
+
 // pooled gives its compressor back once. An object that is never closed costs one.
 type pooled struct {
-	resetter
+	*gathered
 	p *compressors
 }
 
 func (c *pooled) Close() error {
-	if c.resetter == nil {
+	if c.gathered == nil {
 		return nil
 	}
-	err := c.resetter.Close()
-	c.Reset(nil)
-	c.p.pool.Put(c.resetter)
-	c.resetter = nil
+	err := c.Flush()
+	if err == nil {
+		err = c.to.Close()
+	}
+	c.reset(nil)
+	c.p.pool.Put(c.gathered)
+	c.gathered = nil
 	return err
 }
 
