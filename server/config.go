@@ -21,24 +21,24 @@ import (
 )
 
 // Common is what `leat dev` and `leat serve` share. The struct tags are the flags, their help and their environment; a YAML file
-// has the same names.
+// has the same names. takes is what docs/config.md says that a setting takes, secret marks what is never shown.
 type Common struct {
-	HTTPAddr    string        `name:"http-addr" default:"127.0.0.1:4567" placeholder:"HOST:PORT" env:"LEAT_HTTP_ADDR" help:"Listen here for REST under /v1, the console under /console, /docs, /metrics, /healthz and /readyz. Port 0 lets the kernel choose."`
-	GRPCAddr    string        `name:"grpc-addr" default:"127.0.0.1:4568" placeholder:"HOST:PORT" env:"LEAT_GRPC_ADDR" help:"Listen here for gRPC. Port 0 lets the kernel choose."`
-	Region      string        `name:"region" default:"us-east-1" env:"LEAT_REGION" help:"The region that ARNs name and, with leat serve, that AWS requests must be signed for."`
-	Memory      int64         `name:"memory-mib" default:"0" env:"LEAT_MEMORY_MIB" help:"Budget in MiB of recent records kept in memory for readers. 0: a quarter of the machine's memory, 1024 at most (dev: 256)."`
-	PackEvery   time.Duration `name:"pack-every" default:"1m" env:"LEAT_PACK_EVERY" help:"How long records stay in the session log before they are packed into larger objects (1s to 1h)."`
+	HTTPAddr    string        `name:"http-addr" takes:"HOST:PORT; HOST is an IP address, localhost or nothing (all addresses)" default:"127.0.0.1:4567" placeholder:"HOST:PORT" env:"LEAT_HTTP_ADDR" help:"Listen here for REST under /v1, the console under /console, /docs, /metrics, /healthz and /readyz. Port 0 lets the kernel choose."`
+	GRPCAddr    string        `name:"grpc-addr" takes:"HOST:PORT; HOST is an IP address, localhost or nothing (all addresses)" default:"127.0.0.1:4568" placeholder:"HOST:PORT" env:"LEAT_GRPC_ADDR" help:"Listen here for gRPC. Port 0 lets the kernel choose."`
+	Region      string        `name:"region" takes:"1 to 32 of a-z, 0-9 and -" default:"us-east-1" env:"LEAT_REGION" help:"The region that ARNs name and, with leat serve, that AWS requests must be signed for."`
+	Memory      int64         `name:"memory-mib" takes:"16 to 1048576, or 0" default:"0" env:"LEAT_MEMORY_MIB" help:"Budget in MiB of recent records kept in memory for readers. 0: a quarter of the machine's memory, 1024 at most (dev: 256)."`
+	PackEvery   time.Duration `name:"pack-every" takes:"1s to 1h" default:"1m" env:"LEAT_PACK_EVERY" help:"How long records stay in the session log before they are packed into larger objects (1s to 1h)."`
 	LogLevel    string        `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"LEAT_LOG_LEVEL" help:"Least severe message that is logged: debug, info, warn or error."`
 	LogFormat   string        `name:"log-format" default:"text" enum:"text,json" env:"LEAT_LOG_FORMAT" help:"text for people, json for programs."`
 	ShardLimits string        `name:"shard-limits" default:"${shard_limits}" enum:"aws,off" env:"LEAT_SHARD_LIMITS" help:"aws: a shard of a provisioned stream takes 1 MiB/s or 1,000 records/s and gives 2 MiB/s and 5 reads/s. off: no limits a shard."`
 	ScaleLimits string        `name:"scale-limits" default:"off" enum:"aws,off" env:"LEAT_SCALE_LIMITS" help:"aws: a stream is scaled at most to double or to half its shards at once, and ten times in 24 hours. off: to any number, at any time."`
 	OnDemand    string        `name:"on-demand-scaling" default:"on" enum:"on,off" env:"LEAT_ON_DEMAND_SCALING" help:"on: streams in on-demand mode split shards that stay hot and merge neighbours that stay cold. off: they keep the shards they have."`
-	Transition  time.Duration `name:"transition-delay" default:"50ms" env:"LEAT_TRANSITION_DELAY" help:"How long CREATING, UPDATING and DELETING are visible at least: tools wait to see them (20ms to 1m)."`
+	Transition  time.Duration `name:"transition-delay" takes:"20ms to 1m" default:"50ms" env:"LEAT_TRANSITION_DELAY" help:"How long CREATING, UPDATING and DELETING are visible at least: tools wait to see them (20ms to 1m)."`
 
-	DeliveryMemory int64 `name:"delivery-memory-mib" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold and work on at a time."`
+	DeliveryMemory int64 `name:"delivery-memory-mib" takes:"64 to 1048576" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold and work on at a time."`
 
-	PriceBook string        `name:"price-book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
-	AuditKeep time.Duration `name:"audit-retention" default:"2160h" env:"LEAT_AUDIT_RETENTION" help:"How long the audit log keeps who asked for what (24h to 87600h)."`
+	PriceBook string        `name:"price-book" takes:"a YAML file or the name of a book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
+	AuditKeep time.Duration `name:"audit-retention" takes:"24h to 87600h" default:"2160h" env:"LEAT_AUDIT_RETENTION" help:"How long the audit log keeps who asked for what (24h to 87600h)."`
 	ReadOnly  bool          `name:"read-only" env:"LEAT_READ_ONLY" help:"Maintenance: puts and changes that callers ask this node for are refused as UNAVAILABLE; reads go on."`
 	TLS       TLS           `embed:"" prefix:"tls-" envprefix:"LEAT_TLS_" group:"TLS"`
 
@@ -50,37 +50,37 @@ type Common struct {
 // DevConfig is `leat dev`: everything in one process and one folder.
 type DevConfig struct {
 	Common  `embed:""`
-	DataDir string `name:"data-dir" default:"leat-data" type:"path" env:"LEAT_DATA_DIR" help:"The folder that holds everything; made when absent. One process at a time."`
+	DataDir string `name:"data-dir" takes:"a folder that can be written" default:"leat-data" type:"path" env:"LEAT_DATA_DIR" help:"The folder that holds everything; made when absent. One process at a time."`
 	Token   string `kong:"-"` // the operator's, as of leat serve; empty: anybody is an operator. No flag: for tests of who may do what
 }
 
 // ServeConfig is `leat serve`: Postgres and an S3-compatible bucket.
 type ServeConfig struct {
 	Common        `embed:""`
-	Postgres      string `name:"postgres" placeholder:"DSN" env:"LEAT_POSTGRES" help:"PostgreSQL, as postgres://user:password@host/database."`
-	Token         string `name:"token" placeholder:"SECRET" env:"LEAT_TOKEN" help:"Bootstrap token, 16 characters or more: clients send it as 'authorization: Bearer …'. Needed unless both addresses are loopback."`
-	MasterKeyFile string `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"File with the master key, under which access keys and the keys of encrypted streams are kept; make one with 'leat master-key'. Without it there are neither."`
-	MasterKey     string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file, for environments that hold secrets."`
+	Postgres      string `name:"postgres" takes:"a URL or key=value pairs, as libpq takes them" secret:"" placeholder:"DSN" env:"LEAT_POSTGRES" help:"PostgreSQL, as postgres://user:password@host/database."`
+	Token         string `name:"token" takes:"16 characters or more" secret:"" placeholder:"SECRET" env:"LEAT_TOKEN" help:"Bootstrap token, 16 characters or more: clients send it as 'authorization: Bearer …'. Needed unless both addresses are loopback."`
+	MasterKeyFile string `name:"master-key-file" takes:"a file that leat master-key made" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"File with the master key, under which access keys and the keys of encrypted streams are kept; make one with 'leat master-key'. Without it there are neither."`
+	MasterKey     string `name:"master-key" takes:"the text of such a file" secret:"" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file, for environments that hold secrets."`
 	Profile       string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
-	Node          string `name:"node" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
+	Node          string `name:"node" takes:"any text" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
 	Share         bool   `name:"share-shards" default:"true" negatable:"" env:"LEAT_SHARE_SHARDS" help:"Share the shards with all other nodes. With --share-shards=false one node serves all of them and the others stand by until it is dead: for nodes that cannot reach each other. All nodes of a cluster are started alike."`
-	Advertise     string `name:"advertise-address" placeholder:"HOST:PORT" env:"LEAT_ADVERTISE_ADDRESS" help:"Where other nodes reach this one's gRPC. Default: the address that it listens on; where that is all addresses, the one from which this machine reaches PostgreSQL."`
-	PeerAddr      string `name:"peer-addr" placeholder:"HOST:PORT" env:"LEAT_PEER_ADDR" help:"Listen here for the other nodes alone, which --advertise-address tells then. Default: they use --grpc-addr."`
-	PeerCert      string `name:"peer-tls-cert" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_CERT" help:"PEM certificate of this node for calls between nodes, both ways; with --peer-tls-key, --peer-tls-ca and --peer-addr. Files that change are read again."`
-	PeerKey       string `name:"peer-tls-key" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_KEY" help:"PEM key of that certificate."`
-	PeerCA        string `name:"peer-tls-ca" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_CA" help:"PEM certificate authorities of this cluster's nodes and of nobody else: whoever shows a certificate of theirs is a node."`
+	Advertise     string `name:"advertise-address" takes:"HOST:PORT that another machine can reach" placeholder:"HOST:PORT" env:"LEAT_ADVERTISE_ADDRESS" help:"Where other nodes reach this one's gRPC. Default: the address that it listens on; where that is all addresses, the one from which this machine reaches PostgreSQL."`
+	PeerAddr      string `name:"peer-addr" takes:"HOST:PORT, as --http-addr" placeholder:"HOST:PORT" env:"LEAT_PEER_ADDR" help:"Listen here for the other nodes alone, which --advertise-address tells then. Default: they use --grpc-addr."`
+	PeerCert      string `name:"peer-tls-cert" takes:"a PEM file; all three or none" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_CERT" help:"PEM certificate of this node for calls between nodes, both ways; with --peer-tls-key, --peer-tls-ca and --peer-addr. Files that change are read again."`
+	PeerKey       string `name:"peer-tls-key" takes:"a PEM file; all three or none" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_KEY" help:"PEM key of that certificate."`
+	PeerCA        string `name:"peer-tls-ca" takes:"a PEM file; all three or none" type:"path" placeholder:"FILE" env:"LEAT_PEER_TLS_CA" help:"PEM certificate authorities of this cluster's nodes and of nobody else: whoever shows a certificate of theirs is a node."`
 	S3            S3     `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
 }
 
 // S3 is where the bucket is.
 type S3 struct {
-	Endpoint  []string `name:"endpoint" placeholder:"URL" env:"ENDPOINT" help:"http(s)://host:port of the object store; more than one for several doors to the same bucket."`
-	Bucket    string   `name:"bucket" env:"BUCKET" help:"An existing bucket."`
-	Region    string   `name:"region" default:"us-east-1" env:"REGION" help:"The region that requests are signed for."`
-	Prefix    string   `name:"prefix" env:"PREFIX" help:"Put before every key, such as leat/prod/."`
-	AccessKey string   `name:"access-key" env:"ACCESS_KEY" help:"Access key id."`
-	SecretKey string   `name:"secret-key" env:"SECRET_KEY" help:"Secret access key; better given in the environment than on the command line."`
-	CAFile    string   `name:"ca-file" type:"path" env:"CA_FILE" help:"PEM file of certificate authorities to trust for https."`
+	Endpoint  []string `name:"endpoint" takes:"http:// or https:// URLs" placeholder:"URL" env:"ENDPOINT" help:"http(s)://host:port of the object store; more than one for several doors to the same bucket."`
+	Bucket    string   `name:"bucket" takes:"the name of a bucket that exists" env:"BUCKET" help:"An existing bucket."`
+	Region    string   `name:"region" takes:"what the store expects" default:"us-east-1" env:"REGION" help:"The region that requests are signed for."`
+	Prefix    string   `name:"prefix" takes:"text that ends with a slash and does not begin with one" env:"PREFIX" help:"Put before every key, such as leat/prod/."`
+	AccessKey string   `name:"access-key" takes:"an id that the store knows; with --s3-secret-key or not at all" env:"ACCESS_KEY" help:"Access key id."`
+	SecretKey string   `name:"secret-key" takes:"its secret" secret:"" env:"SECRET_KEY" help:"Secret access key; better given in the environment than on the command line."`
+	CAFile    string   `name:"ca-file" takes:"a PEM file" placeholder:"FILE" type:"path" env:"CA_FILE" help:"PEM file of certificate authorities to trust for https."`
 }
 
 // bad makes the error of one setting: its flag, its value, and what to do.

@@ -18,9 +18,9 @@ import (
 
 // TLS says how both ports are encrypted. Without a certificate they are not.
 type TLS struct {
-	Cert       string `name:"cert" type:"path" placeholder:"FILE" env:"CERT" help:"PEM file of the server's certificate, with those between it and its authority; encrypts both ports. It is read again when it changes."`
-	Key        string `name:"key" type:"path" placeholder:"FILE" env:"KEY" help:"PEM file of the certificate's private key."`
-	ClientCA   string `name:"client-ca" type:"path" placeholder:"FILE" env:"CLIENT_CA" help:"PEM file of authorities: clients must show a certificate of one of them, beside their credentials."`
+	Cert       string `name:"cert" takes:"a PEM file; with --tls-key" type:"path" placeholder:"FILE" env:"CERT" help:"PEM file of the server's certificate, with those between it and its authority; encrypts both ports. It is read again when it changes."`
+	Key        string `name:"key" takes:"a PEM file; with --tls-cert" type:"path" placeholder:"FILE" env:"KEY" help:"PEM file of the certificate's private key."`
+	ClientCA   string `name:"client-ca" takes:"a PEM file; with --tls-cert" type:"path" placeholder:"FILE" env:"CLIENT_CA" help:"PEM file of authorities: clients must show a certificate of one of them, beside their credentials."`
 	MinVersion string `name:"min-version" default:"1.2" enum:"1.2,1.3" env:"MIN_VERSION" help:"Oldest version of TLS that is accepted: 1.2 or 1.3."`
 }
 

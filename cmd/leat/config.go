@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ import (
 // configFlag is a YAML file with the flags of a server, by their names without the dashes. Flags and the environment
 // go before it.
 type configFlag struct {
-	Config kong.ConfigFlag `name:"config" placeholder:"FILE" env:"LEAT_CONFIG" help:"A YAML file with any of these flags by name, such as data-dir: /var/lib/leat. Flags and environment go before it."`
+	Config kong.ConfigFlag `name:"config" takes:"a YAML file" placeholder:"FILE" env:"LEAT_CONFIG" help:"A YAML file with any of these flags by name, such as data-dir: /var/lib/leat. Flags and environment go before it."`
 }
 
 // yamlFile answers kong's questions about flags from a YAML file.
@@ -35,30 +36,39 @@ func loadYAML(r io.Reader) (kong.Resolver, error) {
 	return f, nil
 }
 
-// Validate refuses names that no flag of any command has, so that a slip does not pass for a default.
+// Validate refuses names that no setting of a server has, so that a slip does not pass for a default. One file may serve
+// both `leat dev` and `leat serve`.
 func (f yamlFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
-	var walk func(n *kong.Node)
-	walk = func(n *kong.Node) {
-		for _, flag := range n.Flags {
+	for _, command := range app.Children {
+		if !configured(command) {
+			continue
+		}
+		for _, flag := range command.Flags {
 			known[flag.Name] = true
 		}
-		for _, child := range n.Children {
-			walk(child)
-		}
 	}
-	walk(app.Node)
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if !known[name] {
-			errs = append(errs, leat.Invalid(name, "configuration file: %s is no flag: see `leat serve --help` for their names", name))
+			errs = append(errs, leat.Invalid(name, "configuration file: %s is no setting: see `leat serve --help` for their names", name))
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// configured tells whether a command takes a configuration file.
+func configured(command *kong.Node) bool {
+	return slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "config" })
+}
+
 // Resolve returns the file's value of a flag.
 func (f yamlFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, ok := os.LookupEnv(name); ok {
+			return nil, nil //nolint:nilnil // the environment goes before the file, and kong asks nonetheless
+		}
+	}
 	switch v := f[flag.Name].(type) {
 	case nil:
 		return nil, nil //nolint:nilnil // kong's way to say that this resolver knows nothing of the flag

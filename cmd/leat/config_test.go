@@ -22,8 +22,11 @@ func TestConfigFile(t *testing.T) {
 	good := "postgres: postgres://127.0.0.1:1/x\ns3-endpoint: [http://127.0.0.1:1]\ns3-bucket: b\nprofile: cost\n"
 	serve("", "serve", "--config", file(good+"grpc-addr: nowhere\n")).refused(t, 2, "--grpc-addr nowhere")
 	serve("", "serve", "--config", file(good+"grpc-addr: nowhere\n"), "--grpc-addr", "elsewhere").refused(t, 2, "--grpc-addr elsewhere")
-	serve("", "serve", "--config", file(good+"grpc_addr: x\n")).refused(t, 2, "grpc_addr is no flag")
+	serve("", "serve", "--config", file(good+"grpc_addr: x\n")).refused(t, 2, "grpc_addr is no setting")
 	serve("", "serve", "--config", file(good+"profile: fast\n")).refused(t, 2, "profile")
+	serve("", "serve", "--config", file(good+"shards: 3\n")).refused(t, 2, "shards is no setting") // another command's flag
 	serve("", "serve", "--config", file("a: [")).refused(t, 2, "configuration file")
 	serve("", "serve", "--config", "/nowhere/leat.yaml").refused(t, 2, "/nowhere/leat.yaml")
+	t.Setenv("LEAT_GRPC_ADDR", "elsewhere")
+	serve("", "serve", "--config", file(good+"grpc-addr: nowhere\n")).refused(t, 2, "--grpc-addr elsewhere")
 }

@@ -73,24 +73,31 @@ func run(ctx context.Context, args []string, t *terminal, local localServer) (co
 		}
 	}()
 	var c cli
-	parser, err := kong.New(&c,
-		kong.Name("leat"),
-		kong.Description("Leat is Kinesis that you own: durable, ordered, replayable streams."),
+	parser := newParser(&c,
 		kong.Writers(t.out, t.err),
 		kong.Exit(func(code int) { panic(exit{code}) }),
-		kong.Configuration(loadYAML),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(t, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), local),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
-	if err != nil {
-		panic(err) // the commands contradict each other: no input can mend that
-	}
 	k, err := parser.Parse(args)
 	if err != nil {
 		return usage(t, err)
 	}
 	return report(ctx, t, k.Run())
+}
+
+// newParser returns the parser of command lines.
+func newParser(c *cli, more ...kong.Option) *kong.Kong {
+	parser, err := kong.New(c, append(more,
+		kong.Name("leat"),
+		kong.Description("Leat is Kinesis that you own: durable, ordered, replayable streams."),
+		kong.Configuration(loadYAML),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)...)
+	if err != nil {
+		panic(err) // the commands contradict each other: no input can mend that
+	}
+	return parser
 }
 
 // usage says what is wrong with a command line, and where to look.
