@@ -88,7 +88,7 @@ func (b *Billing) Sums(ctx context.Context, account string, from, to time.Time) 
 func (b *Billing) Accounts(ctx context.Context) (all []string, err error) {
 	err = b.db.View(ctx, func(tx *sqldb.Tx) error {
 		all = nil
-		return tx.Each("SELECT DISTINCT account FROM billing_ledger ORDER BY account", func(scan sqldb.Scan) error {
+		return tx.Each("SELECT DISTINCT account FROM billing_ledger WHERE account NOT LIKE '.%' ORDER BY account", func(scan sqldb.Scan) error {
 			var a string
 			err := scan(&a)
 			all = append(all, a)
@@ -102,7 +102,7 @@ func (b *Billing) Accounts(ctx context.Context) (all []string, err error) {
 func (b *Billing) StreamNames(ctx context.Context, account string) (map[leat.StreamID]string, error) {
 	names := map[leat.StreamID]string{}
 	err := b.db.View(ctx, func(tx *sqldb.Tx) error {
-		return tx.Each("SELECT stream, name FROM spans WHERE account = $1 AND kind = 'stream'", func(scan sqldb.Scan) error {
+		return tx.Each("SELECT stream, name FROM spans WHERE account = $1 AND kind = 'stream' UNION ALL SELECT id, name FROM billing_deliveries WHERE account = $1", func(scan sqldb.Scan) error {
 			var id leat.StreamID
 			var name string
 			err := scan(sqldb.ID(&id), &name)

@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/billing"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/catalog"
@@ -25,6 +26,10 @@ func (s streams) Changed(ctx context.Context) { s.of().Changed(ctx) }
 // newDeliveries makes what carries out the deliveries of the shards that this node owns.
 func (s *Server) newDeliveries(p *parts, db *sqldb.DB, cat *catalog.Catalog) (*delivery.Engine, error) {
 	return delivery.New(delivery.Config{
+		Bill: func(tx *sqldb.Tx, u *delivery.Usage) error {
+			d := billing.Delivered(*u)
+			return s.billing.CountDelivered(tx, &d)
+		},
 		DB: db, Catalog: cat, Blobs: p.blobs, Ledger: p.journal != nil, Master: p.master, Records: s.engine(), Kick: s.node.Kick,
 		Directory: streams{func() *broker.Directory { return s.broker.Directory() }},
 		Owns: func(k leat.ShardKey) (uint64, bool) {

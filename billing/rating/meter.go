@@ -35,7 +35,7 @@ const (
 	DeliveryRoundedBytes           // each record rounded up to 5 KiB, as Firehose does
 	DeliveryConvertedBytes         // of records that were converted to a columnar format
 	DeliveryPartitionedBytes       // of records under dynamic partitioning
-	DeliveryObjects                // written
+	DeliveryObjects                // written under dynamic partitioning
 	Meters                         // how many there are
 )
 

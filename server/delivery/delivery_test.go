@@ -128,6 +128,9 @@ func TestCrashAtEachStep(t *testing.T) {
 			r.settled("d", 4000)
 			r.once(r.lines("data/"), records)
 			r.clean("d", 4000)
+			if got := r.billed("d"); got.Records != 4000 || got.Rounded != 4000*5<<10 || got.Bytes != sizeOf(records) {
+				t.Errorf("billed %+v", got)
+			}
 		})
 	}
 }

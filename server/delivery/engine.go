@@ -72,6 +72,8 @@ type Config struct {
 	Directory Directory
 	// Owns tells whether this node owns a shard, and in which epoch: its deliveries run here.
 	Owns func(leat.ShardKey) (epoch uint64, ok bool)
+	// Bill is told what plans used, in the transactions that commit them; nil: nobody is.
+	Bill Bill
 	// Kick wakes the loop that carries out what the catalog intends.
 	Kick    func()
 	Compile Compile // nil: what package transform makes
@@ -126,6 +128,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Kick == nil {
 		c.Kick = func() {}
+	}
+	if c.Bill == nil {
+		c.Bill = func(*sqldb.Tx, *Usage) error { return nil }
 	}
 	if c.Compile == nil {
 		region := c.Region

@@ -135,7 +135,8 @@ func (t *tables) name(ctx context.Context, id string, m *Manifest) error {
 
 // commit says what a plan's objects hold and moves its cursors. errMoved when it was committed already: by an earlier
 // run, or by another owner, whose objects are the same.
-func (t *tables) commit(ctx context.Context, delivery string, p *plan) error {
+// bill writes down what it used, with it.
+func (t *tables) commit(ctx context.Context, delivery string, p *plan, bill func(*sqldb.Tx) error) error {
 	text, err := json.Marshal(&p.manifest)
 	if err != nil {
 		return err
@@ -145,7 +146,10 @@ func (t *tables) commit(ctx context.Context, delivery string, p *plan) error {
 		if err := sqldb.One(n, err, errMoved); err != nil {
 			return err
 		}
-		return p.advance(tx, delivery)
+		if err := p.advance(tx, delivery); err != nil {
+			return err
+		}
+		return bill(tx)
 	})
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/billing"
 	"github.com/leatstream/leat/internal/s3test"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
@@ -55,6 +56,7 @@ type rig struct {
 	bucket string
 
 	clock *shifted
+	db    *sqldb.DB
 
 	stopEngine func()
 }
@@ -129,6 +131,10 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	t.Cleanup(func() { r.must(db.Close()) })
 	r.cat = catalog.New(db, catalog.Options{Clock: r.clock})
 	r.must(r.cat.Migrate(t.Context()))
+	r.db = db
+	bill, err := billing.New(db, billing.Options{Clock: r.clock})
+	r.must(err)
+	r.must(bill.Migrate(t.Context()))
 	info, err := r.cat.Cluster(t.Context())
 	r.must(err)
 	r.blobs = mem.New(time.Now)
@@ -159,7 +165,8 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	master, err := masterkey.Parse([]byte(masterkey.Generate(strings.NewReader(strings.Repeat("k", 64)))))
 	r.must(err)
 	r.config = delivery.Config{
-		DB: db, Catalog: r.cat, Blobs: r.blobs, Master: master, Records: r.node, Directory: directory{r}, Kick: r.node.Kick,
+		Bill: func(tx *sqldb.Tx, u *delivery.Usage) error { d := billing.Delivered(*u); return bill.CountDelivered(tx, &d) },
+		DB:   db, Catalog: r.cat, Blobs: r.blobs, Master: master, Records: r.node, Directory: directory{r}, Kick: r.node.Kick,
 		Owns: func(k leat.ShardKey) (uint64, bool) {
 			if s := r.node.Store(); s != nil {
 				return s.Epoch(k)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/delivery/spec"
 	"github.com/leatstream/leat/shardstore"
 )
@@ -277,7 +278,11 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
 	if err := w.e.at(ctx, StepWritten, p.id); err != nil {
 		return err
 	}
-	if err := w.e.tables.commit(ctx, w.want.delivery.ID, p); err != nil {
+	used, err := j.usage()
+	if err != nil {
+		return err
+	}
+	if err := w.e.tables.commit(ctx, w.want.delivery.ID, p, func(tx *sqldb.Tx) error { return w.e.cfg.Bill(tx, used) }); err != nil {
 		return err
 	}
 	w.counts.committed(p)

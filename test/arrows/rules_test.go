@@ -148,7 +148,7 @@ var rules = map[string]rule{
 	"server/delivery/transform":  {local: []string{".", "server/delivery/spec"}, tests: []string{"server/delivery/..."}, third: anyModule},
 	"server/delivery": {
 		local: []string{".", "internal/sqldb", "shardstore", "shardstore/blob", "server/catalog", "server/journal", "server/broker", "server/masterkey", "server/delivery/..."},
-		tests: []string{"shardstore/...", "server/cluster"},
+		tests: []string{"shardstore/...", "server/cluster", "billing", "billing/rating"},
 		third: anyModule,
 	},
 
