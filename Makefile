@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint gen clients bench bench-peers fault cluster release release-check deploy-check fmt clean
+.PHONY: help run build test lint gen clients bench bench-peers fault cluster mutants release release-check deploy-check fmt clean
 
 # What a verb passes on: make run ARGS='--http-addr 127.0.0.1:8080'
 ARGS ?=
@@ -63,6 +63,11 @@ cluster: ## test clusters alone: whole processes, then faults for FOR=10m
 	tools/install.sh minio >/dev/null
 	LEAT_TIMED=true go test -count=1 -timeout=20m -v -parallel=1 -run 'Cluster|Node' ./test/e2e $(ARGS)
 	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'Cluster|Rolling' ./test/fault $(ARGS)
+
+mutants: ## break rules of the data plane on purpose: the fault tests must fail
+	tools/debian.sh test
+	tools/install.sh minio >/dev/null
+	tools/mutants.sh $(ARGS)
 
 release: ## build dist/: binaries for VERSION, their SBOMs and checksums
 	tools/release.sh $(VERSION)
