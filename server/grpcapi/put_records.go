@@ -24,7 +24,7 @@ import (
 // returns, be it by shardstore or on its way to another node, also where the caller goes away meanwhile; the broker returns
 // after the engine; and nobody keeps a part of a record but in an error's text, which is a copy.
 
-// recordMethods is the record service with its methods, with PutRecords by hand: recordService has none, since nobody calls it.
+// recordMethods describes the record service with a PutRecords by hand; recordService has none, since nobody would call it.
 func (s *Server) recordMethods() *grpc.ServiceDesc {
 	d := leatv1.RecordService_ServiceDesc
 	d.Methods = slices.Clone(d.Methods)
