@@ -27,6 +27,7 @@ import (
 )
 
 func TestEachRecordIsInOneObject(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 3)
 	first, second := numbered("a", 3000), numbered("b", 2000)
@@ -43,6 +44,7 @@ func TestEachRecordIsInOneObject(t *testing.T) {
 }
 
 func TestDirectPutsAreDelivered(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.deliver("d", r.toBucket(""))
 	records := numbered("a", 1000)
@@ -87,6 +89,7 @@ func TestDirectPutsAreDelivered(t *testing.T) {
 
 // Whatever step a delivery dies after, in the same process or for good, each record is in one object.
 func TestCrashAtEachStep(t *testing.T) {
+	t.Parallel()
 	for _, step := range []delivery.Step{delivery.StepPlanned, delivery.StepNamed, delivery.StepPut, delivery.StepWritten, delivery.StepCommitted} {
 		t.Run(string(step), func(t *testing.T) {
 			var mu sync.Mutex
@@ -137,6 +140,7 @@ func TestCrashAtEachStep(t *testing.T) {
 
 // A destination that fails in the middle of PUTs, before and after it did them.
 func TestDestinationFailsMidPut(t *testing.T) {
+	t.Parallel()
 	f := &flaky{next: http.DefaultTransport, fail: func(n int, r *http.Request) (bool, bool) {
 		return r.Method == http.MethodPut && n%5 == 1, r.Method == http.MethodPut && n%5 == 3
 	}}
@@ -153,6 +157,7 @@ func TestDestinationFailsMidPut(t *testing.T) {
 }
 
 func TestBucketIsDeletedAndComesBack(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 1)
 	r.must(r.s3.RemoveBucket(t.Context(), r.bucket))
@@ -173,6 +178,7 @@ func TestBucketIsDeletedAndComesBack(t *testing.T) {
 }
 
 func TestReshardingDuringDelivery(t *testing.T) {
+	t.Parallel()
 	for _, merged := range []bool{false, true} {
 		t.Run(fmt.Sprintf("merged=%v", merged), func(t *testing.T) {
 			r := newRig(t)
@@ -251,6 +257,7 @@ func errorLines(t *testing.T, r *rig, prefix string) (out []map[string]any) {
 }
 
 func TestPoisonFiltersAndOverflow(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, compile(keys{}))
 	r.stream("s", 1)
 	var records []string
@@ -274,6 +281,7 @@ func TestPoisonFiltersAndOverflow(t *testing.T) {
 }
 
 func TestWhatAFormatCannotHold(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 1)
 	r.put("s", `{"a":1}`, `not JSON`, `{"a":2}`)
@@ -288,6 +296,7 @@ func TestWhatAFormatCannotHold(t *testing.T) {
 
 // What transforms make is another thing each time; what was kept first counts.
 func TestUnsteadyTransforms(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	struck := 0
 	r := newRig(t, compile(keys{unsteady: true}), func(c *delivery.Config) {
@@ -326,6 +335,7 @@ func TestUnsteadyTransforms(t *testing.T) {
 }
 
 func TestBackup(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, compile(keys{}))
 	r.stream("s", 1)
 	r.put("s", "drop:1\n", "poison:2\n", "w:3\n")
@@ -342,6 +352,7 @@ func TestBackup(t *testing.T) {
 }
 
 func TestBackfillBesideTheLiveDelivery(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 2)
 	r.deliver("d", r.toBucket("s"))
@@ -370,6 +381,7 @@ func TestBackfillBesideTheLiveDelivery(t *testing.T) {
 
 // Verify finds what was done to the bucket.
 func TestVerifyFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 1)
 	r.deliver("d", r.toBucket("s"))
@@ -407,6 +419,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 
 // An object that stands where a plan's should and is not its own stays, and stops the delivery with that reason.
 func TestAnothersObjectIsNotTouched(t *testing.T) {
+	t.Parallel()
 	var r *rig
 	key := ""
 	f := &flaky{next: http.DefaultTransport, fail: func(_ int, q *http.Request) (bool, bool) {
@@ -437,6 +450,7 @@ func TestAnothersObjectIsNotTouched(t *testing.T) {
 }
 
 func TestHTTPDestination(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	seen, got := map[string]int{}, map[string]int{}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -493,6 +507,7 @@ func TestHTTPDestination(t *testing.T) {
 }
 
 func TestPauseUpdateAndPlace(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 1)
 	r.put("s", "before")
@@ -530,6 +545,7 @@ func TestPauseUpdateAndPlace(t *testing.T) {
 }
 
 func TestSecretsAreKeptAndNotTold(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 1)
 	s3 := r.config.S3

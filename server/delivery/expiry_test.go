@@ -4,6 +4,7 @@
 package delivery_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -39,6 +40,7 @@ func (r *rig) horizon(stream string) uint64 {
 
 // A delivery that asks for it has its records kept beyond the stream's retention, and no longer than it asked for.
 func TestHoldRetention(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for _, stream := range []string{"held", "not"} {
 		r.stream(stream, 1)
@@ -79,17 +81,37 @@ func TestHoldRetention(t *testing.T) {
 	}
 }
 
+// outage takes four objects, and from when they are written until it is over no more.
+type outage struct {
+	puts, done atomic.Int64
+	begun      chan struct{}
+	over       atomic.Bool
+}
+
+func (o *outage) RoundTrip(req *http.Request) (*http.Response, error) {
+	const first = 4
+	if req.Method != http.MethodPut || o.over.Load() {
+		return http.DefaultTransport.RoundTrip(req)
+	}
+	if o.puts.Add(1) > first {
+		<-o.begun
+		return nil, errors.New("outage: connection reset")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if o.done.Add(1) == first {
+		close(o.begun)
+	}
+	return resp, err
+}
+
 // A plan is carried out again when a part of its records has expired, and a part of its objects stands: what is left goes
 // where it would have gone, and nothing is there twice.
 func TestRecordsExpireBetweenTries(t *testing.T) {
+	t.Parallel()
 	for _, unsteady := range []bool{false, true} {
 		t.Run(fmt.Sprintf("unsteady=%v", unsteady), func(t *testing.T) {
-			var puts atomic.Int64
-			var healed atomic.Bool
-			f := &flaky{next: http.DefaultTransport, fail: func(_ int, q *http.Request) (bool, bool) {
-				return q.Method == http.MethodPut && puts.Add(1) > 4 && !healed.Load(), false
-			}}
-			r := newRig(t, compile(keys{unsteady: unsteady}), func(c *delivery.Config) { c.S3.Transport = f })
+			out := &outage{begun: make(chan struct{})}
+			r := newRig(t, compile(keys{unsteady: unsteady}), func(c *delivery.Config) { c.S3.Transport = out })
 			r.stream("s", 1)
 			var old, young []string
 			for i := range 40 {
@@ -110,7 +132,7 @@ func TestRecordsExpireBetweenTries(t *testing.T) {
 			if at := r.horizon("s"); at != 42 {
 				t.Fatalf("the stream begins at %d", at)
 			}
-			healed.Store(true)
+			out.over.Store(true)
 			r.settled("d", 82)
 			got := map[string]int{}
 			for line, n := range r.lines("data/") {
@@ -140,6 +162,7 @@ func TestRecordsExpireBetweenTries(t *testing.T) {
 // While a delivery waits, its shards are split and merged, and retention takes their records and then the shards. It goes
 // on with the shard that is left, and says what it lost.
 func TestShardsThatAreNoMore(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.stream("s", 1)
 	r.must(r.s3.RemoveBucket(t.Context(), r.bucket))

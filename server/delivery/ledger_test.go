@@ -39,6 +39,7 @@ func (r *rig) forget() {
 // Whatever step a delivery dies after, with the catalog, what the bucket knows is enough for every record to be in one
 // object, and for verify to prove it from the first one on.
 func TestTheCatalogIsLostAtEachStep(t *testing.T) {
+	t.Parallel()
 	for _, step := range []delivery.Step{delivery.StepPlanned, delivery.StepNamed, delivery.StepPut, delivery.StepWritten, delivery.StepCommitted} {
 		for _, unsteady := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s unsteady=%v", step, unsteady), func(t *testing.T) {
@@ -96,6 +97,7 @@ func TestTheCatalogIsLostAtEachStep(t *testing.T) {
 
 // While the ledger cannot be written no object is.
 func TestNoObjectBeforeTheLedger(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *delivery.Config) {
 		c.Ledger = true
 		f := fault.New(c.Blobs, nil)

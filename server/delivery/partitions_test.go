@@ -59,7 +59,6 @@ func TestTenThousandPartitions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("ten thousand objects")
 	}
-	t.Parallel()
 	var s scale
 	r := newRig(t, compile(keys{}), func(c *delivery.Config) { c.S3.Transport = &s })
 	r.stream("s", 1)
