@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/leatstream/leat"
@@ -55,6 +56,7 @@ type deliveryFlags struct {
 	S3SecretKey   string            `name:"s3-secret-key" placeholder:"SECRET" env:"LEAT_DELIVERY_S3_SECRET_KEY" help:"Its secret; better given in the environment."`
 	HTTPURL       string            `name:"http-url" placeholder:"URL" help:"Endpoint of Firehose's HTTP contract, instead of a bucket; --bucket is then for what fails."`
 	HTTPAccessKey string            `name:"http-access-key" placeholder:"SECRET" env:"LEAT_DELIVERY_HTTP_ACCESS_KEY" help:"Sent as X-Amz-Firehose-Access-Key."`
+	HTTPRetry     *time.Duration    `name:"http-retry" placeholder:"TIME" help:"Send a request again for so long, 2h at most, then write its records to the error prefix. Default: as long as it takes."`
 	Prefix        string            `placeholder:"PREFIX" help:"Before object names, with Firehose's expressions, such as logs/!{timestamp:yyyy/MM/dd}/."`
 	ErrorPrefix   string            `placeholder:"PREFIX" help:"Before names of objects with records that could not be delivered."`
 	Extension     string            `placeholder:".EXT" help:"After object names. Default: by format and compression."`
@@ -127,6 +129,9 @@ func (f *deliveryFlags) fillDestination(c *leatv1.DeliveryConfig) {
 		set(&c.S3.AccessKey, f.S3AccessKey)
 		set(&c.S3.SecretKey, f.S3SecretKey)
 		set(&c.S3.Endpoint, f.S3Endpoint)
+	}
+	if f.HTTPRetry != nil && c.GetHttp() != nil {
+		c.Http.RetrySeconds = proto.Int32(int32(f.HTTPRetry.Round(time.Second) / time.Second))
 	}
 	if f.BackupBucket != "" {
 		c.Backup = &leatv1.DeliveryBackup{S3: &leatv1.DeliveryS3{Bucket: f.BackupBucket}, Naming: &leatv1.DeliveryNaming{Prefix: f.BackupPrefix}, All: true}

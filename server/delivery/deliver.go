@@ -33,6 +33,9 @@ type job struct {
 	failed   []failure
 	dropped  Tally
 	objects  []*draft
+
+	tell   func(ctx context.Context, why error) // keeps why it does not go on
+	jitter func() float64
 }
 
 // draft is an object before it is written.
@@ -331,7 +334,7 @@ func (j *job) planned(ctx context.Context) error {
 		return err
 	}
 	for i := range before {
-		if b := &before[i]; !j.t.repeatable || b.version != j.p.version {
+		if b := &before[i]; j.t.keeps() || b.version != j.p.version {
 			j.unstage(ctx, b.id) // the entry says that it was committed
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -128,9 +127,9 @@ func (e *endpoint) judge(status int, id string, text []byte) error {
 	return nil
 }
 
-// requestID is a UUID from a plan and the number of the request in it.
-func requestID(plan string, n int) string {
-	s := seed(plan, "request "+strconv.Itoa(n))
+// requestID is a UUID from a plan and what tells the request from others in it.
+func requestID(plan, what string) string {
+	s := seed(plan, "request "+what)
 	s[6], s[8] = s[6]&0x0f|0x80, s[8]&0x3f|0x80 // version 8: made as its maker likes
 	h := hex.EncodeToString(s[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]

@@ -120,46 +120,6 @@ func (j *job) writeBackup(ctx context.Context) error {
 	return nil
 }
 
-// send delivers to an HTTP endpoint, one request after the other: their order is the records'.
-func (j *job) send(ctx context.Context) ([]Object, error) {
-	arn := j.e.arn(j.delivery.Account, j.delivery.Name)
-	o := Object{Key: j.t.endpoint.to.URL}
-	var batch []firehoseRecord
-	size, n := int64(0), 0
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		err := j.t.endpoint.send(ctx, arn, requestID(j.p.id, n), j.e.cfg.Clock.Now(), batch)
-		batch, size = batch[:0], 0
-		n++
-		return err
-	}
-	for i := range j.outputs {
-		out := &j.outputs[i]
-		if len(batch) > 0 && (size+int64(len(out.Data)) > j.t.endpoint.batch() || len(batch) >= requestRecords) {
-			if err := flush(); err != nil {
-				return nil, err
-			}
-		}
-		batch = append(batch, firehoseRecord{out.Data})
-		size += int64(len(out.Data))
-		o.Bytes += int64(len(out.Data))
-		o.Units++
-		if j.stands[i] {
-			o.add(j.records[out.Source].Shard, j.records[out.Source].Offset)
-		}
-	}
-	if err := flush(); err != nil || o.Units == 0 {
-		return nil, err
-	}
-	o.Role = Sent
-	return []Object{o}, nil
-}
-
-// Sent is the role of what went to an HTTP endpoint: there is no object to look at.
-const Sent Role = "sent"
-
 // stagedResult is how the outcome of transforms is kept.
 type stagedResult struct {
 	Version int // 1
@@ -205,8 +165,10 @@ func (j *job) readStaged(ctx context.Context) (spec.Result, error) {
 
 // unstage lets go of what was kept of a plan, once that is committed for ever: with a ledger, when that says so.
 func (j *job) unstage(ctx context.Context, plan string) {
-	if err := j.e.cfg.Blobs.Delete(ctx, stagingKey(plan)); err != nil {
-		j.e.cfg.Logger.Warn("what was kept of a committed plan stays", "plan", plan, "error", err)
+	for _, key := range []string{stagingKey(plan), sentKey(plan)} {
+		if err := j.e.cfg.Blobs.Delete(ctx, key); err != nil {
+			j.e.cfg.Logger.Warn("what was kept of a committed plan stays", "plan", plan, "error", err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -86,13 +87,18 @@ func (w *worker) run(ctx context.Context) {
 
 // because keeps in the catalog why the delivery does not go on.
 func (w *worker) because(ctx context.Context, why error) {
-	reason := why.Error()
-	if len(reason) > 500 {
-		reason = reason[:500] + "…"
-	}
-	if err := w.e.tables.fail(ctx, w.want.delivery.ID, w.want.track, w.want.ordinals, reason); err != nil {
+	if err := w.e.tables.fail(ctx, w.want.delivery.ID, w.want.track, w.want.ordinals, brief(why)); err != nil {
 		w.log.Debug("the reason cannot be kept", "error", err)
 	}
+}
+
+// brief is an error's text, bounded.
+func brief(why error) string {
+	reason := why.Error()
+	if len(reason) > 500 {
+		reason = strings.ToValidUTF8(reason[:500], "") + "…"
+	}
+	return reason
 }
 
 func (w *worker) sleep(ctx context.Context, d time.Duration) {
@@ -257,7 +263,7 @@ func (w *worker) epochs(parts []Part) (epochs []uint64) {
 
 // carryOut does the rest of the protocol for a plan that is in the catalog.
 func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
-	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p}
+	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, tell: w.because, jitter: w.jitter}
 	size := w.held
 	if size == 0 {
 		size = 2 * t.config.Buffer.Bytes
@@ -286,7 +292,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
 		return err
 	}
 	w.counts.committed(p)
-	if !w.e.cfg.Ledger && !t.repeatable {
+	if !w.e.cfg.Ledger && t.keeps() {
 		j.unstage(ctx, p.id)
 	}
 	return w.e.at(ctx, StepCommitted, p.id)

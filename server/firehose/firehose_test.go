@@ -159,7 +159,7 @@ func TestConfig(t *testing.T) {
 		"an endpoint": {`{"HttpEndpointDestinationConfiguration":{"EndpointConfiguration":{"Url":"https://e.example/","Name":"n","AccessKey":"top-secret"},"BufferingHints":{"IntervalInSeconds":0,"SizeInMBs":1},
 			"RequestConfiguration":{"ContentEncoding":"GZIP","CommonAttributes":[{"AttributeName":"a","AttributeValue":"b"}]},"RetryOptions":{"DurationInSeconds":30},"S3BackupMode":"AllData","S3Configuration":{` + bucketARN + `}}}`, spec.Config{
 			Source: spec.Source{Shards: 1}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
-			Destination: spec.Destination{HTTP: &spec.HTTP{URL: "https://e.example/", AccessKey: "top-secret", Gzip: true, Common: map[string]string{"a": "b"}}},
+			Destination: spec.Destination{HTTP: &spec.HTTP{URL: "https://e.example/", AccessKey: "top-secret", Gzip: true, Common: map[string]string{"a": "b"}, RetrySeconds: ptr(30)}},
 			Backup:      &spec.Backup{S3: spec.S3{Bucket: "lake"}, Compression: spec.None, All: true},
 		}},
 	} {

@@ -164,6 +164,9 @@ func (s *s3Destination) backup(at string) (*spec.Backup, error) {
 	return &spec.Backup{S3: b, Naming: n, Compression: compression}, nil
 }
 
+// defaultRetry is Firehose's, in seconds, of HttpEndpointRetryOptions.
+const defaultRetry = 300
+
 func (h *httpEndpoint) fill(c *spec.Config) error {
 	const at = "HttpEndpointDestinationConfiguration"
 	if h.EndpointConfiguration == nil || h.EndpointConfiguration.Url == nil {
@@ -173,6 +176,10 @@ func (h *httpEndpoint) fill(c *spec.Config) error {
 		return unsupported(at+".CloudWatchLoggingOptions", "there is no CloudWatch; what goes wrong stands in describe and in metrics")
 	}
 	out := &spec.HTTP{URL: *h.EndpointConfiguration.Url, AccessKey: spec.Secret(or(h.EndpointConfiguration.AccessKey, ""))}
+	out.RetrySeconds = ptr(defaultRetry)
+	if h.RetryOptions != nil {
+		out.RetrySeconds = ptr(or(h.RetryOptions.DurationInSeconds, defaultRetry))
+	}
 	if q := h.RequestConfiguration; q != nil {
 		switch encoding := or(q.ContentEncoding, "NONE"); encoding {
 		case "NONE":
@@ -307,6 +314,9 @@ func destinationOf(c *spec.Config, arn func(stream string) string) (d destinatio
 	hints := &bufferingHints{IntervalInSeconds: ptr(c.Buffer.Seconds), SizeInMBs: ptr(int(c.Buffer.Bytes >> 20))}
 	if h := c.Destination.HTTP; h != nil {
 		d.HTTP = &httpEndpoint{BufferingHints: hints, EndpointConfiguration: &endpointConfiguration{Url: &h.URL}, S3BackupMode: ptr("FailedDataOnly")}
+		if h.RetrySeconds != nil {
+			d.HTTP.RetryOptions = &retryOptions{DurationInSeconds: h.RetrySeconds}
+		}
 		if c.Backup != nil {
 			d.HTTP.S3Configuration = describeS3(c.Backup.S3, c.Backup.Naming, c.Backup.Compression)
 			if c.Backup.All {

@@ -102,7 +102,7 @@ func httpOf(h *leatv1.DeliveryHTTP) *spec.HTTP {
 	if h == nil {
 		return nil
 	}
-	return &spec.HTTP{URL: h.GetUrl(), AccessKey: spec.Secret(h.GetAccessKey()), Common: h.GetCommon(), Gzip: h.GetGzip(), BatchBytes: h.GetBatchBytes()}
+	return &spec.HTTP{URL: h.GetUrl(), AccessKey: spec.Secret(h.GetAccessKey()), Common: h.GetCommon(), Gzip: h.GetGzip(), BatchBytes: h.GetBatchBytes(), RetrySeconds: intOf(h.RetrySeconds)}
 }
 
 // configTo writes a configuration, without its secrets.
@@ -165,7 +165,7 @@ func httpTo(h *spec.HTTP) *leatv1.DeliveryHTTP {
 	if h == nil {
 		return nil
 	}
-	return &leatv1.DeliveryHTTP{Url: h.URL, Common: h.Common, Gzip: h.Gzip, BatchBytes: h.BatchBytes}
+	return &leatv1.DeliveryHTTP{Url: h.URL, Common: h.Common, Gzip: h.Gzip, BatchBytes: h.BatchBytes, RetrySeconds: int32Of(h.RetrySeconds)}
 }
 
 func deliveryOf(d *spec.Delivery) *leatv1.Delivery {
@@ -188,4 +188,20 @@ func progressOf(all []spec.Progress) (out []*leatv1.DeliveryProgress) {
 
 func backfillOf(b *spec.Backfill) *leatv1.DeliveryBackfill {
 	return &leatv1.DeliveryBackfill{Id: b.ID, FromTime: stamp(b.From), ToTime: stamp(b.To), CreateTime: stamp(b.Created), Done: b.Done, Shards: progressOf(b.Shards)}
+}
+
+func intOf(p *int32) *int {
+	if p == nil {
+		return nil
+	}
+	n := int(*p)
+	return &n
+}
+
+func int32Of(p *int) *int32 {
+	if p == nil {
+		return nil
+	}
+	n := int32(*p) //nolint:gosec // validated: it is small
+	return &n
 }

@@ -1227,7 +1227,11 @@ type DeliveryHTTP struct {
 	// Whether requests are compressed.
 	Gzip bool `protobuf:"varint,4,opt,name=gzip,proto3" json:"gzip,omitempty"`
 	// Bytes of records in one request; 0: 1 MiB.
-	BatchBytes    int64 `protobuf:"varint,5,opt,name=batch_bytes,json=batchBytes,proto3" json:"batch_bytes,omitempty"`
+	BatchBytes int64 `protobuf:"varint,5,opt,name=batch_bytes,json=batchBytes,proto3" json:"batch_bytes,omitempty"`
+	// For how long a request is tried again before its records go to the error prefix
+	// of the backup bucket, in seconds, 7200 at most; absent: as long as it takes. Of a
+	// destination alone.
+	RetrySeconds  *int32 `protobuf:"varint,6,opt,name=retry_seconds,json=retrySeconds,proto3,oneof" json:"retry_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1293,6 +1297,13 @@ func (x *DeliveryHTTP) GetGzip() bool {
 func (x *DeliveryHTTP) GetBatchBytes() int64 {
 	if x != nil {
 		return x.BatchBytes
+	}
+	return 0
+}
+
+func (x *DeliveryHTTP) GetRetrySeconds() int32 {
+	if x != nil && x.RetrySeconds != nil {
+		return *x.RetrySeconds
 	}
 	return 0
 }
@@ -1665,7 +1676,7 @@ const file_leat_v1_delivery_proto_rawDesc = "" +
 	"\n" +
 	"access_key\x18\x04 \x01(\tR\taccessKey\x12\"\n" +
 	"\n" +
-	"secret_key\x18\x05 \x01(\tB\x03\x80\x01\x01R\tsecretKey\"\xef\x01\n" +
+	"secret_key\x18\x05 \x01(\tB\x03\x80\x01\x01R\tsecretKey\"\xb7\x02\n" +
 	"\fDeliveryHTTP\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\"\n" +
 	"\n" +
@@ -1673,10 +1684,13 @@ const file_leat_v1_delivery_proto_rawDesc = "" +
 	"\x06common\x18\x03 \x03(\v2!.leat.v1.DeliveryHTTP.CommonEntryR\x06common\x12\x12\n" +
 	"\x04gzip\x18\x04 \x01(\bR\x04gzip\x12\x1f\n" +
 	"\vbatch_bytes\x18\x05 \x01(\x03R\n" +
-	"batchBytes\x1a9\n" +
+	"batchBytes\x124\n" +
+	"\rretry_seconds\x18\x06 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xa08(\x00H\x00R\fretrySeconds\x88\x01\x01\x1a9\n" +
 	"\vCommonEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc2\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x10\n" +
+	"\x0e_retry_seconds\"\xc2\x01\n" +
 	"\x0eDeliveryBackup\x12#\n" +
 	"\x02s3\x18\x01 \x01(\v2\x13.leat.v1.DeliveryS3R\x02s3\x12/\n" +
 	"\x06naming\x18\x02 \x01(\v2\x17.leat.v1.DeliveryNamingR\x06naming\x12H\n" +
@@ -1820,6 +1834,7 @@ func file_leat_v1_delivery_proto_init() {
 	if File_leat_v1_delivery_proto != nil {
 		return
 	}
+	file_leat_v1_delivery_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

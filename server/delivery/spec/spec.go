@@ -204,6 +204,9 @@ type HTTP struct {
 	Common     map[string]string `json:"common,omitempty"`      // commonAttributes, for X-Amz-Firehose-Common-Attributes
 	Gzip       bool              `json:"gzip,omitempty"`        // Content-Encoding of requests
 	BatchBytes int64             `json:"batch_bytes,omitempty"` // of one request; 0 means 1 MiB
+	// RetrySeconds is for how long a request of a destination is tried again before its records go to the error prefix; nil:
+	// as long as it takes. A transform's are always tried as long as it takes.
+	RetrySeconds *int `json:"retry_seconds,omitempty"`
 }
 
 // Backup is where records go as they came, before any transform. With an HTTP destination it is also where records go

@@ -29,6 +29,7 @@ const (
 	MaxHold           = 7 * 24 * time.Hour
 	MaxPrefix         = 1024 // bytes, of a prefix as it is written
 	MaxExtension      = 128
+	MaxRetrySeconds   = 7200 // of an HTTP destination
 )
 
 // nameForm is Firehose's: 64 characters.
@@ -161,6 +162,9 @@ func (t *Transform) validate(at string) error {
 	case t.MemoryBytes != 0 && (stray(WASM) || t.MemoryBytes < 1<<20 || t.MemoryBytes > 1<<30):
 		return leat.Invalid(at+".memory_bytes", "%d: wasm may have 1 MiB to 1 GiB of memory", t.MemoryBytes)
 	case t.HTTP != nil:
+		if t.HTTP.RetrySeconds != nil {
+			return leat.Invalid(at+".http.retry_seconds", "it goes with a destination: a transform's endpoint is asked as long as it takes")
+		}
 		return t.HTTP.validate(at + ".http")
 	}
 	return nil
@@ -329,6 +333,9 @@ func (h *HTTP) validate(at string) error {
 	}
 	if h.BatchBytes != 0 && (h.BatchBytes < 64<<10 || h.BatchBytes > 64<<20) {
 		return leat.Invalid(at+".batch_bytes", "%d must be from 64 KiB to 64 MiB", h.BatchBytes)
+	}
+	if s := h.RetrySeconds; s != nil && (*s < 0 || *s > MaxRetrySeconds) {
+		return leat.Invalid(at+".retry_seconds", "%d must be from 0 to %d", *s, MaxRetrySeconds)
 	}
 	if len(h.Common) > 50 {
 		return leat.Invalid(at+".common", "%d attributes: at most 50", len(h.Common))

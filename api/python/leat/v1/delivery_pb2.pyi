@@ -159,7 +159,7 @@ class DeliveryFormat(_message.Message):
     def __init__(self, kind: _Optional[_Union[DeliveryFormatKind, str]] = ..., delimiter: _Optional[str] = ..., csv_columns: _Optional[_Iterable[str]] = ..., csv_header: bool = ..., csv_separator: _Optional[str] = ..., parquet_columns: _Optional[_Iterable[_Union[DeliveryColumn, _Mapping]]] = ..., parquet_compression: _Optional[_Union[DeliveryCompression, str]] = ..., parquet_row_group_bytes: _Optional[int] = ...) -> None: ...
 
 class DeliveryHTTP(_message.Message):
-    __slots__ = ["access_key", "batch_bytes", "common", "gzip", "url"]
+    __slots__ = ["access_key", "batch_bytes", "common", "gzip", "retry_seconds", "url"]
     class CommonEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -171,13 +171,15 @@ class DeliveryHTTP(_message.Message):
     BATCH_BYTES_FIELD_NUMBER: _ClassVar[int]
     COMMON_FIELD_NUMBER: _ClassVar[int]
     GZIP_FIELD_NUMBER: _ClassVar[int]
+    RETRY_SECONDS_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
     access_key: str
     batch_bytes: int
     common: _containers.ScalarMap[str, str]
     gzip: bool
+    retry_seconds: int
     url: str
-    def __init__(self, url: _Optional[str] = ..., access_key: _Optional[str] = ..., common: _Optional[_Mapping[str, str]] = ..., gzip: bool = ..., batch_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, url: _Optional[str] = ..., access_key: _Optional[str] = ..., common: _Optional[_Mapping[str, str]] = ..., gzip: bool = ..., batch_bytes: _Optional[int] = ..., retry_seconds: _Optional[int] = ...) -> None: ...
 
 class DeliveryNaming(_message.Message):
     __slots__ = ["error_prefix", "extension", "prefix", "time_zone"]

@@ -576,6 +576,15 @@ export declare type DeliveryHTTP = Message<"leat.v1.DeliveryHTTP"> & {
    * @generated from field: int64 batch_bytes = 5;
    */
   batchBytes: bigint;
+
+  /**
+   * For how long a request is tried again before its records go to the error prefix
+   * of the backup bucket, in seconds, 7200 at most; absent: as long as it takes. Of a
+   * destination alone.
+   *
+   * @generated from field: optional int32 retry_seconds = 6;
+   */
+  retrySeconds?: number;
 };
 
 /**

@@ -1,0 +1,185 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/shardstore/blob"
+)
+
+// Requests to an HTTP endpoint go out one after the other: their order is the records'. Without a bound of retries a request
+// that fails is an error of the plan, which is tried again as long as it takes. With one, what an endpoint has not taken in
+// that time goes to the error prefix. Which requests were given up is kept in Leat's own bucket, written if absent, before
+// the error prefix has them: whoever carries the plan out again sends none of them, nor any other.
+
+// Sent is the role of what went to an HTTP endpoint: there is no object to look at.
+const Sent Role = "sent"
+
+// request is a part of a plan that goes to an endpoint at once.
+type request struct {
+	n       int
+	outputs []int // indexes into the job's
+}
+
+// requests cuts the outputs into requests.
+func (j *job) requests() (all []request) {
+	size := int64(0)
+	for i := range j.outputs {
+		n := int64(len(j.outputs[i].Data))
+		last := len(all) - 1
+		if last < 0 || size+n > j.t.endpoint.batch() || len(all[last].outputs) >= requestRecords {
+			all, size = append(all, request{n: len(all)}), 0
+			last++
+		}
+		all[last].outputs = append(all[last].outputs, i)
+		size += n
+	}
+	return all
+}
+
+// id names a request: the same at every try. Where records have expired between two tries requests have other records, and
+// so other names.
+func (j *job) id(q *request, marks []Mark) string {
+	what := strconv.Itoa(q.n)
+	if uint64(len(j.records)) < tallyOf(j.p.parts).Records {
+		what = fmt.Sprintf("%s from %d.%d", what, marks[q.outputs[0]].At, marks[q.outputs[0]].Sub)
+	}
+	return requestID(j.p.id, what)
+}
+
+// givenUp is a request that an endpoint did not take in time.
+type givenUp struct {
+	Begin, End Mark // its first and last output
+	Attempts   int
+	Why        string
+}
+
+// sentKey is where it is kept which requests of a plan were given up.
+func sentKey(plan string) string { return stagingKey(plan) + "-sent" }
+
+// send delivers to an HTTP endpoint.
+func (j *job) send(ctx context.Context) ([]Object, error) {
+	marks := j.marks()
+	given, decided, err := j.decided(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !decided {
+		if given, err = j.sendAll(ctx, marks); err != nil {
+			return nil, err
+		}
+		if len(given) > 0 {
+			if given, err = j.decide(ctx, given); err != nil {
+				return nil, err
+			}
+		}
+	}
+	o := Object{Key: j.t.endpoint.to.URL}
+	for i := range j.outputs {
+		out := &j.outputs[i]
+		at := slices.IndexFunc(given, func(g givenUp) bool { return marks[i].compare(g.Begin) >= 0 && marks[i].compare(g.End) <= 0 })
+		if at >= 0 {
+			j.failed = append(j.failed, failure{spec.Failure{
+				Source: out.Source, Data: out.Data, Type: spec.HTTPFailed, Code: "HttpEndpoint.RetryDurationExceeded", Message: given[at].Why, Attempts: given[at].Attempts,
+			}, j.stands[i]})
+			continue
+		}
+		o.Units++
+		o.Bytes += int64(len(out.Data))
+		if j.stands[i] {
+			o.add(j.records[out.Source].Shard, j.records[out.Source].Offset)
+		}
+	}
+	if o.Units == 0 {
+		return nil, nil
+	}
+	o.Role = Sent
+	return []Object{o}, nil
+}
+
+// sendAll sends every request, and returns those that were given up.
+func (j *job) sendAll(ctx context.Context, marks []Mark) (given []givenUp, err error) {
+	for _, q := range j.requests() {
+		records := make([]firehoseRecord, len(q.outputs))
+		for i, at := range q.outputs {
+			records[i].Data = j.outputs[at].Data
+		}
+		attempts, err := j.sendOne(ctx, j.id(&q, marks), records)
+		if err != nil && (attempts == 0 || ctx.Err() != nil) {
+			return nil, err
+		}
+		if err != nil {
+			given = append(given, givenUp{Begin: marks[q.outputs[0]], End: marks[q.outputs[len(q.outputs)-1]], Attempts: attempts, Why: brief(err)})
+		}
+	}
+	return given, nil
+}
+
+// sendOne sends a request, again until its time is over where that is bounded. attempts is 0 when it is not: then the plan
+// is tried again.
+func (j *job) sendOne(ctx context.Context, id string, records []firehoseRecord) (attempts int, err error) {
+	arn, bound := j.e.arn(j.delivery.Account, j.delivery.Name), j.t.endpoint.to.RetrySeconds
+	began, pause := j.e.cfg.Clock.Now(), j.e.cfg.Pause
+	for n := 1; ; n++ {
+		err := j.t.endpoint.send(ctx, arn, id, j.e.cfg.Clock.Now(), records)
+		if err == nil || bound == nil {
+			return 0, err
+		}
+		left := time.Duration(*bound)*time.Second - j.e.cfg.Clock.Now().Sub(began)
+		if left <= 0 || ctx.Err() != nil {
+			return n, err
+		}
+		j.tell(ctx, err)
+		c, stop := j.e.cfg.Clock.NewTimer(min(pause/2+time.Duration(j.jitter()*float64(pause)), left))
+		select {
+		case <-c:
+		case <-ctx.Done():
+			stop()
+			return n, ctx.Err()
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// decided returns what an earlier try gave up.
+func (j *job) decided(ctx context.Context) (given []givenUp, ok bool, err error) {
+	if j.t.endpoint.to.RetrySeconds == nil {
+		return nil, false, nil
+	}
+	body, err := j.e.cfg.Blobs.Read(ctx, sentKey(j.p.id), 0, -1)
+	if errors.Is(err, blob.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err == nil && json.Unmarshal(body, &given) != nil {
+		err = leat.Errorf(leat.KindCorrupt, "what is kept of the requests of plan %s cannot be read", j.p.id)
+	}
+	return given, err == nil, err
+}
+
+// decide keeps what was given up, unless somebody else did: then that counts.
+func (j *job) decide(ctx context.Context, given []givenUp) ([]givenUp, error) {
+	body, err := json.Marshal(given)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.e.cfg.Blobs.Create(ctx, sentKey(j.p.id), body); !errors.Is(err, blob.ErrExists) {
+		return given, err
+	}
+	given, _, err = j.decided(ctx)
+	return given, err
+}
+
+// keeps tells whether something is kept in Leat's own bucket while plans are carried out.
+func (t *tools) keeps() bool {
+	return !t.repeatable || t.endpoint != nil && t.endpoint.to.RetrySeconds != nil
+}

@@ -1,0 +1,119 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/leatstream/leat/server/delivery"
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// collector is an endpoint of Firehose's contract that does not take records with "bad" while it is ill.
+type collector struct {
+	mu    sync.Mutex
+	ill   bool
+	tries map[string]int // by request id, of those it did not take
+	got   map[string]int
+}
+
+func (c *collector) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	var req struct {
+		RequestID string `json:"requestId"`
+		Records   []struct{ Data []byte }
+	}
+	err := json.NewDecoder(q.Body).Decode(&req)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range req.Records {
+		if c.ill && strings.Contains(string(r.Data), "bad") {
+			err = errors.New("it is bad")
+		}
+	}
+	if err != nil {
+		c.tries[req.RequestID]++
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprintf(w, `{"requestId":%q,"timestamp":1,"errorMessage":%q}`, req.RequestID, err)
+		return
+	}
+	for _, r := range req.Records {
+		c.got[string(r.Data)]++
+	}
+	fmt.Fprintf(w, `{"requestId":%q,"timestamp":1}`, req.RequestID)
+}
+
+// What an endpoint does not take in the time it is given goes to the backup bucket's error prefix, and stays there: though the
+// delivery dies before it commits, and the endpoint is well again, it is not sent once more. What comes after it is delivered.
+func TestHTTPDestinationGivesUp(t *testing.T) {
+	t.Parallel()
+	for _, ledger := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ledger=%v", ledger), func(t *testing.T) {
+			c := &collector{ill: true, tries: map[string]int{}, got: map[string]int{}}
+			web := httptest.NewServer(c)
+			defer web.Close()
+			var mu sync.Mutex
+			struck := 0
+			r := newRig(t, func(cfg *delivery.Config) {
+				cfg.Ledger = ledger
+				cfg.Fault = func(s delivery.Step, _ string) error {
+					c.mu.Lock()
+					given := len(c.tries) > 0
+					c.mu.Unlock()
+					mu.Lock()
+					defer mu.Unlock()
+					if s != delivery.StepWritten || !given || struck > 1 {
+						return nil
+					}
+					struck++
+					c.mu.Lock()
+					c.ill = false
+					c.mu.Unlock()
+					return errors.New("struck")
+				}
+			})
+			r.stream("s", 1)
+			seconds := 1
+			r.deliver("d", spec.Config{
+				Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+				Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL, RetrySeconds: &seconds, BatchBytes: 64 << 10}},
+				Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+			})
+			pad := strings.Repeat("x", 30<<10) // two records in a request
+			first := []string{"good 0 " + pad, "good 1 " + pad, "good 2 " + pad, "bad 3 " + pad, "good 4 " + pad}
+			r.put("s", first...)
+			r.settled("d", 5)
+			r.put("s", "good 5", "bad no more")
+			r.settled("d", 7)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, want := range []string{first[0], first[1], first[4], "good 5", "bad no more"} {
+				if c.got[want] != 1 {
+					t.Errorf("%.10q came %d times", want, c.got[want])
+				}
+			}
+			if len(c.got) != 5 || len(c.tries) != 1 || struck < 1 {
+				t.Errorf("%d different records came, %v requests were given up, struck %d times", len(c.got), c.tries, struck)
+			}
+			lines := errorLines(t, r, "failed/http-endpoint-failed/")
+			if len(lines) != 2 || lines[0]["errorCode"] != "HttpEndpoint.RetryDurationExceeded" || lines[0]["attemptsMade"].(float64) < 2 {
+				t.Errorf("the error prefix: %.300v", lines)
+			}
+			if rep := r.clean("d", 7); rep.Stored != 5 || rep.Failed != 2 {
+				t.Errorf("verify: %+v", rep)
+			}
+			kept, err := r.blobs.List(t.Context(), "delivery/", "", 10)
+			r.must(err)
+			if !ledger && len(kept) > 0 {
+				t.Errorf("kept after the commit: %v", kept)
+			}
+		})
+	}
+}
