@@ -42,6 +42,8 @@ type Common struct {
 	ReadOnly  bool          `name:"read-only" env:"LEAT_READ_ONLY" help:"Maintenance: puts and changes that callers ask this node for are refused as UNAVAILABLE; reads go on."`
 	TLS       TLS           `embed:"" prefix:"tls-" envprefix:"LEAT_TLS_" group:"TLS"`
 
+	OIDC OIDC `embed:"" prefix:"oidc-" envprefix:"LEAT_OIDC_" group:"OpenID Connect"`
+
 	AuditEvery time.Duration `kong:"-"` // a round of the audit log; 0: its default
 
 	Scaling scaler.Params `kong:"-"` // of on-demand scaling; no flags: docs/on-demand.md says what they are
@@ -91,6 +93,7 @@ func bad(flag string, value any, remedy string, args ...any) error {
 func (c *Common) validate() error {
 	return errors.Join(
 		c.TLS.validate(),
+		c.OIDC.validate(),
 		checkAddr("http-addr", c.HTTPAddr),
 		checkAddr("grpc-addr", c.GRPCAddr),
 		check(c.AuditKeep == 0 || c.AuditKeep >= 24*time.Hour && c.AuditKeep <= 87600*time.Hour, "audit-retention", c.AuditKeep, "give 24h to 87600h"),

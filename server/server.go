@@ -57,6 +57,7 @@ type Server struct {
 	console *web.Console
 	keys    *auth.KeyStore
 	audit   *audit.Log
+	oidc    *auth.OIDC // nil: tokens of identity providers are not taken
 	who     *auth.Identities
 	scaler  *scaler.Scaler // nil when it is off
 	deliver *delivery.Engine
@@ -219,6 +220,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if s.who, err = auth.NewIdentities(auth.IdentitiesOptions{Catalog: cat, Region: p.common.Region, Logger: p.log}); err != nil {
 		return nil, err
 	}
+	if s.oidc, err = p.common.OIDC.open(s.who, p.log); err != nil {
+		return nil, err
+	}
 	if s.deliver, err = s.newDeliveries(&p, p.db, cat); err != nil {
 		return nil, err
 	}
@@ -277,7 +281,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 
 // bearers says who may use gRPC, REST and the console.
 func (s *Server) bearers(p *parts) *auth.Bearers {
-	return &auth.Bearers{Identities: s.who, Bootstrap: p.bootstrap, Open: p.bootstrap == nil}
+	return &auth.Bearers{Identities: s.who, Bootstrap: p.bootstrap, OIDC: s.oidc, Open: p.bootstrap == nil}
 }
 
 // signatures says who may use the AWS wire of a service.

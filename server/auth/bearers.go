@@ -11,11 +11,12 @@ import (
 	"github.com/leatstream/leat"
 )
 
-// Bearers knows all that gRPC and REST accept in an authorization header: the server's own token, API tokens, and with
+// Bearers knows all that gRPC and REST accept in an authorization header: the server's own token, API tokens, tokens of an identity provider, and with
 // Open, which MUST NOT be used on an address that others reach, anything else and nothing as an operator.
 type Bearers struct {
 	Identities *Identities
 	Bootstrap  *Bootstrap // nil: the server has no token of its own
+	OIDC       *OIDC      // nil: tokens of identity providers are not taken
 	Open       bool
 }
 
@@ -35,6 +36,9 @@ func (b *Bearers) Authenticate(authorization string) (leat.Principal, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), lookupWithin)
 		defer cancel()
 		return b.Identities.byToken(ctx, text)
+	}
+	if b.OIDC != nil && strings.EqualFold(scheme, "bearer") && isJWT(text) {
+		return b.OIDC.Authenticate(context.Background(), text)
 	}
 	if b.Open {
 		return Anybody{}.Authenticate(authorization)

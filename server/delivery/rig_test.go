@@ -165,8 +165,11 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	master, err := masterkey.Parse([]byte(masterkey.Generate(strings.NewReader(strings.Repeat("k", 64)))))
 	r.must(err)
 	r.config = delivery.Config{
-		Bill: func(tx *sqldb.Tx, u *delivery.Usage) error { d := billing.Delivered(*u); return bill.CountDelivered(tx, &d) },
-		DB:   db, Catalog: r.cat, Blobs: r.blobs, Master: master, Records: r.node, Directory: directory{r}, Kick: r.node.Kick,
+		Bill: func(tx *sqldb.Tx, u *delivery.Usage) error {
+			d := billing.Delivered(*u)
+			return bill.CountDelivered(tx, &d)
+		},
+		DB: db, Catalog: r.cat, Blobs: r.blobs, Master: master, Records: r.node, Directory: directory{r}, Kick: r.node.Kick,
 		Owns: func(k leat.ShardKey) (uint64, bool) {
 			if s := r.node.Store(); s != nil {
 				return s.Epoch(k)

@@ -87,8 +87,13 @@ func (h *house) token(account, role string) *client.Client {
 func build(t *testing.T) *house { return buildWith(t, "") }
 
 // buildWith is build with an operator's token, without which nobody is an operator.
-func buildWith(t *testing.T, operator string) *house {
-	h := &house{T: t, root: operator, server: leattest.Start(t, leattest.WithConfig(func(c *server.DevConfig) { c.AuditEvery, c.Token = 20*time.Millisecond, operator }))}
+func buildWith(t *testing.T, operator string, change ...func(*server.DevConfig)) *house {
+	h := &house{T: t, root: operator, server: leattest.Start(t, leattest.WithConfig(func(c *server.DevConfig) {
+		c.AuditEvery, c.Token = 20*time.Millisecond, operator
+		for _, ch := range change {
+			ch(c)
+		}
+	}))}
 	ctx := t.Context()
 	h.operator = h.dial("", "")
 	for _, id := range []string{ours, theirs} {
