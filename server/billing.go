@@ -34,18 +34,14 @@ func priceBook(name string) (*rating.Book, error) {
 	}
 	book, err := rating.ParseBook(text)
 	if err != nil {
-		return nil, bad("price-book", name, "%v", err)
+		return nil, bad("price-book", name, "%v: mend it, and look at it with `leat billing prices check`", err)
 	}
 	return book, nil
 }
 
 // openBilling makes billing on a server's parts, and its tables.
 func openBilling(ctx context.Context, p *parts) (*billing.Billing, error) {
-	book, err := priceBook(p.common.PriceBook)
-	if err != nil {
-		return nil, err
-	}
-	o := billing.Options{Book: book, Blobs: p.blobs, Logger: p.log}
+	o := billing.Options{Book: p.book, Blobs: p.blobs, Logger: p.log}
 	if p.master != nil {
 		o.Sealer = p.master
 	}

@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,7 +67,7 @@ type ServeConfig struct {
 	MasterKeyFile string `name:"master-key-file" takes:"a file that leat master-key made" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"File with the master key, under which access keys and the keys of encrypted streams are kept; make one with 'leat master-key'. Without it there are neither."`
 	MasterKey     string `name:"master-key" takes:"the text of such a file" secret:"" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file, for environments that hold secrets."`
 	Profile       string `name:"profile" default:"balanced" enum:"balanced,cost,latency" env:"LEAT_PROFILE" help:"How records are gathered before a PUT: cost (up to 250 ms), balanced (50 ms) or latency (10 ms)."`
-	Node          string `name:"node" takes:"any text" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
+	Node          string `name:"node" takes:"up to 255 visible characters" placeholder:"NAME" env:"LEAT_NODE" help:"This node's name for people. Default: the host's name."`
 	Share         bool   `name:"share-shards" default:"true" negatable:"" env:"LEAT_SHARE_SHARDS" help:"Share the shards with all other nodes. With --share-shards=false one node serves all of them and the others stand by until it is dead: for nodes that cannot reach each other. All nodes of a cluster are started alike."`
 	Advertise     string `name:"advertise-address" takes:"HOST:PORT that another machine can reach" placeholder:"HOST:PORT" env:"LEAT_ADVERTISE_ADDRESS" help:"Where other nodes reach this one's gRPC. Default: the address that it listens on; where that is all addresses, the one from which this machine reaches PostgreSQL."`
 	PeerAddr      string `name:"peer-addr" takes:"HOST:PORT, as --http-addr" placeholder:"HOST:PORT" env:"LEAT_PEER_ADDR" help:"Listen here for the other nodes alone, which --advertise-address tells then. Default: they use --grpc-addr."`
@@ -78,15 +81,21 @@ type ServeConfig struct {
 type S3 struct {
 	Endpoint  []string `name:"endpoint" takes:"http:// or https:// URLs" placeholder:"URL" env:"ENDPOINT" help:"http(s)://host:port of the object store; more than one for several doors to the same bucket."`
 	Bucket    string   `name:"bucket" takes:"the name of a bucket that exists" env:"BUCKET" help:"An existing bucket."`
-	Region    string   `name:"region" takes:"what the store expects" default:"us-east-1" env:"REGION" help:"The region that requests are signed for."`
+	Region    string   `name:"region" takes:"up to 64 of A-Z, a-z, 0-9, ., _ and -" default:"us-east-1" env:"REGION" help:"The region that requests are signed for."`
 	Prefix    string   `name:"prefix" takes:"text that ends with a slash and does not begin with one" env:"PREFIX" help:"Put before every key, such as leat/prod/."`
 	AccessKey string   `name:"access-key" takes:"an id that the store knows; with --s3-secret-key or not at all" env:"ACCESS_KEY" help:"Access key id."`
 	SecretKey string   `name:"secret-key" takes:"its secret" secret:"" env:"SECRET_KEY" help:"Secret access key; better given in the environment than on the command line."`
 	CAFile    string   `name:"ca-file" takes:"a PEM file" placeholder:"FILE" type:"path" env:"CA_FILE" help:"PEM file of certificate authorities to trust for https."`
 }
 
+// hidden stands for a value that nobody should see.
+const hidden = "(hidden)"
+
 // bad makes the error of one setting: its flag, its value, and what to do.
 func bad(flag string, value any, remedy string, args ...any) error {
+	if value == "" {
+		value = `""`
+	}
 	return leat.Invalid(flag, "--%s %v: %s", flag, value, fmt.Sprintf(remedy, args...))
 }
 
@@ -100,11 +109,13 @@ func (c *Common) validate() error {
 		check(c.Memory == 0 || c.Memory >= 16 && c.Memory <= 1<<20, "memory-mib", c.Memory, "give 16 to 1048576, or 0 for the default"),
 		check(c.PackEvery >= time.Second && c.PackEvery <= time.Hour, "pack-every", c.PackEvery, "give 1s to 1h"),
 		check(c.DeliveryMemory == 0 || c.DeliveryMemory >= 64 && c.DeliveryMemory <= 1<<20, "delivery-memory-mib", c.DeliveryMemory, "give 64 to 1048576"),
-		check(c.OnDemand == "" || c.OnDemand == "on" || c.OnDemand == "off", "on-demand-scaling", c.OnDemand, "give on or off"),
+		oneOf("on-demand-scaling", c.OnDemand, "on", "off"),
 		check(c.ShardLimits == "aws" || c.ShardLimits == "off", "shard-limits", c.ShardLimits, "give aws or off"),
-		check(c.ScaleLimits == "" || c.ScaleLimits == "aws" || c.ScaleLimits == "off", "scale-limits", c.ScaleLimits, "give aws or off"),
+		oneOf("scale-limits", c.ScaleLimits, "aws", "off"),
 		check(c.Transition == 0 || c.Transition >= 20*time.Millisecond && c.Transition <= time.Minute, "transition-delay", c.Transition, "give 20ms to 1m"),
 		check(regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(c.Region), "region", c.Region, "give a name such as us-east-1"),
+		oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error"),
+		oneOf("log-format", c.LogFormat, "text", "json"),
 	)
 }
 
@@ -113,6 +124,12 @@ func check(ok bool, flag string, value any, remedy string) error {
 		return nil
 	}
 	return bad(flag, value, "%s", remedy)
+}
+
+// oneOf takes one of some words; none stands for the default.
+func oneOf(flag, value string, words ...string) error {
+	last := len(words) - 1
+	return check(value == "" || slices.Contains(words, value), flag, value, "give "+strings.Join(words[:last], ", ")+" or "+words[last])
 }
 
 func checkAddr(flag, addr string) error {
@@ -133,10 +150,10 @@ func checkAddr(flag, addr string) error {
 func (c *DevConfig) Validate() error {
 	err := c.validate()
 	if c.DataDir == "" {
-		err = errors.Join(err, bad("data-dir", `""`, "give a folder"))
+		err = errors.Join(err, bad("data-dir", "", "give a folder"))
 	}
-	for flag, addr := range map[string]string{"http-addr": c.HTTPAddr, "grpc-addr": c.GRPCAddr} {
-		if !loopback(addr) {
+	for _, door := range [][2]string{{"http-addr", c.HTTPAddr}, {"grpc-addr", c.GRPCAddr}} {
+		if flag, addr := door[0], door[1]; checkAddr(flag, addr) == nil && !loopback(addr) {
 			err = errors.Join(err, bad(flag, addr, "leat dev accepts any credentials, so it listens on loopback addresses alone; use leat serve for others"))
 		}
 	}
@@ -147,29 +164,53 @@ func (c *DevConfig) Validate() error {
 func (c *ServeConfig) Validate() error {
 	errs := []error{
 		c.validate(),
-		check(c.Postgres != "", "postgres", `""`, "give the DSN of a PostgreSQL database, such as postgres://leat@127.0.0.1/leat"),
-		check(len(c.S3.Endpoint) > 0, "s3-endpoint", `""`, "give the URL of the object store, such as http://127.0.0.1:9000"),
-		check(c.S3.Bucket != "", "s3-bucket", `""`, "give the name of an existing bucket"),
-		check((c.S3.AccessKey == "") == (c.S3.SecretKey == ""), "s3-secret-key", "(hidden)", "give both --s3-access-key and --s3-secret-key, or neither"),
+		check(c.Postgres != "", "postgres", "", "give the DSN of a PostgreSQL database, such as postgres://leat@127.0.0.1/leat"),
+		check(len(c.S3.Endpoint) > 0, "s3-endpoint", "", "give the URL of the object store, such as http://127.0.0.1:9000"),
+		check(c.S3.Bucket != "", "s3-bucket", "", "give the name of an existing bucket"),
+		check((c.S3.AccessKey == "") == (c.S3.SecretKey == ""), "s3-secret-key", hidden, "give both --s3-access-key and --s3-secret-key, or neither"),
 		check(c.S3.Prefix == "" || strings.HasSuffix(c.S3.Prefix, "/") && !strings.HasPrefix(c.S3.Prefix, "/"), "s3-prefix", c.S3.Prefix, "end it with a slash and begin it without one, such as leat/"),
 		check(c.MasterKey == "" || c.MasterKeyFile == "", "master-key-file", c.MasterKeyFile, "LEAT_MASTER_KEY is set too: give one of them"),
 		check(c.Advertise == "" || reachable(c.Advertise), "advertise-address", c.Advertise, "give HOST:PORT by which other nodes reach --grpc-addr, such as node-1.example.com:4568"),
 		check(!c.Share || !c.TLS.on() || c.PeerAddr != "", "peer-addr", c.PeerAddr, "with --tls-cert the other nodes need a port of their own, such as 0.0.0.0:4569; or give --share-shards=false"),
 		check(c.PeerAddr == "" || c.Share, "peer-addr", c.PeerAddr, "nodes that do not share the shards ask each other nothing: leave it out"),
-		check(allOrNone(c.PeerCert, c.PeerKey, c.PeerCA), "peer-tls-cert", c.PeerCert, "give --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or none of them"),
 		check(c.PeerCert == "" || c.PeerAddr != "", "peer-tls-cert", c.PeerCert, "give --peer-addr, a port for the other nodes"),
-		check(c.Token == "" || len(c.Token) >= 16, "token", "(hidden)", "make it 16 characters or longer"),
+		check(c.Token == "" || len(c.Token) >= 16 && !strings.ContainsAny(c.Token, " \t\r\n"), "token", hidden, "make it 16 characters or longer, without white space"),
+		check(regexp.MustCompile(`^[A-Za-z0-9._-]{0,64}$`).MatchString(c.S3.Region), "s3-region", c.S3.Region, "give the name of the store's region, such as us-east-1"),
+		check(regexp.MustCompile(`^[[:graph:]]{0,255}$`).MatchString(c.Node), "node", strconv.Quote(c.Node), "give up to 255 visible characters without spaces"),
+		oneOf("profile", c.Profile, "balanced", "cost", "latency"),
+	}
+	for _, file := range [][2]string{{"peer-tls-cert", c.PeerCert}, {"peer-tls-key", c.PeerKey}, {"peer-tls-ca", c.PeerCA}} {
+		if file[1] != "" && !allOrNone(c.PeerCert, c.PeerKey, c.PeerCA) {
+			errs = append(errs, bad(file[0], file[1], "give --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or none of them"))
+		}
 	}
 	for _, e := range c.S3.Endpoint {
-		errs = append(errs, check(strings.HasPrefix(e, "http://") || strings.HasPrefix(e, "https://"), "s3-endpoint", e, "begin it with http:// or https://"))
+		errs = append(errs, checkEndpoint(e))
 	}
 	if c.PeerAddr != "" {
 		errs = append(errs, checkAddr("peer-addr", c.PeerAddr))
 	}
-	if c.Token == "" && (!loopback(c.HTTPAddr) || !loopback(c.GRPCAddr)) {
-		errs = append(errs, bad("token", `""`, "an address that is not loopback (%s, %s) needs a bootstrap token: set LEAT_TOKEN, or listen on 127.0.0.1", c.HTTPAddr, c.GRPCAddr))
+	if c.Token == "" && checkAddr("", c.HTTPAddr) == nil && checkAddr("", c.GRPCAddr) == nil && (!loopback(c.HTTPAddr) || !loopback(c.GRPCAddr)) {
+		errs = append(errs, bad("token", "", "an address that is not loopback (%s, %s) needs a bootstrap token: set LEAT_TOKEN, or listen on 127.0.0.1", c.HTTPAddr, c.GRPCAddr))
 	}
 	return errors.Join(errs...)
+}
+
+// checkEndpoint takes the URL of an object store.
+func checkEndpoint(text string) error {
+	const flag, remedy = "s3-endpoint", "give http:// or https:// and a host, such as https://s3.eu-west-1.amazonaws.com"
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return bad(flag, hidden, remedy) // it may hold a password
+	case u.User != nil:
+		return bad(flag, u.Redacted(), "it holds credentials: give them by --s3-access-key and --s3-secret-key")
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return bad(flag, text, remedy)
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return bad(flag, text, "end it after the host and port: the bucket is --s3-bucket")
+	}
+	return nil
 }
 
 // loopback tells whether only this machine can reach an address.
@@ -222,10 +263,10 @@ func readCA(file string) ([]byte, error) {
 	}
 	pem, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
-		return nil, bad("s3-ca-file", file, "it cannot be read: %v", err)
+		return nil, bad("s3-ca-file", file, "it cannot be read (%v): give a PEM file that this process may read", err)
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return nil, bad("s3-ca-file", file, "it holds no PEM certificate")
+		return nil, bad("s3-ca-file", file, "it holds no PEM certificate: give a file of the store's authorities")
 	}
 	return pem, nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -54,5 +55,23 @@ func TestSettingsAreRedacted(t *testing.T) {
 		if strings.Contains(string(text), "hunter2") || !strings.Contains(string(text), `"id"`) || c.Token != "hunter2" {
 			t.Errorf("%s", text)
 		}
+	}
+}
+
+// Whatever is marked as a secret is redacted.
+func TestSecretSettingsAreRedacted(t *testing.T) {
+	var c ServeConfig
+	secrets := 0
+	for _, part := range []reflect.Value{reflect.ValueOf(&c).Elem(), reflect.ValueOf(&c.Common).Elem(), reflect.ValueOf(&c.S3).Elem()} {
+		for i := range part.NumField() {
+			if _, ok := part.Type().Field(i).Tag.Lookup("secret"); ok {
+				part.Field(i).SetString("hunter2")
+				secrets++
+			}
+		}
+	}
+	text, err := json.Marshal(c.redact())
+	if err != nil || secrets < 4 || strings.Contains(string(text), "hunter2") {
+		t.Errorf("%d secrets: %s, %v", secrets, text, err)
 	}
 }

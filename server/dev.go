@@ -89,11 +89,24 @@ type closer func() error
 func (c closer) Close() error { return c() }
 
 // Dev opens `leat dev`: one process, one folder, any credentials.
-func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
+func Dev(ctx context.Context, c DevConfig, version string) (_ *Server, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	log := c.logger()
+	book, err := priceBook(c.PriceBook)
+	if err != nil {
+		return nil, err
+	}
+	doors, err := openDoors(ctx, &c.Common, "", log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			doors.shut()
+		}
+	}()
 	local, err := OpenLocal(ctx, c.DataDir, wal.FilesOptions{Logger: log})
 	if err != nil {
 		return nil, err
@@ -115,7 +128,7 @@ func Dev(ctx context.Context, c DevConfig, version string) (*Server, error) {
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
 		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, master: master, bootstrap: token, token: c.Token,
-		settings: c, close: []io.Closer{local},
+		settings: c, address: doors.forNodes(), book: book, doors: doors, close: []io.Closer{local},
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/masterkey"
 )
 
@@ -26,13 +27,24 @@ func (m MasterKeys) read() (*masterkey.Ring, error) {
 	if m.File != "" {
 		var err error
 		if text, err = os.ReadFile(filepath.Clean(m.File)); err != nil {
-			return nil, bad("master-key-file", m.File, "it cannot be read: %v", err)
+			return nil, bad("master-key-file", m.File, "it cannot be read (%v): give a file that this process may read", err)
 		}
 	}
 	if len(text) == 0 && m.File == "" {
 		return nil, nil //nolint:nilnil // a nil Ring is that of a server without a master key
 	}
-	return masterkey.Parse(text)
+	ring, err := masterkey.Parse(text)
+	if err == nil {
+		return ring, nil
+	}
+	var told *leat.Error
+	if errors.As(err, &told) {
+		err = errors.New(told.Message)
+	}
+	if m.File == "" {
+		return nil, bad("master-key", hidden, "%v: set LEAT_MASTER_KEY to what `leat master-key` prints", err)
+	}
+	return nil, bad("master-key-file", m.File, "%v: put there what `leat master-key` prints", err)
 }
 
 // localMasterKey is the file of a data folder; empty when there is none.

@@ -50,16 +50,16 @@ func openRemote(ctx context.Context, db sqldb.Config, o S3) (r *Remote, err erro
 	for _, one := range stores {
 		door, err := s3.Open(one)
 		if err != nil {
-			return r, bad("s3-endpoint", one.Endpoint, "%v", err)
+			return r, bad("s3-endpoint", one.Endpoint, "%v: check this, --s3-bucket and --s3-prefix", err)
 		}
 		r.doors = append(r.doors, door)
 		if err := door.CheckBucket(ctx); err != nil {
-			return r, bad("s3-bucket", o.Bucket, "%v", err)
+			return r, bad("s3-bucket", o.Bucket, "%v: check --s3-endpoint %s, --s3-access-key %s with its --s3-secret-key, and --s3-region %s", err, one.Endpoint, one.AccessKey, one.Region)
 		}
 	}
 	r.Blobs = r.doors[0]
 	if r.DB, err = sqldb.Open(ctx, db); err != nil {
-		return r, bad("postgres", "(hidden)", "%v", err)
+		return r, bad("postgres", hidden, "%v: check that PostgreSQL runs there, and the user, password and database", err)
 	}
 	return r, nil
 }
@@ -150,27 +150,49 @@ func (r *Remote) now() (time.Time, error) {
 	return time.UnixMicro(micros), err
 }
 
-// Serve opens `leat serve`: Postgres and an S3-compatible bucket.
-func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) {
+// Serve opens `leat serve`: Postgres and an S3-compatible bucket. Whatever can be told of the settings without these is told
+// before either is touched.
+func Serve(ctx context.Context, c ServeConfig, version string) (_ *Server, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	log := c.logger()
+	var token *auth.Bootstrap // without it on loopback alone: Validate saw to it
+	if c.Token != "" {
+		if token, err = auth.NewBootstrap(c.Token, leat.DevAccount); err != nil {
+			return nil, err
+		}
+	}
+	master, err := c.masterKeys()
+	if err != nil {
+		return nil, err
+	}
+	book, err := priceBook(c.PriceBook)
+	if err != nil {
+		return nil, err
+	}
+	between, err := c.peerFiles(log)
+	if err != nil {
+		return nil, err
+	}
+	doors, err := openDoors(ctx, &c.Common, c.PeerAddr, log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			doors.shut()
+		}
+	}()
+	address, err := c.address(doors.forNodes())
+	if err != nil {
+		return nil, err
+	}
 	remote, err := OpenRemote(ctx, c.Postgres, c.S3, log)
 	if err != nil {
 		return nil, err
 	}
 	if err := remote.prove(ctx, log); err != nil {
-		return nil, errors.Join(err, remote.Close())
-	}
-	var token *auth.Bootstrap // without it on loopback alone: Validate saw to it
-	if c.Token != "" {
-		if token, err = auth.NewBootstrap(c.Token, leat.DevAccount); err != nil {
-			return nil, errors.Join(err, remote.Close())
-		}
-	}
-	master, err := c.masterKeys()
-	if err != nil {
 		return nil, errors.Join(err, remote.Close())
 	}
 	params := shardstore.DefaultParams()
@@ -180,9 +202,21 @@ func Serve(ctx context.Context, c ServeConfig, version string) (*Server, error) 
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
 		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), bootstrap: token, signed: true, master: master,
 		objects: remote.objects(c.S3),
-		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), advertise: c.Advertise,
-		postgres: c.Postgres, peerAddr: c.PeerAddr, peerTLS: forward.TLSFiles{Cert: c.PeerCert, Key: c.PeerKey, CA: c.PeerCA}, close: []io.Closer{remote},
+		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), address: address,
+		peerTLS: between, book: book, doors: doors, close: []io.Closer{remote},
 	})
+}
+
+// peerFiles reads the certificates for calls between nodes; nil when none are given.
+func (c *ServeConfig) peerFiles(log *slog.Logger) (*forward.TLS, error) {
+	if c.PeerCert == "" {
+		return nil, nil //nolint:nilnil // such calls are not encrypted
+	}
+	files, err := forward.NewTLS(forward.TLSFiles{Cert: c.PeerCert, Key: c.PeerKey, CA: c.PeerCA}, leat.SystemClock{}, log)
+	if err != nil {
+		return nil, bad("peer-tls-cert", c.PeerCert, "with --peer-tls-key %s and --peer-tls-ca %s it cannot be used (%v): give this node's certificate, its key and their authorities as PEM files", c.PeerKey, c.PeerCA, err)
+	}
+	return files, nil
 }
 
 func (c *ServeConfig) nodeName() string {

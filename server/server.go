@@ -11,12 +11,10 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -27,6 +25,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
+	"github.com/leatstream/leat/billing/rating"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/audit"
 	"github.com/leatstream/leat/server/auth"
@@ -67,11 +66,9 @@ type Server struct {
 	metrics *prometheus.Registry
 	calls   *measuredEngine
 	debug   http.Handler
-	tls     *tls.Config // nil: neither port is encrypted
-	http    net.Listener
-	grpc    net.Listener
-	peers   net.Listener // nil when other nodes use grpc
-	close   []io.Closer  // in the order of closing
+	close   []io.Closer // in the order of closing
+
+	doors
 
 	firehose *firehose.Handler
 }
@@ -96,13 +93,13 @@ type parts struct {
 	signed    bool            // the AWS wire takes signed requests alone; otherwise anybody
 	master    *masterkey.Ring // nil: none was given
 	reference func() (time.Time, error)
-	shared    bool   // this node is one of many that share the shards
-	token     string // the operator's; empty: loopback alone
-	settings  any    // without secrets
-	advertise string // where other nodes reach it; empty: where it listens
-	postgres  string // its DSN
-	peerAddr  string // where it listens for other nodes; empty: with everybody
-	peerTLS   forward.TLSFiles
+	shared    bool         // this node is one of many that share the shards
+	token     string       // the operator's; empty: loopback alone
+	settings  any          // without secrets
+	address   string       // where other nodes reach it
+	peerTLS   *forward.TLS // nil: calls between nodes are not encrypted
+	book      *rating.Book // nil: the default
+	doors     doors
 	close     []io.Closer
 }
 
@@ -117,30 +114,12 @@ func (s *Server) Node() *cluster.Node { return s.node }
 
 // build puts a server on opened parts. It closes them when it fails.
 func build(ctx context.Context, p parts) (_ *Server, err error) {
-	s := &Server{log: p.log, close: p.close, debug: debugHandler(p.token, p.settings)}
+	s := &Server{doors: p.doors, log: p.log, close: p.close, debug: debugHandler(p.token, p.settings)}
 	defer func() {
 		if err != nil {
 			s.shut()
 		}
 	}()
-	if s.http, err = listen(ctx, "http-addr", p.common.HTTPAddr); err != nil {
-		return nil, err
-	}
-	if s.grpc, err = listen(ctx, "grpc-addr", p.common.GRPCAddr); err != nil {
-		return nil, err
-	}
-	if p.common.TLS.on() {
-		certs, err := newCertificates(p.common.TLS, leat.SystemClock{}, p.log)
-		if err != nil {
-			return nil, err
-		}
-		s.tls = certs.config()
-	}
-	if p.peerAddr != "" {
-		if s.peers, err = listen(ctx, "peer-addr", p.peerAddr); err != nil {
-			return nil, err
-		}
-	}
 	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal, Deliveries: delivery.Journaled{}})
 	if err := cat.Migrate(ctx); err != nil {
 		return nil, err
@@ -181,20 +160,12 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err := keys.Load(ctx); err != nil {
 		return nil, err
 	}
-	door := s.grpc
-	if s.peers != nil {
-		door = s.peers
-	}
-	address, err := p.address(door.Addr().String())
-	if err != nil {
-		return nil, err
-	}
 	if p.shared {
-		p.log.Info("sharing the shards", "node", p.node, "reached_at", address)
+		p.log.Info("sharing the shards", "node", p.node, "reached_at", p.address)
 	}
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
-		Node: p.node, Address: address, Shared: p.shared, Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
+		Node: p.node, Address: p.address, Shared: p.shared, Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
 		Transition: p.common.Transition,
 		Streams:    func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
 		Keys:       keys,
@@ -307,14 +278,6 @@ func (s *Server) URL() string {
 		return "https://" + s.HTTPAddr()
 	}
 	return "http://" + s.HTTPAddr()
-}
-
-func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, bad(flag, addr, "it cannot be listened on (%v): stop what uses it, or choose another port", err)
-	}
-	return l, nil
 }
 
 // Ready returns nil when puts and reads are served.
@@ -443,11 +406,7 @@ func (s *Server) handler() http.Handler {
 }
 
 func (s *Server) shut() {
-	for _, l := range []net.Listener{s.http, s.grpc, s.peers} {
-		if l != nil {
-			_ = l.Close() // closed already after a Run that went well
-		}
-	}
+	s.doors.shut()
 	for _, c := range s.close {
 		if err := c.Close(); err != nil {
 			s.log.Warn("close", "error", err)

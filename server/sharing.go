@@ -44,19 +44,15 @@ func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metere
 		return nil // not an interface that holds a nil
 	}
 	var out, in credentials.TransportCredentials // nil: not encrypted
-	if p.peerTLS.Cert != "" {
-		files, err := forward.NewTLS(p.peerTLS, leat.SystemClock{}, p.log)
-		if err != nil {
-			return nil, bad("peer-tls-cert", p.peerTLS.Cert, "%v", err)
-		}
-		out, in = files.Client(), files.Server()
+	if p.peerTLS != nil {
+		out, in = p.peerTLS.Client(), p.peerTLS.Server()
 	}
 	router, err := forward.NewRouter(forward.Config{Local: local, Owners: node.Owners(), Credentials: creds, TLS: out})
 	if err != nil {
 		return nil, err
 	}
 	s := &sharing{router: router, server: forward.NewServer(local, creds, p.log)}
-	if p.peerAddr != "" {
+	if p.doors.peers != nil {
 		s.peers = s.server.NewGRPC(in)
 	}
 	return s, nil
@@ -127,17 +123,17 @@ func (s *Server) internal() grpcapi.Internal {
 
 // address is where other nodes reach this one, which listens on an address. Where that is all addresses it is the one
 // that this machine has towards PostgreSQL, which is where the nodes of a cluster meet.
-func (p *parts) address(listens string) (string, error) {
+func (c *ServeConfig) address(listens string) (string, error) {
 	switch {
-	case p.advertise != "":
-		return p.advertise, nil
-	case !p.shared || reachable(listens):
+	case c.Advertise != "":
+		return c.Advertise, nil
+	case !c.Share || reachable(listens):
 		return listens, nil
 	}
 	_, port, err := net.SplitHostPort(listens)
 	if err == nil {
 		var ip net.IP
-		if ip, err = facing(p.postgres); err == nil {
+		if ip, err = facing(c.Postgres); err == nil {
 			return net.JoinHostPort(ip.String(), port), nil
 		}
 	}

@@ -28,7 +28,8 @@ func (c *TLS) on() bool { return c.Cert != "" }
 
 func (c *TLS) validate() error {
 	return errors.Join(
-		check((c.Cert == "") == (c.Key == ""), "tls-key", c.Key, "give both --tls-cert and --tls-key, or neither"),
+		check(c.Cert == "" || c.Key != "", "tls-cert", c.Cert, "give both --tls-cert and --tls-key, or neither"),
+		check(c.Key == "" || c.Cert != "", "tls-key", c.Key, "give both --tls-cert and --tls-key, or neither"),
 		check(c.ClientCA == "" || c.on(), "tls-client-ca", c.ClientCA, "give --tls-cert and --tls-key too"),
 		check(c.MinVersion == "" || c.MinVersion == "1.2" || c.MinVersion == "1.3", "tls-min-version", c.MinVersion, "give 1.2 or 1.3"),
 	)
@@ -107,7 +108,7 @@ func (c *TLS) state() (s [3]fileState) {
 func (c *TLS) read() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 	if err != nil {
-		return nil, bad("tls-cert", c.Cert, "with --tls-key %s it cannot be used: %v", c.Key, err)
+		return nil, bad("tls-cert", c.Cert, "with --tls-key %s it cannot be used (%v): give a certificate and its key as PEM files", c.Key, err)
 	}
 	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	if c.MinVersion == "1.3" {
@@ -118,11 +119,11 @@ func (c *TLS) read() (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(filepath.Clean(c.ClientCA))
 	if err != nil {
-		return nil, bad("tls-client-ca", c.ClientCA, "it cannot be read: %v", err)
+		return nil, bad("tls-client-ca", c.ClientCA, "it cannot be read (%v): give a PEM file that this process may read", err)
 	}
 	conf.ClientCAs, conf.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !conf.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, bad("tls-client-ca", c.ClientCA, "it holds no PEM certificate")
+		return nil, bad("tls-client-ca", c.ClientCA, "it holds no PEM certificate: give a file of the clients' authorities")
 	}
 	return conf, nil
 }

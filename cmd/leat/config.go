@@ -6,9 +6,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,19 +21,47 @@ import (
 // configFlag is a YAML file with the flags of a server, by their names without the dashes. Flags and the environment
 // go before it.
 type configFlag struct {
-	Config kong.ConfigFlag `name:"config" takes:"a YAML file" placeholder:"FILE" env:"LEAT_CONFIG" help:"A YAML file with any of these flags by name, such as data-dir: /var/lib/leat. Flags and environment go before it."`
+	Config configFile `name:"config" takes:"a YAML file" placeholder:"FILE" env:"LEAT_CONFIG" help:"A YAML file with any of these flags by name, such as data-dir: /var/lib/leat. Flags and environment go before it."`
+}
+
+// configFile is the name of such a file.
+type configFile string
+
+// BeforeResolve has the file answer for the flags that are not given.
+func (configFile) BeforeResolve(k *kong.Context, trace *kong.Path) error {
+	name := string(k.FlagValue(trace.Flag).(configFile)) //nolint:forcetypeassert // the flag is of this type
+	settings, err := loadYAML(name)
+	if err == nil {
+		err = settings.Validate(k.Model)
+	}
+	if err != nil {
+		return leat.Invalid("config", "--config %s: %v", name, err)
+	}
+	k.AddResolver(settings)
+	return nil
 }
 
 // yamlFile answers kong's questions about flags from a YAML file.
 type yamlFile map[string]any
 
-// loadYAML reads a configuration file; an empty one is fine.
-func loadYAML(r io.Reader) (kong.Resolver, error) {
-	f := yamlFile{}
-	if err := yaml.NewDecoder(r).Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("configuration file: %w", err)
+// loadYAML reads a configuration file; an empty one is fine. No error shows a value: it may be a secret.
+func loadYAML(name string) (yamlFile, error) {
+	text, err := os.ReadFile(filepath.Clean(name))
+	if err != nil {
+		return nil, fmt.Errorf("%w: give a file that this process may read", err)
 	}
-	return f, nil
+	var all any
+	if err := yaml.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("the configuration file is no YAML (%w): write settings as name: value", err)
+	}
+	if all == nil {
+		return yamlFile{}, nil
+	}
+	settings, ok := all.(map[string]any)
+	if !ok {
+		return nil, errors.New("the configuration file has no settings: write them as name: value")
+	}
+	return settings, nil
 }
 
 // Validate refuses names that no setting of a server has, so that a slip does not pass for a default. One file may serve
@@ -51,7 +79,7 @@ func (f yamlFile) Validate(app *kong.Application) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if !known[name] {
-			errs = append(errs, leat.Invalid(name, "configuration file: %s is no setting: see `leat serve --help` for their names", name))
+			errs = append(errs, leat.Invalid(name, "%s is no setting: see `leat serve --help` for their names", name))
 		}
 	}
 	return errors.Join(errs...)

@@ -25,7 +25,7 @@ func TestConfigFile(t *testing.T) {
 	serve("", "serve", "--config", file(good+"grpc_addr: x\n")).refused(t, 2, "grpc_addr is no setting")
 	serve("", "serve", "--config", file(good+"profile: fast\n")).refused(t, 2, "profile")
 	serve("", "serve", "--config", file(good+"shards: 3\n")).refused(t, 2, "shards is no setting") // another command's flag
-	serve("", "serve", "--config", file("a: [")).refused(t, 2, "configuration file")
+	serve("", "serve", "--config", file("a: [")).refused(t, 2, "configuration file", "leat.yaml")
 	serve("", "serve", "--config", "/nowhere/leat.yaml").refused(t, 2, "/nowhere/leat.yaml")
 	t.Setenv("LEAT_GRPC_ADDR", "elsewhere")
 	serve("", "serve", "--config", file(good+"grpc-addr: nowhere\n")).refused(t, 2, "--grpc-addr elsewhere")

@@ -91,7 +91,6 @@ func newParser(c *cli, more ...kong.Option) *kong.Kong {
 	parser, err := kong.New(c, append(more,
 		kong.Name("leat"),
 		kong.Description("Leat is Kinesis that you own: durable, ordered, replayable streams."),
-		kong.Configuration(loadYAML),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
 	if err != nil {

@@ -202,7 +202,7 @@ s3-bucket: leat
 share-shards: true
 ` + "```" + `
 
-Times are written as in Go: ` + "`90s`, `15m`, `2160h`" + `. A wrong value is refused at start with the setting, the value and what to do.
+Times are written as in Go: ` + "`90s`, `15m`, `2160h`" + `. A wrong value is refused at start with the setting, the value and what to do, before anything is changed: a test tries each.
 Values of those marked *secret* are not shown by errors, ` + "`/debug/config` or `leat debug bundle`" + `; give them by the environment or the file, since others on the
 machine see command lines.
 `)

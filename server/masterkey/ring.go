@@ -60,7 +60,7 @@ func Parse(text []byte) (*Ring, error) {
 		r.keys = append(r.keys, k)
 	}
 	if len(r.keys) == 0 {
-		return nil, leat.Invalid("master-key-file", "there is no master key: put a line there that `leat master-key` prints")
+		return nil, leat.Invalid("master-key-file", "there is no master key")
 	}
 	return r, nil
 }
