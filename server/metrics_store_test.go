@@ -27,7 +27,9 @@ func TestLargeExtentsStayInTheLog(t *testing.T) {
 		}
 		aws(t, s, "PutRecord", fmt.Sprintf(`{"StreamName":"s","PartitionKey":"k","Data":%q}`, base64.StdEncoding.EncodeToString(data)))
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
 		kept, err := filepath.Glob(filepath.Join(dir, "objects", "kept", "*", "*"))
 		if err != nil {
 			t.Fatal(err)
@@ -35,9 +37,7 @@ func TestLargeExtentsStayInTheLog(t *testing.T) {
 		if len(kept) > 0 {
 			return
 		}
-		if time.Now().After(deadline) {
-			entries, err := os.ReadDir(filepath.Join(dir, "objects"))
-			t.Fatalf("nothing is kept; objects has %v %v", entries, err)
-		}
 	}
+	entries, err := os.ReadDir(filepath.Join(dir, "objects"))
+	t.Fatalf("nothing is kept; objects has %v %v", entries, err)
 }

@@ -26,7 +26,7 @@ type child struct {
 // BeginReshard fixes a split or merge as an intent, with the children's ids and ranges, and makes the stream UPDATING.
 // The owner of the parents carries it out (PendingReshards, FinishReshard).
 //
-// KindNotFound for an unknown shard; KindInvalidArgument for one that is closed, a new start that is not strictly inside,
+// KindNotFound for an unknown shard, unless it may be one that a reshard under way makes; KindInvalidArgument for one that is closed, a new start that is not strictly inside,
 // or shards that are not adjacent in this order; then KindInUse when the stream is not ACTIVE.
 func (c *Catalog) BeginReshard(ctx context.Context, stream leat.StreamID, step Step) (r shardstore.Reshard, err error) {
 	id := leat.NewID[leat.SessionID](c.opts.Rand).String()
@@ -96,6 +96,9 @@ func checkStep(tx *sqldb.Tx, s *leat.Stream, step Step) (parents []leat.Shard, r
 	for _, o := range ordinals {
 		p, err := scanShard(tx.Row("SELECT "+shardColumns+" FROM shards WHERE stream = $1 AND ordinal = $2", s.ID, o).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
+			if s.Status == leat.StreamUpdating && o < s.NextOrdinal {
+				return nil, nil, notActive(s) // a child: nodes may know it before FinishReshard does
+			}
 			return nil, nil, leat.Errorf(leat.KindNotFound, "Could not find shard %s in stream %s under account %s.", leat.ShardID(o), s.Name, s.Account)
 		}
 		if err != nil {

@@ -77,6 +77,11 @@ func TestSplitAndMerge(t *testing.T) {
 
 		merge, err := b.BeginReshard(ctx, st.ID, catalog.Merge(1, 2))
 		b.must(err)
+		// A node may know the child already: it is there soon, unlike one that nobody makes.
+		_, err = b.BeginReshard(ctx, st.ID, catalog.Split(3, middle))
+		b.want(err, leat.KindInUse, "Stream s under account 123456789012 not ACTIVE, instead in state UPDATING")
+		_, err = b.BeginReshard(ctx, st.ID, catalog.Split(4, middle))
+		b.want(err, leat.KindNotFound, "Could not find shard shardId-000000000004 in stream s under account 123456789012.")
 		b.must(b.FinishReshard(ctx, done(merge, 99, 4, 0)))
 		shards, err = b.Shards(ctx, st.ID)
 		b.must(err)

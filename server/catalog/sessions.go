@@ -137,7 +137,10 @@ RETURNING beat`, id).Scan(sqldb.U64(&beats))
 		}
 		return err
 	})
-	return beats, err
+	if err != nil {
+		return 0, err // what the database said before the commit may never have been
+	}
+	return beats, nil
 }
 
 // ListSessions returns the sessions in the given states, all without one, in the order in which they were opened.

@@ -39,6 +39,8 @@ func TestOwnersListen(t *testing.T) {
 	defer all.Wait()
 	defer cancel()
 	// The connection may not be there for the first of them: then the next one tells of both.
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
 	for i, deadline := 0, time.Now().Add(time.Minute); ; i++ {
 		_, err := elsewhere.CreateStream(t.Context(), catalog.NewStream{
 			Account: leat.DevAccount, Name: string(rune('a' + i)), Mode: leat.ModeProvisioned, Shards: 1, Retention: 24 * time.Hour, MaxRecordBytes: 1 << 20,
@@ -50,7 +52,7 @@ func TestOwnersListen(t *testing.T) {
 			if n, _ := o.counts(); n == i+1 {
 				return
 			}
-			time.Sleep(25 * time.Millisecond)
+			<-tick.C
 		}
 		if i == 20 || time.Now().After(deadline) {
 			t.Fatal("it does not hear of new shards")

@@ -435,7 +435,9 @@ func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCa
 			n.disown(id, end)
 			return
 		}
-		last = max(last, beats)
+		if err == nil {
+			last = beats
+		}
 		if errors.Is(err, shardstore.ErrFenced) {
 			if ctx.Err() == nil {
 				n.cfg.Logger.Error("another node has taken over this session", "session", id)

@@ -238,12 +238,16 @@ func TestStandbyTakesOver(t *testing.T) {
 }
 
 // gate cuts a node off from the catalog and the store.
-type gate struct{ shut atomic.Bool }
+type gate struct {
+	shut atomic.Bool
+	met  atomic.Int64 // how often it was found shut
+}
 
 var errCut = errors.New("cut off")
 
 func (g *gate) check() error {
 	if g.shut.Load() {
+		g.met.Add(1)
 		return errCut
 	}
 	return nil
@@ -285,7 +289,8 @@ func TestStoreAwayAndBack(t *testing.T) {
 	a.mustRead(k[0], "1", "2")
 }
 
-// The catalog away: puts and reads of the tail go on (static stability).
+// The catalog away: puts and reads of the tail go on (static stability), and so does the session when it is back: what
+// a heartbeat was told before its commit failed is not held against the catalog.
 func TestCatalogAway(t *testing.T) {
 	w := newWorld(t)
 	g := &gate{}
@@ -299,7 +304,14 @@ func TestCatalogAway(t *testing.T) {
 	if err != nil || len(page.Records) != 10 {
 		t.Fatalf("reads while the catalog is away: %d records, %v", len(page.Records), err)
 	}
+	session := a.Session()
+	await(t, "beats are lost at their commit", func() bool { return g.met.Load() > 5 })
 	g.shut.Store(false)
+	before := a.beats(w)
+	await(t, "the heart beats again", func() bool { return a.beats(w) > before+3 })
+	if a.Session() != session || a.Ready() != nil {
+		t.Fatalf("session %s, then %s: %v", session, a.Session(), a.Ready())
+	}
 	if err := a.end(); err != nil {
 		t.Fatal(err)
 	}

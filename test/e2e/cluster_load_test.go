@@ -129,7 +129,7 @@ func (c *clusterTest) trickle(d time.Duration) {
 		for k := range 50 {
 			req.Records = append(req.Records, &leatv1.PutRecordsRequestEntry{PartitionKey: fmt.Sprint(i, "-", k), Data: make([]byte, 100)})
 		}
-		if _, err := c.Client(i % 3).Records.PutRecords(c.Context(), req); err != nil {
+		if _, err := c.Client(i%3).Records.PutRecords(c.Context(), req); err != nil {
 			c.Fatal(err)
 		}
 		<-tick.C

@@ -48,6 +48,9 @@ func TestClusterUnderFaults(t *testing.T) {
 		{"PostgreSQL crashed amid a split", f.crashAmidSplit},
 		{"S3 stopped", storage.s3Stopped},
 		{"S3 frozen", storage.s3Frozen},
+		{"S3 slow", storage.s3Slow},
+		{"S3 refuses", storage.s3Refuses},
+		{"S3 loses answers", storage.s3Loses},
 		{"kill -9 while S3 is away", storage.killWithoutS3},
 		{"kill -9 while PostgreSQL is away", storage.killWithoutPostgres},
 	})

@@ -69,6 +69,9 @@ func TestServeUnderFaults(t *testing.T) {
 		{"S3 stopped", f.s3Stopped},
 		{"S3 killed", f.s3Killed},
 		{"S3 frozen", f.s3Frozen},
+		{"S3 slow", f.s3Slow},
+		{"S3 refuses", f.s3Refuses},
+		{"S3 loses answers", f.s3Loses},
 		{"kill -9 while S3 is away", f.killWithoutS3},
 		{"kill -9 while PostgreSQL is away", f.killWithoutPostgres},
 	})
@@ -186,6 +189,28 @@ func (f serveFaults) s3Frozen(w *world) {
 	f.b.S3.Freeze(w.t)
 	f.stalls(w, i)
 	f.b.S3.Thaw(w.t)
+}
+
+// s3Slow: everything goes on, later.
+func (f serveFaults) s3Slow(w *world) {
+	w.ledger.Set(Weather{Slow: 800 * time.Millisecond})
+	w.progress("while S3 is slow", 100, rig.Patience)
+	w.ledger.Set(Weather{})
+}
+
+// s3Refuses: as if it were away, but it says so.
+func (f serveFaults) s3Refuses(w *world) {
+	i := w.owner()
+	w.ledger.Set(Weather{Close: true})
+	f.stalls(w, i)
+	w.ledger.Set(Weather{})
+}
+
+// s3Loses: what was done is not told. A segment is put again, meets itself, and is recognised (data-plane.md, rule 2).
+func (f serveFaults) s3Loses(w *world) {
+	w.ledger.Set(Weather{Lose: 0.4})
+	w.progress("while S3 loses answers", 100, rig.Patience)
+	w.ledger.Set(Weather{})
 }
 
 // stalls lets nodes be without an object store for a while. Nothing becomes durable, so nothing may be acknowledged or

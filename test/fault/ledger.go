@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,11 +35,45 @@ type Ledger struct {
 	to     string
 	via    *http.Transport
 
+	weather atomic.Pointer[Weather] // nil: fair
+
 	mu       sync.Mutex
 	sessions map[string]*sessionLog
 	durable  map[ID]durability
 	held     map[string]bool // sessions whose segments do not get through
 	problems []string
+}
+
+// Weather is what happens to requests on their way to the object store, and to its answers.
+type Weather struct {
+	Slow  time.Duration // each request is held up, by chance up to so long
+	Lose  float64       // the share of answers that are lost after the store has done what was asked
+	Close bool          // every request is answered with 503 SlowDown, and not done
+}
+
+// Set changes the weather; the zero value is fair.
+func (l *Ledger) Set(w Weather) { l.weather.Store(&w) }
+
+// fair lets a request through, later perhaps, or answers it itself.
+func (l *Ledger) fair(w http.ResponseWriter, r *http.Request) bool {
+	now := l.weather.Load()
+	if now == nil {
+		return true
+	}
+	if now.Slow > 0 {
+		select {
+		case <-time.After(rand.N(now.Slow)):
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	}
+	if now.Close {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>`)
+		return false
+	}
+	return true
 }
 
 // durability is where and since when a record is durable.
@@ -78,6 +114,9 @@ func NewLedger(tb testing.TB, store string) *Ledger {
 
 // ServeHTTP passes a request on. When the store does not answer, nor does the door: the connection breaks.
 func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !l.fair(w, r) {
+		return
+	}
 	out := r.Clone(r.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", l.to, ""
 	session, n, ok := segmentKey(r.URL.Path)
@@ -118,6 +157,9 @@ func (l *Ledger) pass(w http.ResponseWriter, out *http.Request, note func(code i
 		panic(http.ErrAbortHandler)
 	}
 	note(res.StatusCode, body)
+	if now := l.weather.Load(); now != nil && rand.Float64() < now.Lose {
+		panic(http.ErrAbortHandler)
+	}
 	maps.Copy(w.Header(), res.Header)
 	w.WriteHeader(res.StatusCode)
 	_, _ = w.Write(body) // a caller that went away is none of ours
