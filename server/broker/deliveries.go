@@ -40,6 +40,10 @@ type Deliveries interface {
 	Backfill(ctx context.Context, account, name string, from, to time.Time, change func(*spec.Config) error) (spec.Backfill, error)
 	// Verify proves what was delivered.
 	Verify(ctx context.Context, account, name string, o spec.VerifyOptions) (spec.Report, error)
+	// Written lists up to limit objects, the newest first, those after a place; nil: from the newest on.
+	Written(ctx context.Context, account, name string, failed bool, after *spec.Place, limit int) ([]spec.Written, error)
+	// Failed reads the beginning of an object in the error prefix. KindNotFound when there is none at the place.
+	Failed(ctx context.Context, account, name string, at spec.Place) (spec.FailedRecords, error)
 }
 
 // delivery checks a name, and whether the caller may act on the delivery stream.

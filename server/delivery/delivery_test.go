@@ -581,3 +581,54 @@ func TestSecretsAreKeptAndNotTold(t *testing.T) {
 	}
 	r.clean("d", 2)
 }
+
+// What was written is found again, the newest first, page by page, and what failed with its reason.
+func TestWhatWasWritten(t *testing.T) {
+	r := newRig(t)
+	r.stream("s", 1)
+	r.put("s", `{"a":1}`, `not <JSON>`, `{"a":2}`)
+	r.deliver("d", r.toBucket("s", func(c *spec.Config) { c.Format = spec.Format{Kind: spec.JSONLines} }))
+	r.settled("d", 3)
+	r.put("s", `{"a":3}`)
+	r.settled("d", 4)
+	var all []spec.Written
+	for token := ""; ; {
+		page, next, err := r.broker.ListDeliveryObjects(t.Context(), who, broker.ListDeliveryObjectsRequest{Delivery: "d", PageSize: 1, PageToken: token})
+		r.must(err)
+		all = append(all, page...)
+		if token = next; token == "" {
+			break
+		}
+	}
+	records := uint64(0)
+	for i, w := range all {
+		records += w.Records
+		if w.Bucket != r.bucket || w.Key == "" || w.Bytes == 0 || i > 0 && w.At.After(all[i-1].At) {
+			t.Errorf("object %d: %+v", i, w)
+		}
+	}
+	if len(all) != 3 || records != 4 {
+		t.Errorf("%d objects of %d records: %+v", len(all), records, all)
+	}
+	failed, _, err := r.broker.ListDeliveryObjects(t.Context(), who, broker.ListDeliveryObjectsRequest{Delivery: "d", Failed: true})
+	r.must(err)
+	if len(failed) != 1 || failed[0].For != "errors" || failed[0].Records != 1 {
+		t.Fatalf("failed: %+v", failed)
+	}
+	f, err := r.broker.ReadFailedRecords(t.Context(), who, "d", failed[0].Place.String())
+	r.must(err)
+	if len(f.Records) != 1 || f.More || string(f.Records[0].Data) != `not <JSON>` || f.Records[0].Shard != leat.ShardID(0) || len(f.Records[0].Sequence) != 56 || f.Records[0].Code == "" {
+		t.Errorf("records: %+v", f)
+	}
+	for _, place := range []string{all[0].Place.String(), "1.none.0"} { // an object of data; none at all
+		if all[0].For == "errors" {
+			place = all[1].Place.String()
+		}
+		if _, err := r.broker.ReadFailedRecords(t.Context(), who, "d", place); leat.KindOf(err) != leat.KindNotFound {
+			t.Errorf("%s: %v", place, err)
+		}
+	}
+	if _, err := r.broker.ReadFailedRecords(t.Context(), who, "d", "../x"); leat.KindOf(err) != leat.KindInvalidArgument {
+		t.Errorf("no place: %v", err)
+	}
+}

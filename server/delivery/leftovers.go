@@ -78,6 +78,9 @@ func (j *job) failedLine(f *failure) failedRecord {
 		AttemptsMade: max(f.Attempts, 1), ArrivalTimestamp: r.Time / 1000, AttemptEndingTimestamp: r.Time / 1000, ErrorCode: f.Code, ErrorMessage: f.Message,
 		RawData: r.Data, ShardID: leat.ShardID(r.Shard), SequenceNumber: r.Sequence, PartitionKey: r.PartitionKey,
 	}
+	if line.SequenceNumber == "" { // without a pipeline nobody else asks for it
+		line.SequenceNumber = leat.SequenceNumber(leat.ShardKey{Stream: j.delivery.Stream, Ordinal: r.Shard}, r.Offset)
+	}
 	if f.Data != nil && !bytes.Equal(f.Data, r.Data) {
 		line.RawData, line.PartOfRecord = f.Data, true
 	}

@@ -112,6 +112,14 @@ func (d deliveries) Verify(ctx context.Context, account, name string, o spec.Ver
 	return d.r.engine.Verify(ctx, account, name, o)
 }
 
+func (d deliveries) Written(ctx context.Context, account, name string, failed bool, after *spec.Place, limit int) ([]spec.Written, error) {
+	return d.r.engine.Written(ctx, account, name, failed, after, limit)
+}
+
+func (d deliveries) Failed(ctx context.Context, account, name string, at spec.Place) (spec.FailedRecords, error) {
+	return d.r.engine.Failed(ctx, account, name, at)
+}
+
 type directory struct{ r *rig }
 
 func (d directory) Stream(id leat.StreamID) (leat.Stream, bool) {
