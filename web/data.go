@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -168,16 +167,25 @@ type looker struct {
 func (l *looker) start() broker.StartingPosition {
 	switch l.p.From {
 	case "time":
-		for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
-			if t, err := time.Parse(form, strings.TrimSpace(l.p.Time)); err == nil {
-				return broker.StartingPosition{Type: broker.AtTimestamp, Timestamp: t}
-			}
+		t, err := parseTime("time", l.p.Time)
+		if err == nil {
+			return broker.StartingPosition{Type: broker.AtTimestamp, Timestamp: t}
 		}
-		l.p.Error = fmt.Sprintf("%.40q is no time such as 2026-11-20 14:00 (UTC).", l.p.Time)
+		l.p.Error = told(err)
 	case "sequence":
 		return broker.StartingPosition{Type: broker.AtSequenceNumber, SequenceNumber: l.p.Sequence}
 	}
 	return broker.StartingPosition{Type: broker.TrimHorizon}
+}
+
+// parseTime reads a time as people write it; without a zone it is UTC.
+func parseTime(field, text string) (time.Time, error) {
+	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.Parse(form, strings.TrimSpace(text)); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, leat.Invalid(field, "%.40q is no time such as 2026-11-20 14:00 (UTC).", text)
 }
 
 // scan reads from an iterator on until the page is full, the shard's end or tail is reached, or the time is over.

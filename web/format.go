@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/delivery/spec"
 )
 
 // functions are what templates call.
@@ -21,7 +22,7 @@ func functions(a *assets) template.FuncMap {
 		"dur": formatSpan, "span": formatSpan, "when": when, "ago": ago, "spark": spark, "lower": strings.ToLower,
 		"shardID": leat.ShardID, "short": shortShard, "plural": plural, "words": func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) },
 		"micros": time.UnixMicro, "list": func(v ...any) []any { return v }, "hours": func(d time.Duration) int { return int(d.Hours()) },
-		"statusTone": statusTone, "join": strings.Join, "kv": kv,
+		"statusTone": statusTone, "join": strings.Join, "kv": kv, "progress": progressOf, "left": func(p spec.Progress) uint64 { return p.Tail - p.Next },
 	}
 }
 
@@ -185,9 +186,9 @@ func statusTone(s any) string {
 	switch fmt.Sprint(s) {
 	case "ACTIVE", "LIVE", "OPEN", "true":
 		return "good"
-	case "CREATING", "UPDATING", "DRAINING":
+	case "CREATING", "UPDATING", "DRAINING", "PAUSED":
 		return "busy"
-	case "DELETING", "FENCING":
+	case "DELETING", "FENCING", "WAITING":
 		return "bad"
 	}
 	return "calm"

@@ -175,11 +175,15 @@ func (h *house) console() map[string]url.Values {
 		"POST /console/streams/{stream}/tags":                 {"remove": {"of"}},
 		"POST /console/streams/{stream}/encryption":           {"encrypt": {"on"}},
 		"POST /console/streams/{stream}/delete":               {"name": {stream}, "consumers": {"yes"}},
+		"POST /console/deliveries/{delivery}/state":           {"do": {"pause"}},
+		"POST /console/deliveries/{delivery}/backfill":        {"from": {"2026-01-01"}},
+		"POST /console/deliveries/{delivery}/verify":          {},
 	}
 }
 
 func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 	h := buildWith(t, "the-operator-of-this-test")
+	h.delivery("hose")
 	forms := h.console()
 	none, stranger, owner := h.visit(ours, "none"), h.visit(theirs, ""), h.visit(ours, "")
 	nobody := &visitor{h: h, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
@@ -197,7 +201,7 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 		if form == nil {
 			form = url.Values{}
 		}
-		path = strings.NewReplacer("{$}", "", "{stream}", stream, "{shard}", "0", "{sequence}", sequence).Replace(path)
+		path = strings.NewReplacer("{$}", "", "{stream}", stream, "{shard}", "0", "{sequence}", sequence, "{delivery}", "hose", "{object}", "1.plan.0").Replace(path)
 		if code, got := nobody.ask(method, path, url.Values{}); code != http.StatusSeeOther || strings.Contains(got, mark) {
 			t.Errorf("%s for nobody: %d %s", pattern, code, got)
 		}
@@ -224,7 +228,7 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 		if strings.Contains(got, mark) || strings.Contains(got, ours) || strings.Contains(got, h.keyID) && method == http.MethodGet {
 			t.Errorf("%s tells another account what is ours: %d %s", pattern, code, got)
 		}
-		if about := strings.Contains(pattern, "{stream}") || method == http.MethodPost; about && !missing(code, got) {
+		if about := strings.Contains(pattern, "{stream}") || strings.Contains(pattern, "{delivery}") || method == http.MethodPost; about && !missing(code, got) {
 			t.Errorf("%s from another account: %d %s", pattern, code, got)
 		}
 	}
@@ -232,7 +236,7 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 		t.Errorf("%d pages were walked", walked)
 	}
 	h.unharmed()
-	for path, want := range map[string]string{"/console/streams": mark, "/console/streams/" + stream + "/settings": mark, "/console/keys": mark} {
+	for path, want := range map[string]string{"/console/streams": mark, "/console/streams/" + stream + "/settings": mark, "/console/keys": mark, "/console/deliveries/hose": mark} {
 		if code, got := owner.ask(http.MethodGet, path, nil); code != http.StatusOK || !strings.Contains(got, want) {
 			t.Errorf("%s for the owner: %d %s", path, code, got)
 		}
