@@ -257,16 +257,16 @@ func (c *ServeConfig) logParams() wal.Params {
 }
 
 // readCA returns the PEM file of certificate authorities; nil when none is given.
-func readCA(file string) ([]byte, error) {
+func readCA(flag, file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
 	pem, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
-		return nil, bad("s3-ca-file", file, "it cannot be read (%v): give a PEM file that this process may read", err)
+		return nil, bad(flag, file, "it cannot be read (%v): give a PEM file that this process may read", err)
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return nil, bad("s3-ca-file", file, "it holds no PEM certificate: give a file of the store's authorities")
+		return nil, bad(flag, file, "it holds no PEM certificate: give a file of the authorities to trust")
 	}
 	return pem, nil
 }

@@ -6,9 +6,12 @@ package server
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/auth"
 )
 
@@ -31,18 +34,30 @@ func (c *OIDC) options() auth.OIDCOptions {
 
 func (c *OIDC) validate() error {
 	if c.Issuer == "" {
-		return check(c.Audience == "" && len(c.Grants) == 0 && c.AccountClaim == "" && c.RoleClaim == "", "oidc-issuer", `""`, "give the URL of the provider, or none of the --oidc settings")
-	}
-	if _, err := auth.NewOIDC(c.options()); err != nil {
-		return err
+		return check(c.Audience == "" && len(c.Grants) == 0 && c.AccountClaim == "" && c.RoleClaim == "" && c.CAFile == "", "oidc-issuer", "", "give the URL of the provider, or none of the --oidc settings")
 	}
 	_, err := c.client()
+	if err == nil {
+		err = errors.Join(
+			check(c.AccountClaim == "" || c.RoleClaim != "", "oidc-account-claim", c.AccountClaim, "give both --oidc-account-claim and --oidc-role-claim, or neither"),
+			check(c.RoleClaim == "" || c.AccountClaim != "", "oidc-role-claim", c.RoleClaim, "give both --oidc-account-claim and --oidc-role-claim, or neither"),
+		)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = auth.NewOIDC(c.options())
+	var told *leat.Error
+	if errors.As(err, &told) {
+		value := map[string]string{"oidc-issuer": c.Issuer, "oidc-audience": c.Audience, "oidc-grant": strings.Join(c.Grants, " ")}[told.Field]
+		return bad(told.Field, value, "%s", told.Message)
+	}
 	return err
 }
 
 // client trusts the authorities of the file, where one is given.
 func (c *OIDC) client() (*http.Client, error) {
-	pem, err := readCA(c.CAFile)
+	pem, err := readCA("oidc-ca-file", c.CAFile)
 	if err != nil || pem == nil {
 		return &http.Client{}, err
 	}

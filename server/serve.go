@@ -66,7 +66,7 @@ func openRemote(ctx context.Context, db sqldb.Config, o S3) (r *Remote, err erro
 
 // Stores says how the bucket is reached, once for each endpoint; nothing when none is named.
 func (o S3) Stores() (all []s3.Options, err error) {
-	ca, err := readCA(o.CAFile)
+	ca, err := readCA("s3-ca-file", o.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (r *Remote) Close() error {
 
 // objects is the bucket's server, for deliveries that name none of their own.
 func (r *Remote) objects(o S3) delivery.S3 {
-	ca, err := readCA(o.CAFile)
+	ca, err := readCA("s3-ca-file", o.CAFile)
 	if err != nil {
 		ca = nil // it was read a moment ago
 	}
