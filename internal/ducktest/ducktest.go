@@ -43,13 +43,13 @@ var folder = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// Main runs a package's tests and takes DuckDB away afterwards.
-func Main(m *testing.M) {
+// Main runs a package's tests, takes DuckDB away afterwards, and returns the exit status.
+func Main(m *testing.M) int {
 	code := m.Run()
 	if dir, err := folder(); err == nil {
 		_ = os.RemoveAll(dir) // it is temporary
 	}
-	os.Exit(code)
+	return code
 }
 
 // Query returns the answers of statements, each a line of JSON.

@@ -276,7 +276,11 @@ func (e *Engine) lookAt(ctx context.Context, d *spec.Delivery, want map[string]w
 	if err != nil {
 		return err
 	}
-	live, gone, err := e.follow(ctx, d, tracks[""])
+	gone, err := e.gone(ctx, d, tracks)
+	if err != nil {
+		return err
+	}
+	live, err := e.follow(ctx, d, tracks[""])
 	if err != nil {
 		return err
 	}

@@ -169,6 +169,8 @@ func TestShardsThatAreNoMore(t *testing.T) {
 	r.deliver("d", r.toBucket("s"))
 	r.put("s", numbered("a", 100)...)
 	r.waits("d", "NoSuchBucket") // with a plan at its cursor
+	_, err := r.broker.BackfillDelivery(t.Context(), who, broker.BackfillDeliveryRequest{Delivery: "d", From: r.clock.Now().Add(-time.Hour), To: r.clock.Now().Add(time.Hour), Prefix: "again/"})
+	r.must(err)
 	for i, shards := range []int{2, 1} {
 		_, err := r.broker.ScaleStream(t.Context(), who, broker.ScaleStreamRequest{Stream: "s", Target: shards})
 		r.must(err)
@@ -201,6 +203,10 @@ func TestShardsThatAreNoMore(t *testing.T) {
 	if !rep.Clean || rep.Expired != 100 || rep.Stored != 1 || rep.Records != 101 {
 		t.Errorf("verify: %+v", rep)
 	}
+	r.until("what was delivered again of a shard that is no more is over", func() bool {
+		d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+		return err == nil && len(d.Backfills) == 1 && d.Backfills[0].Done
+	})
 	d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
 	r.must(err)
 	if last := d.Shards[len(d.Shards)-1]; last.Reason != "" || last.Next != 1 {

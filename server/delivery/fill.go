@@ -31,14 +31,24 @@ type buffer struct {
 // rangeRecords bounds the records of one range, however small they are: what a range takes in memory goes by both.
 const rangeRecords = 1 << 20
 
+// mostBytes is how many bytes of records a range has at most. With partitions the buffer's bytes are each partition's, so
+// that a range has many times as many, within what deliveries may hold.
+func (e *Engine) mostBytes(c *spec.Config) int64 {
+	if c.Partitioning == nil {
+		return c.Buffer.Bytes
+	}
+	const share = 4
+	return max(c.Buffer.Bytes, min(spec.MaxBufferBytes, e.cfg.Memory/share))
+}
+
 // fill reads on until an object is due: its bytes or its age are reached, or a shard has ended. It holds what it reads
 // while there is room; otherwise the records are read again.
-func (w *worker) fill(ctx context.Context, b *spec.Buffer) (oldest, newest int64, err error) {
+func (w *worker) fill(ctx context.Context, b *spec.Buffer, most int64) (oldest, newest int64, err error) {
 	buf := buffer{oldest: math.MaxInt64}
 	for {
 		caught, due := true, false
 		for _, s := range w.shards {
-			up, cut, err := w.read(ctx, s, b, &buf)
+			up, cut, err := w.read(ctx, s, most, &buf)
 			if err != nil {
 				return 0, 0, err
 			}
@@ -49,7 +59,7 @@ func (w *worker) fill(ctx context.Context, b *spec.Buffer) (oldest, newest int64
 		if buf.bytes == 0 && buf.newest == 0 {
 			age = idleWait
 		}
-		if due || buf.bytes >= b.Bytes || buf.records >= rangeRecords || caught && buf.newest != 0 && age <= 0 {
+		if due || buf.bytes >= most || buf.records >= rangeRecords || caught && buf.newest != 0 && age <= 0 {
 			return buf.oldest, buf.newest, nil
 		}
 		if caught {
@@ -61,14 +71,14 @@ func (w *worker) fill(ctx context.Context, b *spec.Buffer) (oldest, newest int64
 }
 
 // read reads one page of a shard. up: there is nothing more now. cut: the object must end here.
-func (w *worker) read(ctx context.Context, s *source, b *spec.Buffer, buf *buffer) (up, cut bool, err error) {
+func (w *worker) read(ctx context.Context, s *source, most int64, buf *buffer) (up, cut bool, err error) {
 	if s.gone {
 		return true, false, w.pass(ctx, s)
 	}
 	if s.stop >= 0 && s.pos >= uint64(s.stop) {
 		s.ended = true
 	}
-	room := b.Bytes - buf.bytes
+	room := most - buf.bytes
 	if s.ended || room <= 0 {
 		return true, false, nil
 	}

@@ -4,17 +4,23 @@
 package delivery_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/shardstore/blob/fault"
 )
 
@@ -116,4 +122,98 @@ func TestNoObjectBeforeTheLedger(t *testing.T) {
 	r.start()
 	r.settled("d", 1)
 	r.clean("d", 1)
+}
+
+// The journal has what was asked for, whatever was done to delivery streams, and applying it makes the same tables.
+func TestTheJournalHasDeliveries(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stream("s", 2)
+	for _, name := range []string{"a", "b", "gone", "direct"} {
+		source := "s"
+		if name == "direct" {
+			source = ""
+		}
+		r.deliver(name, r.toBucket(source, func(c *spec.Config) {
+			if s3 := r.config.S3; name == "a" {
+				c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, s3.AccessKey, spec.Secret(s3.SecretKey)
+			}
+		}))
+	}
+	change := func(name string, ch spec.Change) {
+		t.Helper()
+		_, err := r.broker.UpdateDelivery(t.Context(), who, broker.UpdateDeliveryRequest{Delivery: name, Change: ch})
+		r.must(err)
+	}
+	r.put("s", numbered("a", 10)...)
+	r.settled("b", 10)
+	other := r.toBucket("s", func(c *spec.Config) { c.Naming.Prefix = "other/" })
+	change("b", spec.Change{Config: &other, SetTags: map[string]string{"team": "blue"}})
+	change("b", spec.Change{State: spec.Paused})
+	_, err := r.broker.BackfillDelivery(t.Context(), who, broker.BackfillDeliveryRequest{Delivery: "b", From: time.Now().Add(-time.Hour), Prefix: "again/"})
+	r.must(err)
+	r.must(r.broker.DeleteDelivery(t.Context(), who, "gone"))
+	state := journal.NewState()
+	for e, err := range r.journal.Entries(t.Context()) {
+		r.must(err)
+		r.must(state.Apply(e))
+	}
+	tables := func() map[string]string {
+		var all []journal.Delivery
+		r.must(r.config.DB.View(t.Context(), func(tx *sqldb.Tx) (err error) {
+			all, err = delivery.Journaled{}.All(tx)
+			return err
+		}))
+		return plain(t, all)
+	}
+	var journaled []journal.Delivery
+	for _, d := range state.Deliveries {
+		journaled = append(journaled, *d)
+	}
+	r.kill()
+	want := tables()
+	if got := plain(t, journaled); !maps.Equal(got, want) || len(want) != 3 {
+		t.Fatalf("the journal has %v\nthe tables %v", got, want)
+	}
+	r.must(r.config.DB.Tx(t.Context(), func(tx *sqldb.Tx) error {
+		for _, d := range journaled {
+			for _, again := range []journal.Delivery{{ID: d.ID, Gone: true}, d, d} { // twice does no harm
+				if err := (delivery.Journaled{}).Apply(tx, &again); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}))
+	if got := tables(); !maps.Equal(got, want) {
+		t.Fatalf("applied, the tables are %v\nwant %v", got, want)
+	}
+}
+
+// plain is deliveries as text, without what is not journaled: how far cursors are, and those that came by themselves.
+func plain(t *testing.T, all []journal.Delivery) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, d := range all {
+		var cursors []journal.DeliveryCursor
+		for _, c := range d.Cursors {
+			c.Next, c.Time, c.Done = 0, 0, false
+			if d.Head.Name != "direct" {
+				cursors = append(cursors, c)
+			}
+		}
+		slices.SortFunc(cursors, func(a, b journal.DeliveryCursor) int {
+			return cmp.Or(cmp.Compare(a.Track, b.Track), cmp.Compare(a.Ordinal, b.Ordinal))
+		})
+		d.Cursors = cursors
+		slices.SortFunc(d.Configs, func(a, b journal.DeliveryConfig) int {
+			return cmp.Or(cmp.Compare(a.Track, b.Track), cmp.Compare(a.Version, b.Version))
+		})
+		text, err := json.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[d.Head.Name] = string(text)
+	}
+	return out
 }

@@ -82,20 +82,15 @@ func (l *lineage) due(s *leat.Shard) bool {
 	return l.expected(s)
 }
 
-// follow adds the cursors of shards whose parents have been delivered to their ends, notes where closed shards end, and
-// finds the shards that are no more: nothing of them is left to read.
-func (e *Engine) follow(ctx context.Context, d *spec.Delivery, cursors []cursor) (all []cursor, gone []uint64, err error) {
+// follow adds the cursors of shards whose parents have been delivered to their ends, and notes where closed shards end.
+func (e *Engine) follow(ctx context.Context, d *spec.Delivery, cursors []cursor) ([]cursor, error) {
 	shards := e.cfg.Directory.Shards(d.Stream)
 	if d.Config.Source.Direct() && len(cursors) == 0 {
-		all, err = e.started(ctx, d, shards)
-		return all, nil, err
+		return e.started(ctx, d, shards)
 	}
 	l := newLineage(d, cursors, shards)
-	if gone, err = e.gone(ctx, d, cursors, l.kept); err != nil {
-		return cursors, nil, err
-	}
 	if err := e.ends(ctx, d, l); err != nil {
-		return cursors, gone, err
+		return cursors, err
 	}
 	var born []cursor
 	for i := range shards {
@@ -104,9 +99,9 @@ func (e *Engine) follow(ctx context.Context, d *spec.Delivery, cursors []cursor)
 		}
 	}
 	if len(born) == 0 {
-		return cursors, gone, nil
+		return cursors, nil
 	}
-	return append(cursors, born...), gone, e.tables.begin(ctx, d.ID, "", born)
+	return append(cursors, born...), e.tables.begin(ctx, d.ID, "", born)
 }
 
 // ends notes where closed shards end, so that it is known when they are gone.
@@ -124,14 +119,22 @@ func (e *Engine) ends(ctx context.Context, d *spec.Delivery, l *lineage) error {
 	return nil
 }
 
-// gone returns the shards that cursors stand in and that are no more. The directory may be behind, so the catalog is asked:
+// gone returns the shards that cursors stand in and that are no more: nothing of them is left to read. The directory may be behind, so the catalog is asked:
 // a shard had to be there for its cursor to be, so what is not there now was removed.
-func (e *Engine) gone(ctx context.Context, d *spec.Delivery, cursors []cursor, kept map[uint64]*leat.Shard) (gone []uint64, err error) {
-	for _, c := range cursors {
-		if !c.done && kept[c.ordinal] == nil {
-			gone = append(gone, c.ordinal)
+func (e *Engine) gone(ctx context.Context, d *spec.Delivery, tracks map[string][]cursor) (gone []uint64, err error) {
+	kept := map[uint64]bool{}
+	for _, s := range e.cfg.Directory.Shards(d.Stream) {
+		kept[s.Key.Ordinal] = true
+	}
+	for _, cursors := range tracks {
+		for _, c := range cursors {
+			if !c.done && !kept[c.ordinal] {
+				gone = append(gone, c.ordinal)
+			}
 		}
 	}
+	slices.Sort(gone)
+	gone = slices.Compact(gone)
 	if len(gone) == 0 || len(kept) == 0 { // of a stream that is no more there is nothing to follow
 		return nil, nil
 	}

@@ -89,3 +89,22 @@ func TestTenThousandPartitions(t *testing.T) {
 		t.Errorf("the heap grew from %d to %d bytes while objects were written", s.firstHeap, s.mostHeap)
 	}
 }
+
+// Each partition has a buffer of its own: its objects end at the buffer's bytes, however many other partitions there are.
+func TestBufferIsEachPartitions(t *testing.T) {
+	r := newRig(t, compile(keys{}))
+	r.stream("s", 1)
+	const each, size = 24, 64 << 10 // of a partition: one and a half MiB
+	var records []string
+	for i := range 6 * each {
+		records = append(records, fmt.Sprintf("w%d:%d %s", i%6, i, strings.Repeat("x", size)))
+	}
+	r.put("s", records[:len(records)/2]...)
+	r.put("s", records[len(records)/2:]...)
+	r.deliver("d", r.toBucket("s", partitioned(10)))
+	r.settled("d", uint64(len(records)))
+	r.once(r.lines("data/"), records)
+	if rep := r.clean("d", uint64(len(records))); rep.Objects != 12 {
+		t.Errorf("%d objects for 6 partitions of one and a half buffers", rep.Objects)
+	}
+}

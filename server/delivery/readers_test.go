@@ -17,7 +17,7 @@ import (
 	"github.com/leatstream/leat/server/delivery/spec"
 )
 
-func TestMain(m *testing.M) { ducktest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(ducktest.Main(m)) }
 
 // source is what was put: events whose shape changes from batch to batch, and their sums.
 type source struct {

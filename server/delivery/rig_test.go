@@ -31,6 +31,7 @@ import (
 	"github.com/leatstream/leat/server/cluster"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/server/masterkey"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
@@ -44,16 +45,17 @@ var who = leat.Principal{Account: account, Name: "test"}
 
 // rig is deliveries on a real node, whose records are in memory, into a real object store.
 type rig struct {
-	t      testing.TB
-	broker *broker.Broker
-	node   *cluster.Node
-	cat    *catalog.Catalog
-	blobs  blob.Store
-	engine *delivery.Engine
-	alive  atomic.Pointer[delivery.Engine]
-	config delivery.Config
-	s3     *minio.Client
-	bucket string
+	t       testing.TB
+	broker  *broker.Broker
+	node    *cluster.Node
+	cat     *catalog.Catalog
+	journal *journal.Log
+	blobs   blob.Store
+	engine  *delivery.Engine
+	alive   atomic.Pointer[delivery.Engine]
+	config  delivery.Config
+	s3      *minio.Client
+	bucket  string
 
 	clock *shifted
 	db    *sqldb.DB
@@ -137,15 +139,17 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 	db, err := sqldb.Open(t.Context(), sqldb.Config{SQLite: filepath.Join(t.TempDir(), "catalog.db")})
 	r.must(err)
 	t.Cleanup(func() { r.must(db.Close()) })
-	r.cat = catalog.New(db, catalog.Options{Clock: r.clock})
+	r.blobs = mem.New(time.Now)
+	r.journal = journal.New(r.blobs, func(context.Context, leat.SessionID) (bool, error) { return true, nil })
+	r.cat = catalog.New(db, catalog.Options{Clock: r.clock, Journal: r.journal, Deliveries: delivery.Journaled{}})
 	r.must(r.cat.Migrate(t.Context()))
 	r.db = db
 	bill, err := billing.New(db, billing.Options{Clock: r.clock})
 	r.must(err)
 	r.must(bill.Migrate(t.Context()))
+	r.must(delivery.Migrate(t.Context(), db))
 	info, err := r.cat.Cluster(t.Context())
 	r.must(err)
-	r.blobs = mem.New(time.Now)
 	params := wal.ObjectParams()
 	params.PutsPerSecond, params.Linger = 0, 0 // memory costs nothing
 	r.node = cluster.New(cluster.Config{
@@ -210,7 +214,6 @@ func (r *rig) start() {
 	r.t.Helper()
 	e, err := delivery.New(r.config)
 	r.must(err)
-	r.must(e.Migrate(context.Background()))
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -147,7 +147,7 @@ func (w *worker) deliver(ctx context.Context) error {
 		return err
 	}
 	for {
-		oldest, newest, err := w.fill(ctx, &t.config.Buffer)
+		oldest, newest, err := w.fill(ctx, &t.config.Buffer, w.e.mostBytes(&t.config))
 		if err != nil {
 			return err
 		}
@@ -266,7 +266,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
 	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, tell: w.because, jitter: w.jitter}
 	size := w.held
 	if size == 0 {
-		size = 2 * t.config.Buffer.Bytes
+		size = 2 * w.e.mostBytes(&t.config)
 	}
 	weight := min(max(size, 1<<20), w.e.cfg.Memory)
 	if err := w.e.work.Acquire(ctx, weight); err != nil {

@@ -91,7 +91,7 @@ func gather(to resetter) *gathered { return &gathered{bufio.NewWriterSize(to, ga
 
 func (g *gathered) reset(w io.Writer) {
 	g.to.Reset(w)
-	g.Writer.Reset(g.to)
+	g.Reset(g.to)
 }
 
 // pooled gives its compressor back once. An object that is never closed costs one.

@@ -68,7 +68,7 @@ func fits(tb testing.TB, open spec.NewEncoder, records ...string) []byte {
 	return data
 }
 
-func TestMain(m *testing.M) { ducktest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(ducktest.Main(m)) }
 
 // query asks DuckDB about files; FILE in a statement is the path of the object.
 func query(t *testing.T, data []byte, statements ...string) []string {

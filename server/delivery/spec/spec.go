@@ -69,7 +69,7 @@ type Buffer struct {
 func (b *Buffer) Age() time.Duration { return time.Duration(b.Seconds) * time.Second }
 
 // Partitioning turns dynamic partitioning on: records go to objects by the partition keys that transforms gave them.
-// Buffer.Bytes is then counted for each partition.
+// Buffer.Bytes is then counted for each partition: a range of a shard ends with its age, or with 128 MiB.
 type Partitioning struct {
 	// MaxActive is how many partitions one range of a shard may have; records beyond go to the error prefix. 0 means
 	// DefaultPartitions.
