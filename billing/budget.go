@@ -129,6 +129,8 @@ func (bu *Budget) Validate() error {
 type Sealer interface {
 	Wrap(purpose string, secret []byte) (string, error)
 	Unwrap(purpose, wrapped string) ([]byte, error)
+	// Current tells whether a secret is wrapped under the key that Wrap uses now.
+	Current(wrapped string) bool
 }
 
 func budgetPurpose(account, name string) string { return "budget/" + account + "/" + name }

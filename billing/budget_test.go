@@ -4,6 +4,7 @@
 package billing_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
+	"github.com/leatstream/leat/server/masterkey"
 )
 
 const budgetBook = `
@@ -299,4 +301,32 @@ func TestBadBudgets(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestRewrap shows that a webhook's secret outlives its master key, once a server has begun with the next one before it.
+func TestRewrap(t *testing.T) {
+	onBoth(t, budgetBook, func(r *rig) {
+		h := &hook{clock: r.clock}
+		srv := httptest.NewServer(h)
+		defer srv.Close()
+		keys := []string{masterkey.Generate(rand.Reader), masterkey.Generate(rand.Reader)}
+		under := func(lines ...string) *billing.Billing {
+			t.Helper()
+			ring, err := masterkey.Parse([]byte(strings.Join(lines, "\n")))
+			r.must(err)
+			b, err := billing.New(r.db, billing.Options{Book: r.bill.Prices(), Clock: r.clock, Sealer: ring})
+			r.must(err)
+			r.must(b.Rewrap(t.Context()))
+			return b
+		}
+		r.stream("111111111111", "orders", leat.ModeProvisioned, 2)
+		r.round("2026-11-01 10:20")
+		_, _, err := under(keys[0]).PutBudget(t.Context(), billing.Budget{Account: "111111111111", Name: "b", Amount: euros("1"), Thresholds: []int{100}, URL: srv.URL, Secret: hookSecret}, false)
+		r.must(err)
+		under(keys[1], keys[0])
+		r.must(under(keys[1]).SendAlerts(t.Context()))
+		if got := h.taken(); !strings.HasPrefix(got, "spent 100 of 1 EUR") || len(h.wrong) != 0 {
+			t.Errorf("told %q, %v", got, h.wrong)
+		}
+	})
 }

@@ -49,7 +49,10 @@ func openBilling(ctx context.Context, p *parts) (*billing.Billing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b, b.Migrate(ctx)
+	if err := b.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	return b, b.Rewrap(ctx)
 }
 
 // VerifyLocal computes the puts of hours in [from, to) again from the folder of `leat dev`, whose server MUST be stopped.

@@ -22,6 +22,7 @@ type accountCmd struct {
 	Disable  accountDisableCmd  `cmd:"" help:"Refuse an account's keys and tokens, until it is enabled."`
 	Enable   accountEnableCmd   `cmd:"" help:"Accept an account's keys and tokens again."`
 	Delete   accountDeleteCmd   `cmd:"" help:"Delete an account for good."`
+	Erase    accountEraseCmd    `cmd:"" help:"Delete an account with all its streams and their keys, and wait until it is gone."`
 	Quotas   accountQuotasCmd   `cmd:"" help:"Show or set an account's own quotas."`
 	Limits   accountLimitsCmd   `cmd:"" help:"Show the account's quotas and their use."`
 	Settings accountSettingsCmd `cmd:"" help:"Show or change the account's settings."`

@@ -37,6 +37,7 @@ type streamCmd struct {
 	Monitor  streamMonitorCmd  `cmd:"" help:"Choose the shard-level metrics that are kept."`
 	Events   streamEventsCmd   `cmd:"" help:"Show what on-demand scaling did, and why."`
 	Delete   streamDeleteCmd   `cmd:"" help:"Delete a stream with all its records."`
+	Erase    streamEraseCmd    `cmd:"" help:"Delete an encrypted stream and its keys, so that what is left of its records anywhere cannot be read."`
 }
 
 // waitFlags say whether to wait until a change is done.

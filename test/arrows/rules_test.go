@@ -161,10 +161,11 @@ var rules = map[string]rule{
 	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},
 
 	// Wiring. Nothing below may import these.
-	"server":     {local: wiring, third: anyModule},
-	"cmd/leat":   {local: wiring, third: anyModule},
-	"tools/sbom": {reason: "reads a binary"},
-	"test/...":   {local: wiring, third: anyModule},
+	"server":         {local: wiring, third: anyModule},
+	"cmd/leat":       {local: wiring, third: anyModule},
+	"tools/sbom":     {reason: "reads a binary"},
+	"tools/licences": {reason: "reads modules"},
+	"test/...":       {local: wiring, third: anyModule},
 }
 
 // driver is an object store over what the standard library offers.
