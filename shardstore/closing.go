@@ -18,11 +18,11 @@ import (
 // Reshard closes parents and opens children in one record of the log (data-plane.md, rule 16).
 type Reshard = segment.Reshard
 
-// ReshardParent and ReshardChild are the shards that a Reshard closes and opens.
-type (
-	ReshardParent = segment.ReshardParent
-	ReshardChild  = segment.ReshardChild
-)
+// ReshardParent is a shard that a Reshard closes.
+type ReshardParent = segment.ReshardParent
+
+// ReshardChild is a shard that a Reshard opens.
+type ReshardChild = segment.ReshardChild
 
 // Closing is what is known for ever of a closed session: the content of the object closed/<session>, written once
 // (data-plane.md, rule 11).

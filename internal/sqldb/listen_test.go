@@ -71,7 +71,9 @@ func TestListen(t *testing.T) {
 		}
 	}
 	pg.Crash(t)
-	<-lost
+	if err := <-lost; err == nil {
+		t.Error("a connection that broke has no reason")
+	}
 	pg.Start(t)
 	until()
 }

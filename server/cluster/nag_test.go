@@ -22,9 +22,11 @@ func TestNag(t *testing.T) {
 		for range 3 {
 			n.tried(nil)
 		}
+		tick := time.NewTicker(500 * time.Millisecond)
+		defer tick.Stop()
 		for range 130 {
 			n.tried(errors.New("away"))
-			time.Sleep(500 * time.Millisecond)
+			<-tick.C
 		}
 		n.tried(nil)
 		n.tried(nil)
