@@ -145,16 +145,71 @@ func (j *job) transform(ctx context.Context) (err error) {
 	return j.assign(&r)
 }
 
-// The records that a pipeline gets at once, at most.
+// The records that a pipeline gets at once, at most. A few bytes may become transform.MaxOutputBytes, so steps that make more
+// of a record get few at once; those that ask endpoints get more, for the sake of the number of requests.
 const (
-	batchRecords = 2000
-	batchBytes   = 4 << 20
+	batchRecords  = 2000
+	batchGrowing  = 8
+	batchAndAsked = 100
+	batchBytes    = 4 << 20
 )
 
+// batchOf is how many records a configuration's pipeline gets at once.
+func batchOf(c *spec.Config) int {
+	grows, asks := false, false
+	for i := range c.Transforms {
+		switch c.Transforms[i].Kind {
+		case spec.HTTPCall:
+			asks = true
+		default:
+			grows = true
+		}
+	}
+	switch {
+	case !grows:
+		return batchRecords
+	case asks:
+		return batchAndAsked
+	}
+	return batchGrowing
+}
+
+// outputBytes is how much transforms may make of the records of one range. What a record makes beyond goes to the error
+// prefix: a range of small records that become large ones must not take a node's memory, and then the next node's.
+const outputBytes = 512 << 20
+
+// bound takes out what a batch makes beyond the bytes that are left.
+func bound(r *spec.Result, left *int64) {
+	sizes := map[int]int64{}
+	for i := range r.Outputs {
+		sizes[r.Outputs[i].Source] += int64(len(r.Outputs[i].Data))
+	}
+	seen, refused := map[int]bool{}, map[int]bool{}
+	outputs := r.Outputs[:0]
+	for _, o := range r.Outputs {
+		if !seen[o.Source] {
+			seen[o.Source] = true
+			if refused[o.Source] = sizes[o.Source] > *left; refused[o.Source] {
+				r.Failed = append(r.Failed, spec.Failure{
+					Source: o.Source, Type: spec.ProcessingFailed, Code: "Transform.OutputTooLarge",
+					Message: fmt.Sprintf("what transforms make of the records of this range is more than %d MiB: choose a smaller buffer", outputBytes>>20),
+				})
+			} else {
+				*left -= sizes[o.Source]
+			}
+		}
+		if !refused[o.Source] {
+			outputs = append(outputs, o)
+		}
+	}
+	r.Outputs = outputs
+}
+
 func (j *job) apply(ctx context.Context) (all spec.Result, err error) {
+	most, left := batchOf(&j.t.config), int64(outputBytes)
 	for from := 0; from < len(j.records); {
 		to, size := from, 0
-		for to < len(j.records) && to-from < batchRecords && (to == from || size+len(j.records[to].Data) <= batchBytes) {
+		for to < len(j.records) && to-from < most && (to == from || size+len(j.records[to].Data) <= batchBytes) {
 			size += len(j.records[to].Data)
 			to++
 		}
@@ -162,6 +217,7 @@ func (j *job) apply(ctx context.Context) (all spec.Result, err error) {
 		if err != nil {
 			return all, fmt.Errorf("transform: %w", err)
 		}
+		bound(&r, &left)
 		for _, o := range r.Outputs {
 			o.Source += from
 			all.Outputs = append(all.Outputs, o)
