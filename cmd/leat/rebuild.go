@@ -52,6 +52,9 @@ func (c *rebuildCmd) Run(ctx context.Context, t *terminal) error {
 	} else {
 		fmt.Fprintf(t.out, "rebuilt %s with %s from %s, %s and the logs of %s\n", plural(r.Streams, "stream"), plural(r.Shards, "shard"),
 			fmt.Sprintf("a journal of %d", r.Entries), plural(r.Packs, "pack"), plural(r.Sessions, "session"))
+		if r.Deliveries > 0 {
+			fmt.Fprintf(t.out, "%s go on where they were\n", plural(r.Deliveries, "delivery stream"))
+		}
 		if c.Check {
 			fmt.Fprintf(t.out, "checked %s in %s: %s\n", plural(int(r.Check.Records), "record"), plural(int(r.Check.Extents), "extent"), plural(problems, "problem"))
 		}

@@ -109,7 +109,10 @@ func TestRebuildKeepsDeliveries(t *testing.T) {
 
 	fresh := *b
 	fresh.DSN = b.PG.Database(t)
-	t.Log(strings.TrimSpace(rig.Must(t, fresh.Env(), "rebuild", "--master-key-file", keys)))
+	told := rig.Must(t, fresh.Env(), "rebuild", "--master-key-file", keys)
+	if !strings.Contains(told, "3 delivery streams go on where they were") {
+		t.Errorf("leat rebuild says %q", told)
+	}
 	two := rig.Serve(t, "two", &fresh, args...)
 	two.Start(t)
 	put(two, "fourth", 300)
