@@ -1,0 +1,221 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package docs_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/test/e2e/rig"
+)
+
+const root = "../.."
+
+// run are the documents whose commands are run.
+var run = []string{
+	"README.md",
+	"docs/getting-started.md",
+	"docs/producers.md",
+	"docs/consumers.md",
+	"docs/resharding.md",
+	"docs/migrating.md",
+}
+
+// notRun are the documents whose commands are not run here, and why.
+var notRun = map[string]string{
+	"docs/billing.md":     "commands of billing are run by cmd/leat's tests",
+	"docs/clients.md":     "its blocks are run by test/compat",
+	"docs/encryption.md":  "starts servers that stay; test/e2e encrypts with whole processes",
+	"docs/on-demand.md":   "starts servers that stay",
+	"docs/operating.md":   "needs logs and disks of a machine; cmd/leat's tests run these commands",
+	"docs/performance.md": "measures a machine for minutes",
+	"docs/rebuild.md":     "needs a lost database; test/e2e rebuilds one",
+	"docs/reliability.md": "breaks things for minutes",
+	"docs/scale.md":       "needs a cluster; test/e2e runs them",
+	"docs/security.md":    "needs certificates and a server's own token; test/authz and server's tests have them",
+}
+
+// block is one ```sh block.
+type block struct {
+	line   int
+	text   string
+	why    string // it is not run
+	output string // of the ```text block after it; lines that its output must have, in this order
+}
+
+var (
+	marker = regexp.MustCompile(`^<!-- not run: (.{10,}) -->$`)
+	fence  = "```"
+)
+
+// blocks reads a document.
+func blocks(t *testing.T, name string) (all []block) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	inside := func(from int) (string, int) {
+		end := slices.Index(lines[from:], fence)
+		if end < 0 {
+			t.Fatalf("%s:%d: the block does not end", name, from)
+		}
+		return strings.Join(lines[from:from+end], "\n"), from + end
+	}
+	before, at := "", -1 // the line before, and the block that a text block would belong to
+	for i := 0; i < len(lines); i++ {
+		line := strings.TrimSpace(lines[i])
+		switch {
+		case line == fence+"sh":
+			b := block{line: i + 1}
+			b.text, i = inside(i + 1)
+			if m := marker.FindStringSubmatch(before); m != nil {
+				b.why = m[1]
+			}
+			all = append(all, b)
+			at = len(all) - 1
+		case line == fence+"text" && at >= 0:
+			all[at].output, i = inside(i + 1)
+			at = -1
+		case strings.HasPrefix(line, fence):
+			_, i = inside(i + 1)
+			at = -1
+		case line != "":
+			before, at = line, -1
+		}
+	}
+	return all
+}
+
+// TestCommandsInDocumentsRun runs the sh blocks of each document in one shell, but for those that a comment before them excepts with a
+// reason (<!-- not run: needs … -->), and looks for the output that a text block right after one shows.
+func TestCommandsInDocumentsRun(t *testing.T) {
+	leat := rig.Binary(t)
+	for _, name := range run {
+		t.Run(name, func(t *testing.T) {
+			all := blocks(t, name)
+			if len(all) == 0 {
+				t.Fatal("it has no sh block: take it off the list")
+			}
+			dir := t.TempDir()
+			n := rig.Dev(t, "dev", filepath.Join(dir, "leat-data"))
+			n.Start(t)
+			home(t, dir, leat)
+			var script strings.Builder
+			script.WriteString("set -euo pipefail\n")
+			for i, b := range all {
+				if b.why == "" {
+					fmt.Fprintf(&script, "echo %d >block\n{\n%s\n} >out.%d 2>err.%d </dev/null\n", i, b.text, i, i)
+				}
+			}
+			text := strings.NewReplacer("127.0.0.1:4567", n.HTTP, "127.0.0.1:4568", n.GRPC, "/var/log/dpkg.log*", "dpkg.log").Replace(script.String())
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "bash", "-c", text)
+			cmd.Dir = dir
+			cmd.Env = []string{
+				"HOME=" + dir, "PATH=" + filepath.Join(dir, "path") + ":/usr/bin:/bin", "TERM=dumb", "LANG=C.UTF-8",
+				"LEAT_ENDPOINT=" + n.GRPC, "LEAT_ENDPOINT_HTTP=http://" + n.HTTP, "AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1",
+			}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				i := 0
+				_, _ = fmt.Sscan(read(t, dir, "block"), &i) // 0 when there is none yet
+				t.Fatalf("%s:%d: %v\n%s\n%s%s%s", name, all[i].line, err, all[i].text, read(t, dir, fmt.Sprintf("out.%d", i)), read(t, dir, fmt.Sprintf("err.%d", i)), out)
+			}
+			for i, b := range all {
+				if b.why == "" {
+					shows(t, name, b, read(t, dir, fmt.Sprintf("out.%d", i)))
+				} else if b.output != "" {
+					t.Errorf("%s:%d: the block is not run, and output is shown", name, b.line)
+				}
+			}
+		})
+	}
+}
+
+// home makes the folder that a reader would be in: the clone, with bin/leat, and leat in the path.
+func home(t *testing.T, dir, leat string) {
+	t.Helper()
+	api, err := filepath.Abs(filepath.Join(root, "api"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"bin", "path"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"bin/leat": leat, "path/leat": leat, "api": api} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&log, "2026-11-20 10:%02d:%02d %s package-%d:amd64 1.%d\n", i/60, i%60, []string{"install", "configure", "status"}[i%3], i, i)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dpkg.log"), []byte(log.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, dir, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// shows fails the test unless the output has the lines that the document shows, in their order; … stands for anything.
+func shows(t *testing.T, name string, b block, out string) {
+	t.Helper()
+	left := strings.Split(out, "\n")
+	for line := range strings.SplitSeq(b.output, "\n") {
+		if line == "" {
+			continue
+		}
+		want := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*") + "$")
+		at := slices.IndexFunc(left, want.MatchString)
+		if at < 0 {
+			t.Errorf("%s:%d: the output is\n%s\nand does not go on with %q", name, b.line, out, line)
+			return
+		}
+		left = left[at+1:]
+	}
+}
+
+// TestEveryDocumentIsOnAList has the commands of new documents run, or the reason told why not.
+func TestEveryDocumentIsOnAList(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
+	if err != nil || len(files) < 15 {
+		t.Fatal(files, err)
+	}
+	var withCommands []string
+	for _, file := range files {
+		name := "docs/" + filepath.Base(file)
+		if len(blocks(t, name)) == 0 {
+			continue
+		}
+		withCommands = append(withCommands, name)
+		if !slices.Contains(run, name) && notRun[name] == "" {
+			t.Errorf("%s has commands: add it to run, or to notRun with the reason", name)
+		}
+	}
+	for name := range notRun {
+		if !slices.Contains(withCommands, name) {
+			t.Errorf("%s has no commands: take it off notRun", name)
+		}
+	}
+}
