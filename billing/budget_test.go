@@ -94,18 +94,19 @@ func (r *rig) budget(bu billing.Budget, operator bool) billing.BudgetStatus {
 
 func euros(s string) decimal.Decimal { return decimal.RequireFromString(s) }
 
-// TestBudget follows a budget of 100 EUR through November. Two shards cost 2 EUR an hour. After 25 hours 50 are spent, and the forecast is 50 × 720 / 25
-// = 1440; after 40 hours 80 are; after 51, 102.
+// TestBudget follows a budget of 100 EUR through the last three days of November. Two shards, made on the 28th, cost 2 EUR an hour. After 25 hours 50
+// are spent, and 648 + 25 of 720 hours are booked: the forecast is 50 × 720 / 673 = 53.49. After 40 hours 80 are, after 51, 102.
 func TestBudget(t *testing.T) {
 	onBoth(t, budgetBook, func(r *rig) {
 		h := &hook{clock: r.clock, fail: 3}
 		srv := httptest.NewServer(h)
 		defer srv.Close()
 		const account = "111111111111"
+		r.at("2026-11-28 00:00")
 		id := r.stream(account, "orders", leat.ModeProvisioned, 2)
 		other := r.stream("222222222222", "clicks", leat.ModeProvisioned, 9)
 		bu := billing.Budget{
-			Account: account, Name: "all", Amount: euros("100"), Thresholds: []int{100, 50, 80}, Forecasts: []int{100}, URL: srv.URL + "/hook", Secret: hookSecret, Throttle: true,
+			Account: account, Name: "all", Amount: euros("100"), Thresholds: []int{100, 50, 80}, Forecasts: []int{50}, URL: srv.URL + "/hook", Secret: hookSecret, Throttle: true,
 		}
 		if s := r.budget(bu, false); !s.Spent.IsZero() || s.Exceeded || len(s.Alerts) != 0 || s.Currency != "EUR" || s.Secret != "" || !s.HasSecret {
 			t.Fatalf("a new budget stands at %+v", s)
@@ -127,17 +128,17 @@ func TestBudget(t *testing.T) {
 			}
 		}
 		// The first attempts fail: they are made again after 15 and 30 seconds, no sooner.
-		r.round("2026-11-02 01:20")
+		r.round("2026-11-29 01:20")
 		want("at 50%, the hook fails", "")
-		r.round("2026-11-02 01:20")
+		r.round("2026-11-29 01:20")
 		want("too soon", "")
 		first := len(h.events)
 		if first != 2 {
 			t.Fatalf("%d attempts", first)
 		}
-		r.round("2026-11-02 01:21") // one fails once more
-		r.round("2026-11-02 01:22")
-		want("at 50%, again", "forecast 100 of 100 EUR in 2026-11: 50, 1440; spent 50 of 100 EUR in 2026-11: 50, 1440")
+		r.round("2026-11-29 01:21") // one fails once more
+		r.round("2026-11-29 01:22")
+		want("at 50%, again", "forecast 50 of 100 EUR in 2026-11: 50, 53.49; spent 50 of 100 EUR in 2026-11: 50, 53.49")
 		distinct := map[string]bool{}
 		for _, e := range h.events {
 			distinct[e] = true
@@ -145,18 +146,18 @@ func TestBudget(t *testing.T) {
 		if len(h.events) != 5 || len(distinct) != 2 {
 			t.Errorf("attempts of events %v", h.events)
 		}
-		r.round("2026-11-02 02:20")
+		r.round("2026-11-29 02:20")
 		want("an hour later", "")
 		admits("below", true)
 
-		r.round("2026-11-02 16:20") // 40 hours
-		want("at 80%", "spent 80 of 100 EUR in 2026-11: 80, 1440")
-		r.round("2026-11-03 02:20") // 50 hours: all of it, and no more
-		want("at 100%", "spent 100 of 100 EUR in 2026-11: 100, 1440")
+		r.round("2026-11-29 16:20") // 40 hours
+		want("at 80%", "spent 80 of 100 EUR in 2026-11: 80, 83.72")
+		r.round("2026-11-30 02:20") // 50 hours: all of it, and no more
+		want("at 100%", "spent 100 of 100 EUR in 2026-11: 100, 103.15")
 		bu.Secret = "" // it stays
 		r.budget(bu, false)
 		admits("at 100%", true)
-		r.round("2026-11-03 03:20") // 51 hours
+		r.round("2026-11-30 03:20") // 51 hours
 		r.budget(bu, false)
 		admits("beyond", false)
 		want("beyond", "")
@@ -170,7 +171,7 @@ func TestBudget(t *testing.T) {
 		bu.Amount = euros("100")
 		r.budget(bu, false)
 		admits("lowered", false)
-		r.round("2026-11-03 04:20")
+		r.round("2026-11-30 04:20")
 		want("lowered", "")
 
 		// A credit counts: 104 of usage less 10.
@@ -187,7 +188,7 @@ func TestBudget(t *testing.T) {
 		r.round("2026-12-01 00:10")
 		admits("in the new month", true)
 		r.round("2026-12-02 01:20")
-		want("the next month", "forecast 100 of 100 EUR in 2026-12: 50, 1488; spent 50 of 100 EUR in 2026-12: 50, 1488")
+		want("the next month", "forecast 50 of 100 EUR in 2026-12: 50, 1488; spent 50 of 100 EUR in 2026-12: 50, 1488")
 		if len(h.wrong) != 0 {
 			t.Errorf("the hook says %v", h.wrong)
 		}
@@ -266,11 +267,15 @@ func TestAlertIsGivenUp(t *testing.T) {
 		r.round("2026-11-01 10:20")
 		bu := billing.Budget{Account: "111111111111", Name: "b", Amount: euros("1"), Thresholds: []int{100}, URL: srv.URL, Secret: hookSecret}
 		r.budget(bu, false)
-		for at := moment("2026-11-01 10:20"); at.Before(moment("2026-11-05 00:00")); at = at.Add(10 * time.Minute) {
+		step := 10 * time.Minute
+		for at := moment("2026-11-01 10:20"); at.Before(moment("2026-11-05 00:00")); at = at.Add(step) {
 			r.clock.mu.Lock()
 			r.clock.now = at
 			r.clock.mu.Unlock()
 			r.must(r.bill.SendAlerts(t.Context()))
+			if at.After(moment("2026-11-01 14:00")) {
+				step = time.Hour
+			}
 		}
 		bu.Secret = ""
 		s := r.budget(bu, false)

@@ -217,8 +217,12 @@ func TestRulesAndPanelsNameWhatIsExported(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatal(files, err)
 	}
+	documented, err := os.ReadFile(catalogue) // which is held against the binary: series of deliveries are there with the first of them
+	if err != nil {
+		t.Fatal(err)
+	}
 	known := func(name string) bool {
-		if types[name] != "" {
+		if types[name] != "" || strings.Contains(string(documented), "| `"+name+"` |") {
 			return true
 		}
 		for _, part := range []string{"_bucket", "_count", "_sum"} {

@@ -43,7 +43,7 @@ func newKeySet(issuer string, client *http.Client, clock leat.Clock, log *slog.L
 
 // VerifySignature returns the payload of a token that one of the issuer's keys signed.
 func (k *keySet) VerifySignature(ctx context.Context, text string) ([]byte, error) {
-	jws, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	jws, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
 		return nil, err
 	}
