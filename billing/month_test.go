@@ -232,6 +232,29 @@ DRAFT 6.77 EUR
 		if units != 30_000 {
 			r.t.Errorf("%d units in stream-hours, want 30000", units)
 		}
+		// And so is that of its days.
+		days, err := r.bill.Days(ctx, orders, moment("2026-11-01 00:00"), moment("2026-12-01 00:00"))
+		r.must(err)
+		var byDay, before int64
+		for _, d := range days {
+			if d.Hour < before || (d.Hour-leat.Micros(moment("2026-11-01 00:00")))%(24*time.Hour).Microseconds() != 0 {
+				r.t.Errorf("a day begins at %d, after %d", d.Hour, before)
+			}
+			if before = d.Hour; d.Stream == o {
+				byDay += d.Quantities[rating.PutUnits]
+			}
+		}
+		if byDay != 30_000 {
+			r.t.Errorf("%d units in days, want 30000", byDay)
+		}
+		// By another book the same usage is another bill.
+		aws, err := rating.Preset("aws-kinesis")
+		r.must(err)
+		bill, err := r.bill.Compare(ctx, orders, "2026-11", aws)
+		r.must(err)
+		if bill.Book != "aws-kinesis" || bill.Currency != "USD" || !bill.Total.IsPositive() {
+			r.t.Errorf("compared: %+v", bill)
+		}
 	})
 }
 
