@@ -136,7 +136,7 @@ func (c *Console) fill(r *http.Request, s *session, p *page) {
 
 // places are the entries of the navigation that somebody can use.
 func (c *Console) places(s *session) []place {
-	all := []place{{ID: "streams", Text: "Streams", Link: Root + "/streams", Icon: "streams"}, {ID: "deliveries", Text: "Deliveries", Link: Root + "/deliveries", Icon: "deliveries"}}
+	all := []place{{ID: "streams", Text: "Streams", Link: Root + "/streams", Icon: "streams"}, {ID: "deliveries", Text: "Deliveries", Link: Root + "/deliveries", Icon: "deliveries"}, {ID: "usage", Text: "Usage & cost", Link: Root + "/usage", Icon: "usage"}}
 	if s.who.Operator && c.Metrics != nil {
 		all = append(all, place{ID: "health", Text: "Health", Link: Root + "/health", Icon: "health"})
 	}
@@ -157,6 +157,8 @@ var doneTexts = map[string]string{
 	"split":        "The split is under way: the children open when the shard's end is durable.",
 	"merged":       "The merge is under way: the child opens when both shards' ends are durable.",
 	"deleted":      "The stream is being deleted.",
+	"budget":       "The budget is made.",
+	"nobudget":     "The budget is gone.",
 	"paused":       "The delivery is paused. It keeps its place.",
 	"resumed":      "The delivery goes on.",
 	"backfill":     "The backfill has begun.",

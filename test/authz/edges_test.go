@@ -175,6 +175,7 @@ func (h *house) console() map[string]url.Values {
 		"POST /console/streams/{stream}/tags":                 {"remove": {"of"}},
 		"POST /console/streams/{stream}/encryption":           {"encrypt": {"on"}},
 		"POST /console/streams/{stream}/delete":               {"name": {stream}, "consumers": {"yes"}},
+		"POST /console/usage/budgets":                         {"delete": {"all"}},
 		"POST /console/deliveries/{delivery}/state":           {"do": {"pause"}},
 		"POST /console/deliveries/{delivery}/backfill":        {"from": {"2026-01-01"}},
 		"POST /console/deliveries/{delivery}/verify":          {},
@@ -201,7 +202,7 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 		if form == nil {
 			form = url.Values{}
 		}
-		path = strings.NewReplacer("{$}", "", "{stream}", stream, "{shard}", "0", "{sequence}", sequence, "{delivery}", "hose", "{object}", "1.plan.0").Replace(path)
+		path = strings.NewReplacer("{$}", "", "{stream}", stream, "{shard}", "0", "{sequence}", sequence, "{delivery}", "hose", "{object}", "1.plan.0", "{id}", strings.Repeat("0", 31)+"1", "{month}", "2026-11").Replace(path)
 		if code, got := nobody.ask(method, path, url.Values{}); code != http.StatusSeeOther || strings.Contains(got, mark) {
 			t.Errorf("%s for nobody: %d %s", pattern, code, got)
 		}

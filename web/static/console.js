@@ -151,15 +151,16 @@
       const value = (_, v) => v == null ? "–" : (el.dataset.unit === "B" ? units(v) : Number(v).toLocaleString("en", { maximumFractionDigits: 1 })) + (el.dataset.per ?? "/s");
       const axis = { stroke: css("--faint"), font: "11px Inter, sans-serif", grid: { stroke: css("--line"), width: 1 }, ticks: { show: false } };
       const colours = ["--accent", "--second", "--busy"].map(css);
+      const days = el.dataset.by === "day"; // bars, and dates in UTC as they are billed
       const plot = new uPlot({
         width: el.clientWidth, height: 200 - 26,
-        tzDate: (t) => root.dataset.zone === "utc" ? uPlot.tzDate(new Date(t * 1e3), "UTC") : new Date(t * 1e3),
+        tzDate: (t) => days || root.dataset.zone === "utc" ? uPlot.tzDate(new Date(t * 1e3), "UTC") : new Date(t * 1e3),
         cursor: { y: false, points: { size: 6 } },
-        scales: { y: { range: (_, lo, hi) => [0, hi > 0 ? hi * 1.15 : 1] } },
-        axes: [{ ...axis, space: 70, values: "{HH}:{mm}" }, { ...axis, size: 64, space: 34, values: (u, vs) => vs.map((v) => el.dataset.unit === "B" ? units(v) : Number(v).toLocaleString("en")) }],
+        scales: { x: days ? { range: (_, lo, hi) => [lo - 43200, hi + 43200] } : {}, y: { range: (_, lo, hi) => [0, hi > 0 ? hi * 1.15 : 1] } },
+        axes: [{ ...axis, space: 70, values: days ? "{MM}-{DD}" : "{HH}:{mm}" }, { ...axis, size: 64, space: 34, values: (u, vs) => vs.map((v) => el.dataset.unit === "B" ? units(v) : Number(v).toLocaleString("en")) }],
         legend: { markers: { width: 0, fill: (u, i) => u.series[i]._stroke ?? colours[(i - 1) % 3] } },
-        series: [{ label: "At", value: (u, v) => v == null ? "–" : uPlot.fmtDate("{HH}:{mm}:{ss}")(u._tz ? u._tz(v) : new Date(v * 1e3)) },
-          ...columns.map((c, i) => ({ label: table.tHead.rows[0].cells[c].textContent, stroke: colours[i % 3], width: 1.5, fill: i === 0 ? colours[0] + "14" : undefined, points: { show: false }, value }))],
+        series: [{ label: "At", value: (u, v) => v == null ? "–" : uPlot.fmtDate(days ? "{YYYY}-{MM}-{DD}" : "{HH}:{mm}:{ss}")(u._tz ? u._tz(v) : new Date(v * 1e3)) },
+          ...columns.map((c, i) => ({ label: table.tHead.rows[0].cells[c].textContent, stroke: colours[i % 3], width: 1.5, fill: i === 0 ? colours[0] + (days ? "88" : "14") : undefined, paths: days ? uPlot.paths.bars({ size: [0.7, 48] }) : undefined, points: { show: false }, value }))],
       }, data, el);
       charts.set(key, { el, plot });
     }
