@@ -170,9 +170,9 @@ func flagName(f *kong.Flag) string {
 	case f.IsBool():
 	case f.PlaceHolder != "":
 		s += " " + f.PlaceHolder
-	case f.Value.Target.Type() == reflect.TypeFor[time.Duration]():
+	case f.Target.Type() == reflect.TypeFor[time.Duration]():
 		s += " TIME"
-	case f.Value.Target.CanInt() || f.Value.Target.CanUint() || f.Value.Target.CanFloat():
+	case f.Target.CanInt() || f.Target.CanUint() || f.Target.CanFloat():
 		s += " N"
 	default:
 		s += " TEXT"

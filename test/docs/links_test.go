@@ -20,7 +20,7 @@ var (
 // anchors are the fragments of a document's headings, as GitHub makes them.
 func anchors(text string) (all []string) {
 	for _, m := range heading.FindAllStringSubmatch(text, -1) {
-		name := strings.ToLower(regexp.MustCompile("[^\\p{L}\\p{N}_ -]").ReplaceAllString(m[1], ""))
+		name := strings.ToLower(regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(m[1], ""))
 		all = append(all, strings.ReplaceAll(name, " ", "-"))
 	}
 	return all
