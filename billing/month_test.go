@@ -233,10 +233,10 @@ DRAFT 6.77 EUR
 			r.t.Errorf("%d units in stream-hours, want 30000", units)
 		}
 		// And so is that of its days.
-		days, err := r.bill.Days(ctx, orders, moment("2026-11-01 00:00"), moment("2026-12-01 00:00"))
+		each, err := r.bill.Days(ctx, orders, moment("2026-11-01 00:00"), moment("2026-12-01 00:00"))
 		r.must(err)
 		var byDay, before int64
-		for _, d := range days {
+		for _, d := range each {
 			if d.Hour < before || (d.Hour-leat.Micros(moment("2026-11-01 00:00")))%(24*time.Hour).Microseconds() != 0 {
 				r.t.Errorf("a day begins at %d, after %d", d.Hour, before)
 			}
