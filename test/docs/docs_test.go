@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,7 +113,6 @@ func TestCommandsInDocumentsRun(t *testing.T) {
 			n.Start(t)
 			home(t, dir, leat)
 			var script strings.Builder
-			script.WriteString("set -euo pipefail\n")
 			for i, b := range all {
 				if b.why == "" {
 					fmt.Fprintf(&script, "echo %d >block\n{\n%s\n} >out.%d 2>err.%d </dev/null\n", i, b.text, i, i)
@@ -121,13 +121,7 @@ func TestCommandsInDocumentsRun(t *testing.T) {
 			text := strings.NewReplacer("127.0.0.1:4567", n.HTTP, "127.0.0.1:4568", n.GRPC, "/var/log/dpkg.log*", "dpkg.log").Replace(script.String())
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, "bash", "-c", text)
-			cmd.Dir = dir
-			cmd.Env = []string{
-				"HOME=" + dir, "PATH=" + filepath.Join(dir, "path") + ":/usr/bin:/bin", "TERM=dumb", "LANG=C.UTF-8",
-				"LEAT_ENDPOINT=" + n.GRPC, "LEAT_ENDPOINT_HTTP=http://" + n.HTTP, "AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1",
-			}
-			if out, err := cmd.CombinedOutput(); err != nil {
+			if out, err := shell(ctx, dir, text, "LEAT_ENDPOINT="+n.GRPC, "LEAT_ENDPOINT_HTTP=http://"+n.HTTP); err != nil {
 				i := 0
 				_, _ = fmt.Sscan(read(t, dir, "block"), &i) // 0 when there is none yet
 				t.Fatalf("%s:%d: %v\n%s\n%s%s%s", name, all[i].line, err, all[i].text, read(t, dir, fmt.Sprintf("out.%d", i)), read(t, dir, fmt.Sprintf("err.%d", i)), out)
@@ -141,6 +135,17 @@ func TestCommandsInDocumentsRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// shell runs a script in a folder that home made, and ends whatever it has started.
+func shell(ctx context.Context, dir, script string, env ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(env, "HOME="+dir, "PATH="+filepath.Join(dir, "path")+":/usr/bin:/bin", "TERM=dumb", "LANG=C.UTF-8",
+		"AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	return cmd.CombinedOutput()
 }
 
 // home makes the folder that a reader would be in: the clone, with bin/leat, and leat in the path.
