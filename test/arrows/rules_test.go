@@ -158,7 +158,7 @@ var rules = map[string]rule{
 	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating", "internal/wiremem", "server/audit"), tests: engine, third: anyModule},
 	"server/kinesis":  {local: edge("server/awswire"), tests: engine, third: anyModule},
 	"server/firehose": {local: edge("server/awswire"), tests: append([]string{"server/delivery/objectname"}, engine...), third: anyModule},
-	"web":             {local: edge("server/delivery", "billing"), tests: engine, third: anyModule},
+	"web":             {local: edge("server/delivery", "billing", "billing/rating", "server/audit", "server/policy"), tests: engine, third: anyModule},
 
 	// Wiring. Nothing below may import these.
 	"server":         {local: wiring, third: anyModule},
