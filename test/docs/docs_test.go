@@ -141,8 +141,10 @@ func TestCommandsInDocumentsRun(t *testing.T) {
 func shell(ctx context.Context, dir, script string, env ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	cmd.Dir = dir
-	cmd.Env = append(env, "HOME="+dir, "PATH="+filepath.Join(dir, "path")+":/usr/bin:/bin", "TERM=dumb", "LANG=C.UTF-8",
-		"AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = slices.Concat(env, []string{
+		"HOME=" + dir, "PATH=" + filepath.Join(dir, "path") + ":/usr/bin:/bin", "TERM=dumb", "LANG=C.UTF-8",
+		"AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1",
+	})
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd.CombinedOutput()
