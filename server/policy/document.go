@@ -25,6 +25,7 @@ type Document struct {
 }
 
 type statement struct {
+	sid        string
 	deny       bool
 	principals []principal // of resource policies
 	notBy      bool        // NotPrincipal
@@ -130,6 +131,7 @@ func statements(text json.RawMessage) (list []rawStatement, err error) {
 }
 
 func (s *statement) read(r *rawStatement, ofResource bool) (err error) {
+	s.sid = r.Sid
 	switch r.Effect {
 	case "Allow":
 	case "Deny":
