@@ -126,6 +126,17 @@ func (c *Console) auditEvent(w http.ResponseWriter, r *http.Request, s *session)
 	return nil
 }
 
+// shortARN is the part of an ARN that people know a thing by.
+func shortARN(arn string) string {
+	if arn == "*" {
+		return "the account"
+	}
+	if part := strings.SplitN(arn, ":", 6); len(part) == 6 && part[0] == "arn" {
+		return part[5]
+	}
+	return arn
+}
+
 // shellWord quotes what a client may have chosen.
 func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 

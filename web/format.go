@@ -22,7 +22,7 @@ func functions(a *assets) template.FuncMap {
 		"dur": formatSpan, "span": formatSpan, "when": when, "ago": ago, "spark": spark, "lower": strings.ToLower,
 		"shardID": leat.ShardID, "short": shortShard, "plural": plural, "words": func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", " ")) },
 		"micros": time.UnixMicro, "list": func(v ...any) []any { return v }, "hours": func(d time.Duration) int { return int(d.Hours()) },
-		"statusTone": statusTone, "join": strings.Join, "kv": kv, "progress": progressOf, "money": formatMoney, "used": formatUsed, "charted": charted, "chartUnit": chartUnit, "meterName": meterName,
+		"statusTone": statusTone, "join": strings.Join, "kv": kv, "progress": progressOf, "shortARN": shortARN, "money": formatMoney, "used": formatUsed, "charted": charted, "chartUnit": chartUnit, "meterName": meterName,
 		"upper": func(v any) string { return strings.ToUpper(fmt.Sprint(v)) }, "left": func(p spec.Progress) uint64 { return p.Tail - p.Next },
 	}
 }

@@ -136,7 +136,7 @@ func (c *Console) fill(r *http.Request, s *session, p *page) {
 
 // places are the entries of the navigation that somebody can use.
 func (c *Console) places(s *session) []place {
-	all := []place{{ID: "streams", Text: "Streams", Link: Root + "/streams", Icon: "streams"}, {ID: "deliveries", Text: "Deliveries", Link: Root + "/deliveries", Icon: "deliveries"}, {ID: "usage", Text: "Usage & cost", Link: Root + "/usage", Icon: "usage"}, {ID: "audit", Text: "Audit", Link: Root + "/audit", Icon: "audit"}}
+	all := []place{{ID: "streams", Text: "Streams", Link: Root + "/streams", Icon: "streams"}, {ID: "deliveries", Text: "Deliveries", Link: Root + "/deliveries", Icon: "deliveries"}, {ID: "usage", Text: "Usage & cost", Link: Root + "/usage", Icon: "usage"}, {ID: "audit", Text: "Audit", Link: Root + "/audit", Icon: "audit"}, {ID: "roles", Text: "Roles", Link: Root + "/roles", Icon: "policies"}}
 	if s.who.Operator && c.Metrics != nil {
 		all = append(all, place{ID: "health", Text: "Health", Link: Root + "/health", Icon: "health"})
 	}

@@ -31,6 +31,7 @@ func (c *Console) streamPage(d broker.StreamDescription, tab string, body any) *
 		{ID: "tail", Text: "Live", Link: at + "/tail"},
 		{ID: "consumers", Text: "Consumers", Link: at + "/consumers"},
 		{ID: "scaling", Text: "Scaling", Link: at + "/scaling"},
+		{ID: "access", Text: "Access", Link: at + "/access"},
 		{ID: "settings", Text: "Settings", Link: at + "/settings"},
 	}}
 	return &page{Title: d.Name, Nav: "streams", Crumbs: []crumb{{"Streams", Root + "/streams"}}, Stream: h, Body: body, Copy: c.copyStream(d)}

@@ -1,0 +1,68 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/leatstream/leat"
+)
+
+const rolesAPage = 50
+
+// roleRow is a role with its policy for people.
+type roleRow struct {
+	leat.Role
+	Shown string
+}
+
+// roles lists the roles of the account with their policies.
+func (c *Console) roles(w http.ResponseWriter, r *http.Request, s *session) error {
+	all, next, err := c.Broker.ListRoles(r.Context(), s.who, rolesAPage, r.URL.Query().Get("page"))
+	if err != nil {
+		return err
+	}
+	var rows []roleRow
+	for i := range all {
+		rows = append(rows, roleRow{all[i], indented(all[i].Policy)})
+	}
+	c.show(w, r, s, http.StatusOK, "roles", &page{Title: "Roles", Nav: "roles", Body: map[string]any{"Rows": rows, "Next": next}, Copy: snippets(
+		"leat role list\nleat role put NAME --policy policy.json\nleat key create app --role NAME", "", "", "curl -s "+c.rest("/roles")+c.authorization()),
+	})
+	return nil
+}
+
+// access tells who may read and write a stream.
+func (c *Console) access(w http.ResponseWriter, r *http.Request, s *session) error {
+	d, _, err := c.describe(r, s)
+	if err != nil {
+		return err
+	}
+	all, err := c.Broker.StreamAccess(r.Context(), s.who, d.Name)
+	if err != nil {
+		return err
+	}
+	p := c.streamPage(d, "access", map[string]any{"Stream": d, "Access": all, "Policy": indented(all.Policy)})
+	arn := d.ARN(c.Broker.Region())
+	p.Copy = snippets(
+		fmt.Sprintf("leat stream policy %[1]s\nleat role list", d.Name),
+		fmt.Sprintf("kinesis.get_resource_policy(ResourceARN=\"%s\")[\"Policy\"]", arn),
+		fmt.Sprintf("resource \"aws_kinesis_resource_policy\" \"%s\" {\n  resource_arn = \"%s\"\n  policy       = file(\"policy.json\")\n}", terraformName(d.Name), arn),
+		"curl -s "+c.rest("/streams/"+d.Name+"/policy")+c.authorization(),
+	)
+	c.show(w, r, s, http.StatusOK, "access", p)
+	return nil
+}
+
+// indented is JSON for people, or the text as it is.
+func indented(text string) string {
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(text), "", "  ") != nil {
+		return text
+	}
+	return b.String()
+}
