@@ -85,13 +85,8 @@ func TestDeliveries(t *testing.T) {
 		t.Error("the page tells a secret")
 	}
 	v.get(at+"/objects").is(t, 200, "what failed", "records</td>")
-	failed := v.get(at + "/errors")
-	failed.is(t, 200, "what failed")
-	link := regexp.MustCompile(`href="(/console/deliveries/lake/errors/[^"]+)"`).FindStringSubmatch(failed.body)
-	if link == nil {
-		t.Fatalf("no object in the error prefix:\n%s", failed.body)
-	}
-	one := v.get(link[1])
+	v.get(at+"/errors").is(t, 200, "what failed")
+	one := v.get(v.link(at+"/errors", at+"/errors/"))
 	one.is(t, 200, "&lt;script&gt;", `href="/console/streams/orders/data/0/`)
 	if strings.Contains(one.body, "<script>window") || strings.Contains(one.body, "<img") {
 		t.Error("what failed is markup on the page")

@@ -4,6 +4,7 @@
 package console_test
 
 import (
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -80,6 +81,17 @@ func (v *visitor) send(from, path string, form url.Values) page {
 	}
 	form.Set("token", m[1])
 	return v.ask(http.MethodPost, path, form)
+}
+
+// link is the first link on a page whose address begins so.
+func (v *visitor) link(path, begins string) string {
+	v.t.Helper()
+	p := v.get(path)
+	m := regexp.MustCompile(`href="(` + regexp.QuoteMeta(begins) + `[^"]+)"`).FindStringSubmatch(p.body)
+	if m == nil {
+		v.t.Fatalf("%s has no link to %s:\n%s", path, begins, p.body)
+	}
+	return html.UnescapeString(m[1])
 }
 
 func (p page) is(t *testing.T, status int, texts ...string) {

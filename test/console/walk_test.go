@@ -127,6 +127,11 @@ func TestWalk(t *testing.T) {
 	for name, shards := range map[string]int32{"orders": 4, "clicks": 8, "payments.eu": 2, "audit-log": 1, "iot-telemetry": 6} {
 		w.create(t, name, shards)
 	}
+	w.book(t, "orders")
+	w.roles(t, "orders")
+	w.deliver(t, "lake", "orders")
+	w.stuck(t, "stuck", "clicks")
+	w.putOne(t, "orders", hostile, []byte(hostile)) // no JSON: the delivery fails on it
 	w.flow(t, "orders", 40, 100*time.Millisecond)
 	w.flow(t, "clicks", 120, 100*time.Millisecond)
 	w.flow(t, "iot-telemetry", 15, 150*time.Millisecond)
@@ -145,6 +150,13 @@ func TestWalk(t *testing.T) {
 	v := newVisitor(t, w.HTTP)
 	v.send("/console/streams/orders/consumers", "/console/streams/orders/consumers", url.Values{"name": {"billing"}}).is(t, 200)
 	v.send("/console/keys", "/console/keys", url.Values{"do": {"create"}, "name": {"orders-writer"}}).is(t, 200)
+	// What was delivered, and what failed; a budget, and what the log has of it.
+	v.until("/console/deliveries/lake/errors", "what failed")
+	v.send("/console/deliveries/lake", "/console/deliveries/lake/backfill", url.Values{"from": {"2020-01-01"}, "prefix": {"again/"}}).is(t, 200)
+	failed := v.link("/console/deliveries/lake/errors", "/console/deliveries/lake/errors/")
+	v.send("/console/usage", "/console/usage/budgets", url.Values{"name": {"all"}, "amount": {"20000"}, "thresholds": {"80"}}).is(t, 200)
+	event := v.link("/console/audit?operation=PutBudget", "/console/audit/events/")
+	later := map[string]bool{"deliveries": true, "delivery": true, "delivery-errors": true, "usage": true, "invoice": true, "audit": true, "audit-event": true, "access": true, "roles": true}
 	b.open("/console/streams/orders")
 	b.until("a step of load is over", `Array.from(document.querySelectorAll("#load td:nth-child(2)")).some(e => Number(e.dataset.v) > 0)`)
 
@@ -174,10 +186,25 @@ func TestWalk(t *testing.T) {
 			{"delete", "/console/streams/orders/delete", []string{"Delete orders?", "Nobody can bring them back"}},
 			{"search", "/console/search?q=or", []string{"orders"}},
 			{"error", "/console/streams/no-such-stream", []string{"404", "Not found", "no-such-stream"}},
+			{"deliveries", "/console/deliveries", []string{"lake", "stuck", "waiting", "s3://"}},
+			{"delivery", "/console/deliveries/lake", []string{"Last objects", "Backfills", "Verify", "again/"}},
+			{"delivery-errors", failed, []string{"not JSON", "window.pwned=1"}},
+			{"usage", "/console/usage?month=" + lastMonth(), []string{"56.6 GiB", "The same use at AWS", "Budgets", "20,000.00 credits"}},
+			{"invoice", "/console/usage/invoices/" + lastMonth(), []string{"62.72 credits", "What each stream made"}},
+			{"audit", "/console/audit?changes=yes", []string{"PutResourcePolicy", "stream/orders", "Save as JSON lines"}},
+			{"audit-event", event, []string{"What it changed", "Before", "20000"}},
+			{"access", "/console/streams/orders/access", []string{"Who can read and write this?", "PutRecord alone", "222222222222"}},
+			{"roles", "/console/roles", []string{"reader", "a putter"}},
 		} {
+			if later[p.name] && suffix != "light-1440" && suffix != "dark-390" {
+				continue // each width and each theme once is enough for what is the same in both
+			}
 			b.open(p.path)
 			if p.name == "tail" {
 				b.until("records arrive", `document.querySelectorAll("#tail-rows tr").length > 3`)
+			}
+			if p.name == "usage" {
+				b.until("the chart is drawn", `document.querySelector(".chart canvas") !== null`)
 			}
 			b.wants(p.wants...)
 			b.fits()
