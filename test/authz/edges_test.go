@@ -237,6 +237,18 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 		t.Errorf("%d pages were walked", walked)
 	}
 	h.unharmed()
+	// What failed of a delivery are records: who may see the delivery stream may not read them for that.
+	_, err = h.dial("", ours).Identity.PutRole(t.Context(), &leatv1.PutRoleRequest{Name: "hoser", Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"firehose:*","Resource":"*"}}`})
+	h.must(err)
+	hoser := h.visit(ours, "hoser")
+	for path, want := range map[string]int{"/console/deliveries/hose": http.StatusOK, "/console/deliveries/hose/errors": http.StatusOK, "/console/deliveries/hose/errors/1.plan.0": http.StatusForbidden} {
+		if code, got := hoser.ask(http.MethodGet, path, nil); code != want {
+			t.Errorf("%s for who may do everything with deliveries: %d %s", path, code, got)
+		}
+	}
+	if code, got := owner.ask(http.MethodGet, "/console/deliveries/hose/errors/1.plan.0", nil); code != http.StatusNotFound {
+		t.Errorf("an object that is not there for the owner: %d %s", code, got)
+	}
 	for path, want := range map[string]string{"/console/streams": mark, "/console/streams/" + stream + "/settings": mark, "/console/keys": mark, "/console/deliveries/hose": mark} {
 		if code, got := owner.ask(http.MethodGet, path, nil); code != http.StatusOK || !strings.Contains(got, want) {
 			t.Errorf("%s for the owner: %d %s", path, code, got)
