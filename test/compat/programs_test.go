@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/aws/aws-sdk-go-v2/config" // of the Go program in docs/clients.md, which go mod tidy does not see
+
 	"github.com/leatstream/leat/test/e2e/rig"
 )
 
