@@ -246,6 +246,16 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 			t.Errorf("%s for who may do everything with deliveries: %d %s", path, code, got)
 		}
 	}
+	// Another account's bills and log, by its number.
+	for _, path := range []string{"/console/usage", "/console/usage/hours/" + strings.Repeat("0", 31) + "1", "/console/usage/invoices/2026-11", "/console/usage/invoices/2026-11/file", "/console/audit", "/console/audit/export", "/console/audit/events/1"} {
+		path += "?account=" + ours
+		if code, got := stranger.ask(http.MethodGet, path, nil); code != http.StatusForbidden || strings.Contains(got, mark) {
+			t.Errorf("%s for another account: %d %s", path, code, got)
+		}
+	}
+	if code, got := stranger.ask(http.MethodPost, "/console/usage/budgets", url.Values{"account": {ours}, "name": {"b"}, "amount": {"1"}, "throttle": {"yes"}}); code != http.StatusForbidden {
+		t.Errorf("a budget for another account: %d %s", code, got)
+	}
 	if code, got := owner.ask(http.MethodGet, "/console/deliveries/hose/errors/1.plan.0", nil); code != http.StatusNotFound {
 		t.Errorf("an object that is not there for the owner: %d %s", code, got)
 	}
