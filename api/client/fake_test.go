@@ -101,7 +101,8 @@ func (f *fake) start(tb testing.TB, address string, opts ...grpc.ServerOption) (
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(32<<20))...)
+	// A process that has died writes nothing any more: Stop is its death, so it waits for what is under way.
+	s := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(32<<20), grpc.WaitForHandlers(true))...)
 	leatv1.RegisterRecordServiceServer(s, f)
 	leatv1.RegisterShardServiceServer(s, f)
 	var wg sync.WaitGroup
