@@ -156,11 +156,8 @@ func (r *Router) sweep(now time.Time) {
 // stands tells whether a call's session still owns one of its shards.
 func (r *Router) stands(one *call) bool {
 	for _, t := range one.targets {
-		session, epoch, _, ok := r.owners.Owner(t.shard)
+		session, epoch, _, ok := r.whose(t.shard)
 		if ok && session == one.to.session && epoch == t.epoch {
-			return true
-		}
-		if peer, told := r.ahead.find(t.shard); told && !ok && peer == one.to {
 			return true
 		}
 	}

@@ -40,7 +40,7 @@ func faultOf(err error) *internalv1.Fault {
 		}
 	}
 	var over *shardstore.ReshardedError
-	if errors.As(err, &over) {
+	if f.Reason == internalv1.FaultReason_FAULT_REASON_RESHARDED && errors.As(err, &over) {
 		f.Reshard = wireReshard(over.Reshard)
 	}
 	var e *leat.Error
@@ -71,7 +71,7 @@ func errorOf(f *internalv1.Fault) error {
 			}
 		}
 	}
-	if f.GetReshard() != nil {
+	if f.GetReason() == internalv1.FaultReason_FAULT_REASON_RESHARDED && f.GetReshard() != nil {
 		if r, err := reshardOf(f.GetReshard()); err == nil {
 			return &shardstore.ReshardedError{Reshard: r}
 		}

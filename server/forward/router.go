@@ -101,10 +101,7 @@ type owner struct {
 // owner finds a shard's owner. This node's own session knows best what it serves, unless somebody has the shard in a
 // later epoch.
 func (r *Router) owner(local Session, shard leat.ShardKey) (o owner, ok bool) {
-	session, epoch, address, ok := r.owners.Owner(shard)
-	if peer, told := r.ahead.find(shard); told && !ok {
-		session, epoch, address, ok = peer.session, 1, peer.address, true
-	}
+	session, epoch, address, ok := r.whose(shard)
 	if local != nil {
 		if e, mine := local.Epoch(shard); mine && (!ok || e >= epoch) {
 			return owner{local: local, epoch: e}, true
@@ -114,6 +111,18 @@ func (r *Router) owner(local Session, shard leat.ShardKey) (o owner, ok bool) {
 		}
 	}
 	return owner{peer: peerKey{session, address}, epoch: epoch}, ok && address != ""
+}
+
+// whose tells who is believed to serve a shard: what the table of owners says, or the session that told of a child which
+// the table does not have.
+func (r *Router) whose(shard leat.ShardKey) (session leat.SessionID, epoch uint64, address string, ok bool) {
+	if session, epoch, address, ok = r.owners.Owner(shard); ok {
+		return session, epoch, address, true
+	}
+	if peer, told := r.ahead.find(shard); told {
+		return peer.session, 1, peer.address, true
+	}
+	return session, epoch, address, false
 }
 
 // search bounds how long a call looks for owners.

@@ -198,6 +198,16 @@ func TestFaults(t *testing.T) {
 	if got := forward.OverWire(fmt.Errorf("%w: %w", shardstore.ErrUnknownOutcome, shardstore.ErrNotOwned)); !errors.Is(got, shardstore.ErrUnknownOutcome) || errors.Is(got, shardstore.ErrNotOwned) {
 		t.Errorf("an unknown outcome became %v", got)
 	}
+	over := &shardstore.ReshardedError{Reshard: &shardstore.Reshard{
+		ID: "r", Parents: []shardstore.ReshardParent{{Shard: shard(1)}}, Children: []shardstore.ReshardChild{{Shard: shard(2)}},
+	}}
+	if got := forward.OverWire(over); !reflect.DeepEqual(got, error(over)) {
+		t.Errorf("%+v became %+v", over, got)
+	}
+	// It may have been executed, whatever else is known of it.
+	if got := forward.OverWire(fmt.Errorf("%w: %w", shardstore.ErrUnknownOutcome, over)); !errors.Is(got, shardstore.ErrUnknownOutcome) || errors.Is(got, shardstore.ErrResharded) {
+		t.Errorf("an unknown outcome of a closed shard became %v", got)
+	}
 	for _, k := range leat.Kinds() {
 		var e *leat.Error
 		got := forward.OverWire(&leat.Error{Kind: k, Field: "f", Message: "m", After: time.Second, Err: errors.New("cause")})
