@@ -99,20 +99,8 @@ func (cmd *accountEraseCmd) Run(ctx context.Context, c *connection, t *terminal)
 
 // gone polls until the account is not found.
 func (cmd *accountEraseCmd) gone(ctx context.Context, cl *client.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, cmd.WaitFor)
-	defer cancel()
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	return untilGone(ctx, "account "+cmd.ID, cmd.WaitFor, func(ctx context.Context) error {
 		_, err := cl.Identity.GetAccount(ctx, &leatv1.GetAccountRequest{AccountId: cmd.ID})
-		switch kind := leat.KindOf(err); {
-		case err != nil && kind == leat.KindNotFound:
-			return nil
-		case err != nil && kind != leat.KindUnavailable && ctx.Err() == nil:
-			return err
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return leat.Errorf(leat.KindUnavailable, "account %s is still being deleted after %s: that goes on by itself", cmd.ID, cmd.WaitFor)
-		}
-	}
+		return err
+	})
 }

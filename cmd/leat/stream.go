@@ -264,10 +264,18 @@ func (cmd *streamDeleteCmd) ask(t *terminal) error {
 
 // gone polls until the stream is not found.
 func (cmd *streamDeleteCmd) gone(ctx context.Context, cl *client.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, cmd.WaitFor)
+	return untilGone(ctx, "stream "+cmd.Name, cmd.WaitFor, func(ctx context.Context) error {
+		_, err := cl.Streams.DescribeStreamSummary(ctx, &leatv1.DescribeStreamSummaryRequest{Stream: cmd.Name})
+		return err
+	})
+}
+
+// untilGone looks until what is being deleted is not found.
+func untilGone(ctx context.Context, what string, within time.Duration, look func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		_, err := cl.Streams.DescribeStreamSummary(ctx, &leatv1.DescribeStreamSummaryRequest{Stream: cmd.Name})
+		err := look(ctx)
 		switch kind := leat.KindOf(err); {
 		case err != nil && kind == leat.KindNotFound:
 			return nil
@@ -277,7 +285,7 @@ func (cmd *streamDeleteCmd) gone(ctx context.Context, cl *client.Client) error {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return leat.Errorf(leat.KindUnavailable, "stream %s is still being deleted after %s: that goes on by itself", cmd.Name, cmd.WaitFor)
+			return leat.Errorf(leat.KindUnavailable, "%s is still being deleted after %s: that goes on by itself", what, within)
 		}
 	}
 }
