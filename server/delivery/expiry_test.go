@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -156,6 +158,37 @@ func TestRecordsExpireBetweenTries(t *testing.T) {
 				t.Errorf("%d records are stored; verify: %+v", stored, rep)
 			}
 		})
+	}
+}
+
+// A shard with a cursor that the catalog does not have was removed, unless its stream is being resharded: then another node
+// may know a child whose record is durable before the catalog is told, and its records are all still to come.
+func TestShardThatTheCatalogDoesNotHaveYet(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stream("s", 1)
+	s, err := r.cat.StreamByName(t.Context(), account, "s")
+	r.must(err)
+	for _, c := range []struct {
+		status leat.StreamStatus
+		gone   []uint64
+	}{{leat.StreamActive, []uint64{1}}, {leat.StreamUpdating, nil}, {leat.StreamActive, []uint64{1}}} {
+		var gone []uint64
+		r.until("the status stands while it is asked", func() bool { // the node brings a stream to rest of which nothing is to be done
+			r.must(r.db.Tx(t.Context(), func(tx *sqldb.Tx) error {
+				_, err := tx.Exec("UPDATE streams SET status = $2 WHERE id = $1", s.ID, string(c.status))
+				return err
+			}))
+			var err error
+			gone, err = r.engine.Gone(t.Context(), &spec.Delivery{Stream: s.ID}, 0, 1)
+			r.must(err)
+			now, err := r.cat.StreamByID(t.Context(), s.ID)
+			r.must(err)
+			return now.Status == c.status
+		})
+		if !slices.Equal(gone, c.gone) {
+			t.Errorf("of a stream that is %s: %v, want %v", c.status, gone, c.gone)
+		}
 	}
 }
 

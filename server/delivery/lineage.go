@@ -119,8 +119,10 @@ func (e *Engine) ends(ctx context.Context, d *spec.Delivery, l *lineage) error {
 	return nil
 }
 
-// gone returns the shards that cursors stand in and that are no more: nothing of them is left to read. The directory may be behind, so the catalog is asked:
-// a shard had to be there for its cursor to be, so what is not there now was removed.
+// gone returns the shards that cursors stand in and that are no more: nothing of them is left to read. The directory may be
+// behind, so the catalog is asked. The catalog may be behind too, since nodes know of a durable reshard before it does
+// (data-plane.md, rule 16): not of a stream that it says is at rest, asked before its shards are and after the cursors were
+// read. A shard had to be made for its cursor to be, so what such a stream does not have was removed.
 func (e *Engine) gone(ctx context.Context, d *spec.Delivery, tracks map[string][]cursor) (gone []uint64, err error) {
 	kept := map[uint64]bool{}
 	for _, s := range e.cfg.Directory.Shards(d.Stream) {
@@ -137,6 +139,13 @@ func (e *Engine) gone(ctx context.Context, d *spec.Delivery, tracks map[string][
 	gone = slices.Compact(gone)
 	if len(gone) == 0 || len(kept) == 0 { // of a stream that is no more there is nothing to follow
 		return nil, nil
+	}
+	s, err := e.cfg.Catalog.StreamByID(ctx, d.Stream)
+	if leat.KindOf(err) == leat.KindNotFound || err == nil && s.Status == leat.StreamUpdating {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	there, err := e.cfg.Catalog.Shards(ctx, d.Stream)
 	if err != nil || len(there) == 0 {

@@ -1,0 +1,19 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"context"
+
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// Gone tells which of some shards, in which cursors stand, are no more.
+func (e *Engine) Gone(ctx context.Context, d *spec.Delivery, ordinals ...uint64) ([]uint64, error) {
+	var cursors []cursor
+	for _, o := range ordinals {
+		cursors = append(cursors, cursor{ordinal: o, stop: -1})
+	}
+	return e.gone(ctx, d, map[string][]cursor{"": cursors})
+}
