@@ -24,13 +24,20 @@ const migrationRuns = 10
 
 // Migrate applies those of the .sql files in the root of files (goose's form) that the database does not have yet, each
 // in a transaction of its own, and under a lock: of several nodes that start at once, one migrates and the others wait.
-// name is the owner's, a lower-case word: each owner counts its own versions. A database that is newer than files is
-// refused with KindUnsupported and not touched.
+// name is the owner's, a lower-case word: each owner counts its own versions.
+//
+// A database that is newer than files, as that of a cluster which is being upgraded, is not touched: it is used when the
+// newest of its migrations leave it to programs this old, and else refused with KindUnsupported. A migration that only
+// adds leaves it to whoever could use it before. One that takes away what older programs need MUST say so in its SQL,
+// and there MUST be no program left that needs it: see [Floor].
 func (db *DB) Migrate(ctx context.Context, name string, files fs.FS) error {
 	if db.Engine == Postgres {
 		if err := db.binaryCollation(ctx); err != nil {
 			return err
 		}
+	}
+	if err := db.makeFloor(ctx, name); err != nil {
+		return fmt.Errorf("make the floor of the %s schema: %w", name, err)
 	}
 	p, err := db.provider(name, files)
 	if err != nil {
@@ -69,7 +76,7 @@ func (db *DB) migrate(ctx context.Context, name string, p *goose.Provider) (int6
 		return 0, explain(ctx, fmt.Errorf("read the schema version of %s: %w", name, err))
 	}
 	if current > known {
-		return current, leat.Errorf(leat.KindUnsupported, "the database's %s schema has version %d and this program knows %d: run a newer leat", name, current, known)
+		return current, db.usable(ctx, name, current, known)
 	}
 	applied, err := p.Up(ctx)
 	for _, m := range applied {
@@ -79,6 +86,48 @@ func (db *DB) migrate(ctx context.Context, name string, p *goose.Provider) (int6
 		return current, explain(ctx, fmt.Errorf("migrate the %s schema: %w", name, err))
 	}
 	return current, nil
+}
+
+// Floor is the table that tells, for each owner, the oldest schema version whose programs may still use the database. A
+// migration of version 12 after which programs that know less than version 11 cannot go on says so:
+//
+//	UPDATE schema_floor SET version = 11 WHERE owner = 'catalog';
+const Floor = "schema_floor"
+
+// makeFloor makes the table and the owner's row, which lets every program in.
+func (db *DB) makeFloor(ctx context.Context, name string) error {
+	const runs = 3
+	var err error
+	for range runs {
+		err = db.Tx(ctx, func(tx *Tx) error {
+			if _, err := tx.Exec("CREATE TABLE IF NOT EXISTS " + Floor + " (owner TEXT PRIMARY KEY, version BIGINT NOT NULL)"); err != nil {
+				return err
+			}
+			_, err := tx.Exec("INSERT INTO "+Floor+" (owner, version) VALUES ($1, 0) ON CONFLICT (owner) DO NOTHING", name)
+			return err
+		})
+		if !IsUniqueViolation(err) {
+			return err
+		}
+		// Another node was making the table at this moment.
+	}
+	return err
+}
+
+// usable tells whether a program that knows a version may use a database of a newer one.
+func (db *DB) usable(ctx context.Context, name string, current, known int64) error {
+	var floor int64
+	err := db.View(ctx, func(tx *Tx) error {
+		return tx.Row("SELECT version FROM "+Floor+" WHERE owner = $1", name).Scan(&floor)
+	})
+	if err != nil {
+		return fmt.Errorf("read the floor of the %s schema: %w", name, err)
+	}
+	if known < floor {
+		return leat.Errorf(leat.KindUnsupported, "the database's %s schema has version %d, which programs that know version %d or later can use, and this one knows %d: run a newer leat", name, current, floor, known)
+	}
+	db.cfg.Logger.Info("the schema is newer than this program and can be used by it", "owner", name, "version", current, "known", known)
+	return nil
 }
 
 // binaryCollation gives PostgreSQL the collation that SQLite calls BINARY, so that both sort and compare bytes.

@@ -48,12 +48,39 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("sorted %q, want byte order: %v", got, err)
 		}
 
-		err = db.Migrate(t.Context(), "test", migrations(first))
-		if leat.KindOf(err) != leat.KindUnsupported || !strings.Contains(err.Error(), "version 2 and this program knows 1") {
-			t.Errorf("an older program on a newer database: %v", err)
-		}
 		if err := db.Migrate(t.Context(), "others", migrations("CREATE TABLE b (n BIGINT)")); err != nil {
 			t.Errorf("another owner's migrations: %v", err)
+		}
+	})
+}
+
+// A program that is older than the database uses it, as long as the database's newest migrations let it.
+func TestMigrateOfAnOlderProgram(t *testing.T) {
+	const third = "UPDATE schema_floor SET version = 2 WHERE owner = 'test'"
+	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
+		db := open(t, cfg)
+		migrate := func(statements ...string) error { return db.Migrate(t.Context(), "test", migrations(statements...)) }
+		if err := migrate(first, second); err != nil {
+			t.Fatal(err)
+		}
+		if err := migrate(first); err != nil {
+			t.Errorf("what the newer one only added to: %v", err)
+		}
+		if n := number(t, db, "SELECT count(*) FROM a"); n != 4 {
+			t.Errorf("%d rows, want 4: the older program changed the schema", n)
+		}
+		if err := migrate(first, second, third); err != nil {
+			t.Fatal(err)
+		}
+		if err := migrate(first, second); err != nil {
+			t.Errorf("the oldest that may: %v", err)
+		}
+		err := migrate(first)
+		if leat.KindOf(err) != leat.KindUnsupported || !strings.Contains(err.Error(), "has version 3, which programs that know version 2 or later can use, and this one knows 1: run a newer leat") {
+			t.Errorf("one that is too old: %v", err)
+		}
+		if err := db.Migrate(t.Context(), "others", migrations("CREATE TABLE b (n BIGINT)")); err != nil {
+			t.Errorf("another owner's floor: %v", err)
 		}
 	})
 }

@@ -60,8 +60,8 @@ func New(db *sqldb.DB, o Options) *Catalog {
 //go:embed migrations/*.sql accounts/*.sql
 var migrations embed.FS
 
-// Migrate makes or updates the tables. Nodes may call it at the same time. A database that is newer than this program
-// is refused with KindUnsupported.
+// Migrate makes or updates the tables. Nodes may call it at the same time; see sqldb.DB.Migrate for a database that is newer
+// than this program.
 func (c *Catalog) Migrate(ctx context.Context) error {
 	for _, owner := range []struct{ name, folder string }{{"catalog", "migrations"}, {"accounts", "accounts"}} {
 		files, err := fs.Sub(migrations, owner.folder)
