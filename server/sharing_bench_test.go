@@ -34,6 +34,10 @@ import (
 // not: it prints the median of the servers' processor time per record, and of the ratios.
 func BenchmarkForwardedPut(b *testing.B) {
 	owner, gateway := forwarding(b, nil)
+	for range warmUps {
+		runLoad(b, "grpc", owner)
+	}
+	runLoad(b, "grpc", gateway)
 	var local, forwarded, ratios []float64
 	for b.Loop() {
 		for range 3 {
@@ -86,9 +90,11 @@ func forwarding(b testing.TB, memory mem.BufferPool) (owner, gateway string) {
 	must(err)
 	files, err := wal.OpenFiles(filepath.Join(dir, "wal"), wal.FilesOptions{})
 	must(err)
+	params := shardstore.DefaultParams()
+	params.TailBytes = benchMemory << 20
 	var brokers [2]*broker.Broker
 	node := cluster.New(cluster.Config{
-		Catalog: cat, Info: info, Driver: files, Log: wal.FileParams(), Blobs: blobs, Params: shardstore.DefaultParams(),
+		Catalog: cat, Info: info, Driver: files, Log: wal.FileParams(), Blobs: blobs, Params: params,
 		Node: "bench", Address: "127.0.0.1:1", Exclusive: true, Transition: time.Millisecond,
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return brokers[0].Directory().Stream(id) },
 		Changed: func(ctx context.Context) { brokers[0].Directory().Changed(ctx) },

@@ -25,6 +25,7 @@ type benchCmd struct {
 	Modes       []string      `arg:"" optional:"" name:"mode" enum:"put,put-single,get,push" help:"What to measure: put (batches), put-single (one record a call), get (catch-up reads), push (from a put to its subscriber). All by default."`
 	For         time.Duration `help:"How long each thing is measured, all rounds together." default:"9s" placeholder:"TIME"`
 	Rounds      int           `help:"How often a thing and its floors are measured in turn; medians are told." default:"3" placeholder:"N"`
+	WarmUp      time.Duration `help:"How long batches are put before anything is measured, so that the memory which the server fills first is not: a page that is touched for the first time can cost as much as the records in it." default:"5s" placeholder:"TIME"`
 	RecordBytes int           `help:"Data of one record." default:"1024" placeholder:"BYTES"`
 	Batch       int           `help:"Records of one PutRecords." default:"500" placeholder:"N"`
 	InFlight    int           `help:"PutRecords calls at a time." default:"16" placeholder:"N"`
@@ -97,6 +98,7 @@ func (cmd *benchCmd) check() error {
 		}
 	}
 	check(cmd.For > 0, "for", "above 0")
+	check(cmd.WarmUp >= 0, "warm-up", "0 or above")
 	check(cmd.Rounds > 0 && cmd.Rounds <= 100, "rounds", "from 1 to 100")
 	check(cmd.RecordBytes >= 16 && cmd.RecordBytes <= leat.DefaultMaxRecordBytes-64, "record-bytes", "from 16 to 1048512")
 	check(cmd.Batch > 0 && cmd.Batch <= leat.MaxPutRecords, "batch", "from 1 to 500")
@@ -152,6 +154,9 @@ func (b *bench) run(ctx context.Context, c *connection, t *terminal) error {
 	steps, err := b.steps()
 	if err != nil {
 		return err
+	}
+	if err := b.warmUp(ctx); err != nil {
+		return fmt.Errorf("warm-up: %w", err)
 	}
 	p := newPrinter(t.out, c.Output, "MEASURED", "LEAT", "BESIDE", "THAT", "RATIO")
 	for _, s := range steps {

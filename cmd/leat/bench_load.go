@@ -50,6 +50,15 @@ func (b *bench) putStep() (*step, error) {
 	return s, nil
 }
 
+// warmUp puts batches that nobody counts.
+func (b *bench) warmUp(ctx context.Context) error {
+	if b.WarmUp == 0 {
+		return nil
+	}
+	_, err := b.putBatches("", b.cl)(ctx, b.WarmUp)
+	return err
+}
+
 // putBatches puts batch after batch; what a server refuses for now does not count.
 func (b *bench) putBatches(who string, cl *client.Client) sample {
 	requests := make([]*leatv1.PutRecordsRequest, b.InFlight)
