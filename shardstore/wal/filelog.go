@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/directio"
@@ -25,11 +26,12 @@ type fileLog struct {
 
 	// commit is held during a write; it guards the fields of this group.
 	commit sync.Mutex
-	buf    []byte   // a frame on its way
-	nextN  uint64   // number of the next segment
-	tail   *logFile // the last file
-	at     int64    // where the next frame goes in it
-	spare  *spare   // the next file; nil while none is being made
+	buf    []byte    // a frame on its way
+	nextN  uint64    // number of the next segment
+	tail   *logFile  // the last file
+	at     int64     // where the next frame goes in it
+	since  time.Time // when it became the last
+	spare  *spare    // the next file; nil while none is being made
 
 	mu    sync.Mutex
 	over  error // why nothing is written any more; nil while live
@@ -108,7 +110,8 @@ func (l *fileLog) wrote(payload, size int64) error {
 	l.nextN++
 	l.at += size
 	if l.spare == nil && l.at >= l.tail.size/4 {
-		l.spare = l.prepare(l.d.o.FileSize, fillPause)
+		fast := l.d.o.Clock.Now().Sub(l.since) < fillTime(l.tail.size)/3 // the other three quarters are used before the next file is filled
+		l.spare = l.prepare(l.d.o.FileSize, fillPause, !fast)
 	}
 	if cap(l.buf) > keepBuffer {
 		l.buf = nil

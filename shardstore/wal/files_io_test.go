@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat/shardstore/wal"
 	"github.com/leatstream/leat/shardstore/wal/waltest"
@@ -56,6 +58,23 @@ func (s *spy) did() (lines []string) {
 		}
 	}
 	return lines
+}
+
+// has tells whether something was done, in any file.
+func (s *spy) has(line string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.ops, func(op wal.FileOp) bool { return op.Name+" "+filepath.Base(op.Path) == line })
+}
+
+// await waits until something was done.
+func (s *spy) await(t *testing.T, line string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !s.has(line); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no %s", line)
+		}
+	}
 }
 
 func (s *spy) count(name string) (k int) {
@@ -209,6 +228,38 @@ func TestANewFileIsDurableBeforeItsFirstAck(t *testing.T) {
 	f.write(3, 10)
 	if err := f.d.Write(t.Context(), f.g.Session, 8, f.g.Make(t, 8, 10)); !errors.Is(err, wal.ErrFailed) {
 		t.Errorf("Write when the folder cannot be synced = %v", err)
+	}
+}
+
+// A log that is written faster than the next file can be filled does without: zeros would take half of its disk.
+func TestAFastLogIsNotFilledAhead(t *testing.T) {
+	const size = 8 << 20
+	for name, pace := range map[string]time.Duration{"fast": 0, "slow": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			clock := waltest.NewClock()
+			d, err := wal.OpenFiles(filepath.Join(t.TempDir(), "wal"), wal.FilesOptions{FileSize: size, Clock: clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := &folder{t: t, d: d, g: waltest.NewSegments()}
+			if err := d.Begin(t.Context(), f.g.Session); err != nil {
+				t.Fatal(err)
+			}
+			s := f.spy()
+			clock.Advance(pace)
+			f.write(3, 1<<20) // more than a quarter of the file
+			if pace > 0 {
+				s.await(t, "write next.tmp")
+			} else {
+				s.await(t, "sync next.tmp")
+			}
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+			if filled := s.has("write next.tmp"); filled != (pace > 0) {
+				t.Errorf("the next file was filled: %v", filled)
+			}
+		})
 	}
 }
 

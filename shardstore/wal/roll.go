@@ -28,7 +28,7 @@ func (l *fileLog) roll(need int64, wait bool) error {
 		sp = nil
 	}
 	if sp == nil {
-		sp = l.prepare(size, 0)
+		sp = l.prepare(size, 0, true)
 	}
 	f, err := sp.finish(wait)
 	if err != nil {
@@ -61,7 +61,7 @@ func (l *fileLog) roll(need int64, wait bool) error {
 			l.d.o.Logger.Warn("close a log file's second handle", "session", l.s, "error", err) // all in it is durable
 		}
 	}
-	l.tail, l.at = tail, 0
+	l.tail, l.at, l.since = tail, 0, l.d.o.Clock.Now()
 	l.files = append(l.files, l.tail)
 	return nil
 }
@@ -119,16 +119,23 @@ type spare struct {
 }
 
 // The next file is filled from the moment at which a quarter of the last one is used, a small chunk at a time with a
-// pause after it, at most about 100 MB/s: commits hardly notice. A log that is written faster than that outruns it and
-// gets files that are filled in part; large commits gain little by it, and would lose half of the disk's throughput.
+// pause after it, at most about 100 MB/s: commits hardly notice. A log that is written faster than that gets files that are
+// not filled: large commits gain little by it, and would lose a part of the disk's throughput. One that becomes fast gets
+// files that are filled in part.
 const (
 	fillChunk = 1 << 20
 	fillPause = 10 * time.Millisecond
 )
 
-// prepare begins to make the next file. At most one is made at a time.
-func (l *fileLog) prepare(size int64, pause time.Duration) *spare {
+// fillTime is how long filling a file takes at least.
+func fillTime(size int64) time.Duration { return time.Duration(size/fillChunk) * fillPause }
+
+// prepare begins to make the next file, filled or not. At most one is made at a time.
+func (l *fileLog) prepare(size int64, pause time.Duration, fill bool) *spare {
 	sp := &spare{size: size, path: filepath.Join(l.dir, spareName), pause: pause, hurry: make(chan struct{}), done: make(chan struct{})}
+	if !fill {
+		sp.hasten()
+	}
 	io, clock := l.d.io, l.d.o.Clock
 	go func() {
 		defer close(sp.done)
