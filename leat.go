@@ -140,15 +140,3 @@ type Clock interface {
 	// NewTimer returns a channel that receives once after d, and a function that stops it.
 	NewTimer(d time.Duration) (c <-chan time.Time, stop func())
 }
-
-// SystemClock is the machine's clock.
-type SystemClock struct{}
-
-// Now returns time.Now().
-func (SystemClock) Now() time.Time { return time.Now() }
-
-// NewTimer wraps time.NewTimer.
-func (SystemClock) NewTimer(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTimer(d)
-	return t.C, func() { t.Stop() }
-}

@@ -35,7 +35,7 @@ for name in "${names[@]}"; do
 	fi
 	# What was found: the first promise that was broken. A test that ended for another reason has shown nothing.
 	found=$(awk '/promises were broken:/ { getline; print; exit }
-		/read back by|leat fsck counts|run `leat rebuild`|are not linearizable|the zombie serves nothing/ { sub(/.*error="/, ""); print; exit }' "$log" | sed 's/^ *//' | cut -c1-200)
+		/read back by|leat fsck counts|run `leat rebuild`|are not linearizable|serves nothing/ { sub(/.*error="/, ""); print; exit }' "$log" | sed 's/^ *//' | cut -c1-200)
 	if [ -z "$found" ]; then
 		echo "UNCLEAR  rule $rule, $name: the tests failed, and no broken promise is in what they say:"
 		grep -E '_test\.go:|panic' "$log" | tail -20 | cut -c1-300

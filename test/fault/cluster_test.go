@@ -24,10 +24,11 @@ func TestClusterUnderFaults(t *testing.T) {
 	t.Parallel()
 	b, ledger := newBackend(t)
 	c := rig.NewCluster(t, b, 3, "--pack-every", "2s", "--shard-limits", "off")
+	f, storage := clusterFaults{c}, serveFaults{b}
+	f.usualClocks()
 	c.Start(t)
 	w := newWorld(t, c.Nodes, ledger, func() rig.Fsck { return b.Check(t) })
 	w.shared = true
-	f, storage := clusterFaults{c}, serveFaults{b}
 	w.rotate([]fault{
 		{"kill -9 of a node", f.killOne},
 		{"kill -9 of the leader", f.killLeader},
@@ -53,6 +54,7 @@ func TestClusterUnderFaults(t *testing.T) {
 		{"S3 loses answers", storage.s3Loses},
 		{"kill -9 while S3 is away", storage.killWithoutS3},
 		{"kill -9 while PostgreSQL is away", storage.killWithoutPostgres},
+		{"a clock that is wrong", f.wrongClock},
 	})
 	w.finish()
 }

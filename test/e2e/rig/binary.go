@@ -17,6 +17,9 @@ import (
 // binEnv names a binary to test instead of building one: one built with -race, or a release.
 const binEnv = "LEAT_BIN"
 
+// LinkerFlags are what the binary is linked with, beside the usual. They are set before anything is built.
+var LinkerFlags string
+
 // built is the binary of this test binary. It is a package variable because nothing else lives as long as the test
 // binary does.
 var built = sync.OnceValues(build)
@@ -47,7 +50,7 @@ func build() (*binary, error) {
 		return nil, fmt.Errorf("rig: %w", err)
 	}
 	path := filepath.Join(dir.Path, "leat")
-	cmd := exec.Command("go", "build", "-o", path, "github.com/leatstream/leat/cmd/leat")
+	cmd := exec.Command("go", "build", "-ldflags", LinkerFlags, "-o", path, "github.com/leatstream/leat/cmd/leat")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("rig: build leat: %w\n%s", err, out)
 	}

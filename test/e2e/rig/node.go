@@ -97,6 +97,9 @@ func telling(log string, n int) string {
 	return s[max(0, len(s)-n):]
 }
 
+// SetEnv adds to the environment of the processes that are started from now on; the last value of a name counts.
+func (n *Node) SetEnv(env ...string) { n.env = slices.Concat(n.env, env) }
+
 // Launch starts the process and does not wait for anything.
 func (n *Node) Launch(tb testing.TB) {
 	tb.Helper()
