@@ -81,9 +81,12 @@ func (c *Catalog) record(ctx context.Context, tx *sqldb.Tx, written *bool) error
 	}
 	e := &journal.Entry{Nonce: leat.NewID[leat.SessionID](c.opts.Rand), At: leat.Micros(c.now())}
 	// The row is locked before anything is read: what other entries have is committed and seen, or comes after this one.
-	if err := tx.Row("UPDATE journal SET n = n + 1 WHERE one = 1 RETURNING n").Scan(sqldb.U64(&e.N)); err != nil {
+	var form, last uint64
+	if err := tx.Row("UPDATE journal SET n = n + 1 WHERE one = 1 RETURNING n, form, form_n").Scan(sqldb.U64(&e.N), sqldb.U64(&form), sqldb.U64(&last)); err != nil {
 		return err
 	}
+	// An older program may have written since: what it does not know its entries do not have, though the catalog does.
+	mixed := form < journal.Form || form == journal.Form && last != e.N-1
 	there, err := c.opts.Journal.Has(ctx, e.N)
 	if err != nil {
 		return err
@@ -96,7 +99,7 @@ func (c *Catalog) record(ctx context.Context, tx *sqldb.Tx, written *bool) error
 		return err
 	}
 	e.Cluster = info.ID
-	if e.N == 1 || e.N%journal.FullEvery == 0 {
+	if e.N == 1 || e.N%journal.FullEvery == 0 || mixed {
 		err = c.entireState(tx, e)
 	}
 	if err == nil {
@@ -104,6 +107,11 @@ func (c *Catalog) record(ctx context.Context, tx *sqldb.Tx, written *bool) error
 	}
 	if err != nil {
 		return err
+	}
+	if form <= journal.Form {
+		if _, err := tx.Exec("UPDATE journal SET form = $1, form_n = n WHERE one = 1", journal.Form); err != nil {
+			return err
+		}
 	}
 	*written = true
 	if err := c.opts.Journal.Append(ctx, e); err != nil {

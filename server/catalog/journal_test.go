@@ -292,6 +292,35 @@ func TestJournalOlderCatalog(t *testing.T) {
 	})
 }
 
+// An older program writes entries without what it does not know. The next one of a newer program has the whole state, and those
+// after it have changes alone.
+func TestJournalAfterAnOlderProgram(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		j := withJournal(b)
+		s := j.stream("s", 2)
+		full := func(tag string) bool {
+			t.Helper()
+			j.must(j.AddTags(ctx, catalog.Resource{Stream: s.ID}, map[string]string{tag: "x"}))
+			e, err := j.log.Read(ctx, j.folded().N)
+			j.must(err)
+			return e.Full
+		}
+		if full("a") {
+			t.Error("an entry after one of the same program is full")
+		}
+		j.must(j.AppendAsOlder(ctx))
+		if !full("b") || full("c") {
+			t.Error("want one full entry after one of an older program")
+		}
+		j.must(j.AppendAsNewer(ctx))
+		if full("d") || full("e") {
+			t.Error("an older program writes full entries after those of a newer one")
+		}
+		j.agrees()
+	})
+}
+
 // A session whose opening was journaled and not committed: if it left anything in the bucket, it was committed once.
 func TestJournalForgottenSession(t *testing.T) {
 	for _, begun := range []bool{false, true} {

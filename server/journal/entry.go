@@ -12,6 +12,10 @@ import (
 	"github.com/leatstream/leat"
 )
 
+// Form counts the forms of an Entry: it MUST rise with each member that is added to one, or to what is in it. A program does not
+// write what it does not know, so that after entries of an older one there is a full entry of a newer one.
+const Form = 1
+
 // Entry is one object of the journal. Times are microseconds since 1970.
 type Entry struct {
 	N       uint64         // from 1
@@ -196,7 +200,8 @@ func seal(body []byte) []byte {
 	return append([]byte(head), body...)
 }
 
-// Decode undoes Encode. KindCorrupt for anything that was altered or is of a newer program.
+// Decode undoes Encode. KindCorrupt for anything that was altered, KindUnsupported for what a newer program wrote and this one
+// cannot read whole.
 func Decode(b []byte) (*Entry, error) {
 	_, body, ok := bytes.Cut(b, []byte("\n"))
 	if !ok || !bytes.Equal(b, seal(body)) {
@@ -205,7 +210,9 @@ func Decode(b []byte) (*Entry, error) {
 	e := new(Entry)
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields() // what this program does not know it would forget
-	if err := d.Decode(e); err != nil {
+	if err := d.Decode(e); err != nil && json.Unmarshal(body, new(Entry)) == nil {
+		return nil, leat.Errorf(leat.KindUnsupported, "the entry of the journal was written by a newer leat, and this one would forget a part of it: %w: run that one", err)
+	} else if err != nil {
 		return nil, leat.Errorf(leat.KindCorrupt, "the entry of the journal cannot be read: %w", err)
 	}
 	return e, nil
