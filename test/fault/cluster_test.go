@@ -362,7 +362,7 @@ func (w *world) readsOf(ctx context.Context, node int, stream string) error {
 // meets, the SDK's own retries hide it, and no record is lost, doubled or out of order.
 func TestRollingRestartUnderAnSDK(t *testing.T) {
 	t.Parallel()
-	l := newSDKLoad(t, rig.SharedBackend(t))
+	l := newSDKLoad(t, rig.SharedBackend(t), "")
 	l.await("before any restart", 200)
 	for _, n := range l.c.Nodes {
 		began := time.Now()

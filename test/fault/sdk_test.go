@@ -26,6 +26,7 @@ import (
 type sdkLoad struct {
 	t       *testing.T
 	c       *rig.Cluster
+	args    []string // of its nodes
 	history *History
 	client  *kinesis.Client
 	slow    atomic.Int64 // nanoseconds of the slowest call
@@ -40,13 +41,18 @@ const (
 	sdkKeys      = 8 // of each producer
 )
 
-func newSDKLoad(t *testing.T, b *rig.Backend) *sdkLoad {
+// newSDKLoad starts three nodes of a binary, this test's own where it is empty, and the load on them.
+func newSDKLoad(t *testing.T, b *rig.Backend, binary string) *sdkLoad {
 	t.Helper()
 	master := filepath.Join(t.TempDir(), "master.key")
 	if err := os.WriteFile(master, []byte(rig.Must(t, nil, "master-key")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := &sdkLoad{t: t, c: rig.NewCluster(t, b, 3, "--pack-every", "2s", "--shard-limits", "off", "--master-key-file", master), history: NewHistory()}
+	l := &sdkLoad{t: t, args: []string{"--pack-every", "2s", "--shard-limits", "off", "--master-key-file", master}, history: NewHistory()}
+	l.c = rig.NewCluster(t, b, 3, l.args...)
+	for _, n := range l.c.Nodes {
+		n.Binary = binary
+	}
 	l.c.Start(t)
 	rig.Must(t, l.c.Nodes[0].Env(), "stream", "create", mainStream, "--shards", fmt.Sprint(sdkShards))
 	l.c.AwaitBalance(t, 3, 1, rig.Patience)

@@ -29,6 +29,8 @@ type Node struct {
 	HTTP  string // 127.0.0.1:port
 	GRPC  string // 127.0.0.1:port
 	Token string // to call with; empty for none
+	// Binary is what Launch runs: Binary(tb) when empty. Another may be named between two lives.
+	Binary string
 
 	args []string
 	env  []string
@@ -103,7 +105,11 @@ func (n *Node) SetEnv(env ...string) { n.env = slices.Concat(n.env, env) }
 // Launch starts the process and does not wait for anything.
 func (n *Node) Launch(tb testing.TB) {
 	tb.Helper()
-	p, err := testproc.Start(testproc.Config{Name: n.Name, Path: Binary(tb), Args: n.args, Env: n.env, Log: n.log})
+	path := n.Binary
+	if path == "" {
+		path = Binary(tb)
+	}
+	p, err := testproc.Start(testproc.Config{Name: n.Name, Path: path, Args: n.args, Env: n.env, Log: n.log})
 	if err != nil {
 		tb.Fatal(err)
 	}
