@@ -240,6 +240,6 @@ func (r *rig) want(inv billing.Invoice, want string) {
 	}
 }
 
-func sqliteIn(t *testing.T) sqldb.Config {
+func sqliteIn(t testing.TB) sqldb.Config {
 	return sqldb.Config{SQLite: filepath.Join(t.TempDir(), "catalog.db")}
 }
