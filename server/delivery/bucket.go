@@ -256,11 +256,21 @@ func status(err error) int {
 	return r.StatusCode
 }
 
+// storeError is what a bucket's store answered, or why it did not. It has no secret.
+type storeError struct {
+	bucket, text string
+	err          error // of the connection; nil where the store answered
+}
+
+func (e *storeError) Error() string { return e.text }
+
+func (e *storeError) Unwrap() error { return e.err }
+
 // explain says in one line, without the secret, what went wrong.
 func (b *bucket) explain(op, key string, err error) error {
 	r, ok := answered(err)
 	if !ok {
-		return fmt.Errorf("%s %s in bucket %s: %w", op, key, b.name, err)
+		return &storeError{b.name, fmt.Sprintf("%s %s in bucket %s: %v", op, key, b.name, err), err}
 	}
 	message := strings.Join(strings.Fields(r.Error()), " ")
 	if len(message) > quotedBytes {
@@ -269,5 +279,5 @@ func (b *bucket) explain(op, key string, err error) error {
 	if b.secret != "" {
 		message = strings.ReplaceAll(message, b.secret, "(hidden)")
 	}
-	return fmt.Errorf("%s %s in bucket %s: status %d %s: %s", op, key, b.name, r.StatusCode, r.Code, message)
+	return &storeError{b.name, fmt.Sprintf("%s %s in bucket %s: status %d %s: %s", op, key, b.name, r.StatusCode, r.Code, message), nil}
 }

@@ -18,6 +18,7 @@ import (
 // counts are what this node has delivered of a delivery stream since it started.
 type counts struct {
 	commits, objects, records, failed, dropped, expired, failures atomic.Uint64
+	punctual, late                                                atomic.Uint64
 	bytes                                                         atomic.Int64
 }
 
@@ -38,6 +39,23 @@ func (c *counts) committed(p *plan) {
 	c.commits.Add(1)
 }
 
+// freshWithin is how long after its buffer's age a record may be delivered, and be delivered in time.
+const freshWithin = time.Minute
+
+// delivered notes whether the records of a committed plan came in time. History is not late: backfills, and what had arrived before the delivery
+// stream was there.
+func (c *counts) delivered(p *plan, d *spec.Delivery, b *spec.Buffer, now time.Time) {
+	if p.track != "" || p.oldest < leat.Micros(d.Created) {
+		return
+	}
+	n := tallyOf(p.parts).Records
+	if now.Sub(timeOf(p.oldest)) > b.Age()+freshWithin {
+		c.late.Add(n)
+	} else {
+		c.punctual.Add(n)
+	}
+}
+
 var labels = []string{"account", "delivery"}
 
 func desc(name, help string) *prometheus.Desc {
@@ -56,6 +74,8 @@ func (e *Engine) Metrics() *Metrics {
 		"records": desc("records_total", "Records delivered."), "objects": desc("objects_total", "Objects written, or ranges sent."),
 		"bytes": desc("bytes_total", "Bytes written."), "failed": desc("failed_records_total", "Records that went to the error prefix."),
 		"dropped": desc("dropped_records_total", "Records that a filter dropped."), "expired": desc("expired_records_total", "Records that expired before they were delivered: lost to this delivery."),
+		"punctual": desc("punctual_records_total", "Records that were delivered within a minute after their buffer's age, from their arrival on. Backfills, and what had arrived before the delivery stream was made, are not counted."),
+		"late":     desc("late_records_total", "Records of the same that were delivered later."),
 		"failures": desc("failures_total", "Times that a delivery had to wait and try again."), "failing": desc("failing_shards", "Shards of this node whose delivery does not go on now."),
 		"lag":  desc("lag_seconds", "Age of the oldest record that is not delivered, of the shards of this node."),
 		"left": desc("retention_left_seconds", "Time until the oldest record that is not delivered expires; alert well before 0. Absent when all are delivered."),
@@ -95,6 +115,8 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 			send("failed", prometheus.CounterValue, float64(c.failed.Load()))
 			send("dropped", prometheus.CounterValue, float64(c.dropped.Load()))
 			send("expired", prometheus.CounterValue, float64(c.expired.Load()))
+			send("punctual", prometheus.CounterValue, float64(c.punctual.Load()))
+			send("late", prometheus.CounterValue, float64(c.late.Load()))
 			send("failures", prometheus.CounterValue, float64(c.failures.Load()))
 		}
 		m.lags(ctx, d, send)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -415,6 +416,31 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	if rep.Clean || len(rep.Problems) != 3 {
 		t.Errorf("verify: %+v", rep)
 	}
+}
+
+// A bucket that cannot be asked is named with the cause and what to do, and is no fault of the server's.
+func TestVerifyOfABucketThatIsAway(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	r := newRig(t, func(c *delivery.Config) {
+		c.S3.Transport = &flaky{next: http.DefaultTransport, fail: func(int, *http.Request) (bool, bool) { return away.Load(), false }}
+	})
+	r.stream("s", 1)
+	r.deliver("d", r.toBucket("s"))
+	r.put("s", numbered("a", 10)...)
+	r.settled("d", 10)
+	away.Store(true)
+	_, err := r.broker.VerifyDelivery(t.Context(), who, broker.VerifyDeliveryRequest{Delivery: "d"})
+	if leat.KindOf(err) != leat.KindUnavailable {
+		t.Fatalf("verify: %v", err)
+	}
+	for _, want := range []string{"Delivery stream d cannot be verified", "bucket " + r.bucket, "HEAD data/", "then verify again"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	away.Store(false)
+	r.clean("d", 10)
 }
 
 // An object that stands where a plan's should and is not its own stays, and stops the delivery with that reason.

@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -38,7 +39,7 @@ type proof struct {
 // the error prefix, or was dropped or had expired: the plans of each shard cover its range without a gap or an overlap
 // (D1), what each plan's objects hold adds up to the plan's records, place by place (D2), and each of these objects stands
 // in the bucket as it was written (D3). Objects of this delivery that no plan names are problems too. It may run while the
-// delivery does.
+// delivery does. KindUnavailable where a bucket cannot be asked: then nothing is proved.
 func (e *Engine) Verify(ctx context.Context, account, name string, o spec.VerifyOptions) (spec.Report, error) {
 	d, err := e.tables.one(ctx, account, name)
 	if err != nil {
@@ -69,6 +70,11 @@ func (e *Engine) Verify(ctx context.Context, account, name string, o spec.Verify
 		err = v.strays(ctx)
 	}
 	v.report.Clean = err == nil && len(v.report.Problems) == 0
+	var store *storeError
+	if errors.As(err, &store) && ctx.Err() == nil {
+		err = leat.Errorf(leat.KindUnavailable, "Delivery stream %s cannot be verified, since its bucket %s cannot be asked: %w. Check that this node reaches it and that the delivery's credentials may read and list it, then verify again.",
+			name, store.bucket, store)
+	}
 	return v.report, err
 }
 

@@ -292,6 +292,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
 		return err
 	}
 	w.counts.committed(p)
+	w.counts.delivered(p, w.want.delivery, &t.config.Buffer, w.e.cfg.Clock.Now())
 	if !w.e.cfg.Ledger && t.keeps() {
 		j.unstage(ctx, p.id)
 	}
