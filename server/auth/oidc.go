@@ -4,6 +4,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,10 +105,13 @@ func NewOIDC(o OIDCOptions) (*OIDC, error) {
 	p.keys = newKeySet(o.Issuer, &client, p.o.Clock, p.o.Logger)
 	p.verify = oidc.NewVerifier(o.Issuer, p.keys, &oidc.Config{
 		ClientID: o.Audience, SupportedSigningAlgs: []string{oidc.RS256, oidc.ES256},
-		Now: func() time.Time { return p.o.Clock.Now().Add(-clockSkew) }, // a token is good for a little longer than it says
+		Now: p.lenient,
 	})
 	return p, nil
 }
+
+// lenient is the time by which tokens end: they are good for a little longer than they say.
+func (p *OIDC) lenient() time.Time { return p.o.Clock.Now().Add(-clockSkew) }
 
 func checkIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
@@ -171,29 +175,34 @@ func (p *OIDC) Authenticate(ctx context.Context, text string) (leat.Principal, e
 	return leat.Principal{}, errNotTaken
 }
 
-func (p *OIDC) authenticate(ctx context.Context, text string) (who leat.Principal, err error) {
+// verified checks a token and returns its claims.
+func (p *OIDC) verified(ctx context.Context, by *oidc.IDTokenVerifier, text string) (*oidc.IDToken, map[string]any, error) {
 	if _, err := p.keys.named(ctx, ""); err != nil { // package oidc hides why it cannot verify
-		return who, err
+		return nil, nil, err
 	}
-	token, err := p.verify.Verify(ctx, text)
+	token, err := by.Verify(ctx, text)
 	if err != nil {
-		return who, err
+		return nil, nil, err
 	}
 	claims := map[string]any{}
 	if err := token.Claims(&claims); err != nil {
-		return who, err
+		return nil, nil, err
 	}
 	if token.Subject == "" {
-		return who, errors.New("it has no sub")
+		return nil, nil, errors.New("it has no sub")
 	}
 	if token.IssuedAt.After(p.o.Clock.Now().Add(clockSkew)) {
-		return who, fmt.Errorf("it was issued in the future, at %s", token.IssuedAt)
+		return nil, nil, fmt.Errorf("it was issued in the future, at %s", token.IssuedAt)
 	}
-	who = leat.Principal{Name: token.Subject, Credential: "oidc/" + short(token.Subject)}
-	if name, ok := claims[p.o.NameClaim].(string); ok && name != "" {
-		who.Name = name
+	return token, claims, nil
+}
+
+func (p *OIDC) authenticate(ctx context.Context, text string) (who leat.Principal, err error) {
+	token, claims, err := p.verified(ctx, p.verify, text)
+	if err != nil {
+		return who, err
 	}
-	who.Name = short(who.Name)
+	who = leat.Principal{Name: short(cmp.Or(text1(claims[p.o.NameClaim]), token.Subject)), Credential: "oidc/" + short(token.Subject)}
 	if err := p.granted(&who, claims); err != nil {
 		return who, fmt.Errorf("sub %.100q: %w", token.Subject, err)
 	}
@@ -222,6 +231,28 @@ func (p *OIDC) granted(who *leat.Principal, claims map[string]any) error {
 	}
 	who.Account, who.Role = account, role
 	return nil
+}
+
+// needed are the claims that decide who somebody is: of grants the values that grant something, and of those that name account and role all.
+func (p *OIDC) needed(claims map[string]any) map[string][]string {
+	all := map[string][]string{}
+	for _, g := range p.grants {
+		if slices.Contains(values(claims[g.claim]), g.value) && !slices.Contains(all[g.claim], g.value) {
+			all[g.claim] = append(all[g.claim], g.value)
+		}
+	}
+	for _, name := range []string{p.o.AccountClaim, p.o.RoleClaim} {
+		if v := text1(claims[name]); v != "" && !slices.Contains(all[name], v) {
+			all[name] = append(all[name], short(v))
+		}
+	}
+	return all
+}
+
+// text1 is a claim that is one text, or nothing.
+func text1(claim any) string {
+	s, _ := claim.(string)
+	return s
 }
 
 // values are the texts of a claim.
@@ -255,4 +286,36 @@ func readBounded(r io.Reader) ([]byte, error) {
 		err = errors.New("the answer is too long")
 	}
 	return b, err
+}
+
+// Holding tells by which claims callers whom the provider knows have a role of an account; without a role everything in it.
+func (p *OIDC) Holding(account, role string) (all []string) {
+	for _, g := range p.grants {
+		if !g.operator && g.account == account && g.role == role {
+			all = append(all, g.claim+"="+g.value)
+		}
+	}
+	if p.o.AccountClaim != "" && role != "" {
+		all = append(all, p.o.AccountClaim+"="+account+" and "+p.o.RoleClaim+"="+role)
+	}
+	return all
+}
+
+// Operators tells by which claims callers are operators.
+func (p *OIDC) Operators() (all []string) {
+	for _, g := range p.grants {
+		if g.operator {
+			all = append(all, g.claim+"="+g.value)
+		}
+	}
+	return all
+}
+
+// Host is what people know the provider by.
+func (p *OIDC) Host() string {
+	u, err := url.Parse(p.o.Issuer)
+	if err != nil { // it was checked
+		return p.o.Issuer
+	}
+	return u.Host
 }

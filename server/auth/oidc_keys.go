@@ -31,7 +31,16 @@ type keySet struct {
 	keys    []jose.JSONWebKey
 	fetched time.Time // the keys; zero: never
 	tried   time.Time
-	uri     string
+	about   provider // empty: to be asked for
+}
+
+// provider is what an issuer says of itself (OpenID Connect Discovery 1.0, 3).
+type provider struct {
+	Issuer    string   `json:"issuer"`
+	Keys      string   `json:"jwks_uri"`
+	Authorize string   `json:"authorization_endpoint"`
+	Token     string   `json:"token_endpoint"`
+	TokenAuth []string `json:"token_endpoint_auth_methods_supported"`
 }
 
 // errNoKeys says that no keys could be fetched yet.
@@ -82,7 +91,7 @@ func (k *keySet) named(ctx context.Context, id string) ([]jose.JSONWebKey, error
 		k.tried = now
 		if err := k.fetch(ctx); err != nil {
 			k.log.Warn("the identity provider's keys cannot be fetched; those that are known go on being used", "issuer", k.issuer, "error", err)
-			k.uri = ""
+			k.about = provider{}
 		} else {
 			k.fetched = now
 		}
@@ -92,6 +101,23 @@ func (k *keySet) named(ctx context.Context, id string) ([]jose.JSONWebKey, error
 		return nil, errNoKeys
 	}
 	return found, nil
+}
+
+// discover returns what the issuer said of itself when its keys were fetched last; it has them fetched where that was long ago.
+func (k *keySet) discover(ctx context.Context) (provider, error) {
+	if _, err := k.named(ctx, ""); err != nil {
+		return provider{}, err
+	}
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+	case <-ctx.Done():
+		return provider{}, errNoKeys
+	}
+	if k.about.Keys == "" {
+		return provider{}, errors.New("it does not answer")
+	}
+	return k.about, nil
 }
 
 func (k *keySet) find(id string) []jose.JSONWebKey {
@@ -109,11 +135,8 @@ func (k *keySet) find(id string) []jose.JSONWebKey {
 
 // fetch replaces the keys by those that the issuer has now.
 func (k *keySet) fetch(ctx context.Context) error {
-	if k.uri == "" {
-		var about struct {
-			Issuer string `json:"issuer"`
-			Keys   string `json:"jwks_uri"`
-		}
+	if k.about.Keys == "" {
+		var about provider
 		if err := k.get(ctx, strings.TrimSuffix(k.issuer, "/")+"/.well-known/openid-configuration", &about); err != nil {
 			return err
 		}
@@ -123,10 +146,10 @@ func (k *keySet) fetch(ctx context.Context) error {
 		if err := checkIssuer(about.Keys); err != nil {
 			return fmt.Errorf("its jwks_uri %.200q is no https:// URL", about.Keys)
 		}
-		k.uri = about.Keys
+		k.about = about
 	}
 	var set jose.JSONWebKeySet
-	if err := k.get(ctx, k.uri, &set); err != nil {
+	if err := k.get(ctx, k.about.Keys, &set); err != nil {
 		return err
 	}
 	if len(set.Keys) == 0 {

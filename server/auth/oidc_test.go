@@ -11,10 +11,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -23,102 +20,22 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/oidctest"
 	"github.com/leatstream/leat/server/auth"
 )
 
 // issuer is an identity provider.
-type issuer struct {
-	t   *testing.T
-	srv *httptest.Server
-	rsa *rsa.PrivateKey
-	ec  *ecdsa.PrivateKey
-
-	mu    sync.Mutex
-	keys  []jose.JSONWebKey
-	asked int // for keys
-	away  bool
-	slow  chan struct{} // closed when it answers again
-	name  string        // what it calls itself; empty: its URL
-}
+type issuer struct{ *oidctest.Issuer }
 
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
-	i := &issuer{t: t}
-	var err error
-	if i.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-		t.Fatal(err)
-	}
-	if i.ec, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	i.keys = []jose.JSONWebKey{
-		{Key: &i.rsa.PublicKey, KeyID: "r1", Use: "sig", Algorithm: "RS256"}, {Key: &i.ec.PublicKey, KeyID: "e1", Use: "sig", Algorithm: "ES256"},
-	}
-	i.srv = httptest.NewServer(i)
-	t.Cleanup(i.srv.Close)
-	return i
-}
-
-func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	i.mu.Lock()
-	away, slow, keys, name := i.away, i.slow, i.keys, i.name
-	if r.URL.Path == "/keys" {
-		i.asked++
-	}
-	i.mu.Unlock()
-	if slow != nil {
-		select {
-		case <-slow:
-		case <-r.Context().Done():
-		}
-	}
-	switch {
-	case away:
-		w.WriteHeader(http.StatusBadGateway)
-	case r.URL.Path == "/.well-known/openid-configuration":
-		if name == "" {
-			name = i.srv.URL
-		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": name, "jwks_uri": i.srv.URL + "/keys"})
-	case r.URL.Path == "/keys":
-		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: keys})
-	default:
-		w.WriteHeader(http.StatusNotFound)
-	}
-}
-
-func (i *issuer) set(change func()) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	change()
-}
-
-// sign signs claims.
-func (i *issuer) sign(alg jose.SignatureAlgorithm, key any, kid string, claims map[string]any) string {
-	i.t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", kid))
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	text, err := json.Marshal(claims)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	jws, err := signer.Sign(text)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	compact, err := jws.CompactSerialize()
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	return compact
+	return &issuer{oidctest.New(t)}
 }
 
 // claims of a token that is good at noon.
 func (i *issuer) claims(change ...func(map[string]any)) map[string]any {
 	c := map[string]any{
-		"iss": i.srv.URL, "aud": []string{"others", "leat"}, "sub": "user-1", "email": "maria@example.com", "groups": []string{"staff", "writers"},
+		"iss": i.URL, "aud": []string{"others", "leat"}, "sub": "user-1", "email": "maria@example.com", "groups": []string{"staff", "writers"},
 		"iat": noon.Add(-time.Minute).Unix(), "exp": noon.Add(time.Hour).Unix(),
 	}
 	for _, ch := range change {
@@ -156,7 +73,7 @@ func newProvider(t *testing.T, i *issuer, ids *identities, change ...func(*auth.
 	t.Helper()
 	p := &provider{clock: &clock{now: noon}, log: &lockedBuffer{}}
 	o := auth.OIDCOptions{
-		Issuer: i.srv.URL, Audience: "leat", Grants: []string{"groups=root:operator", "groups=admins:" + account, "groups=writers:" + account + "/writer"},
+		Issuer: i.URL, Audience: "leat", Grants: []string{"groups=root:operator", "groups=admins:" + account, "groups=writers:" + account + "/writer"},
 		AccountClaim: "acct", RoleClaim: "role", NameClaim: "email", Identities: ids.Identities, Clock: p.clock, Logger: slog.New(slog.NewTextHandler(p.log, nil)),
 	}
 	for _, ch := range change {
@@ -184,49 +101,49 @@ func TestOIDCTokens(t *testing.T) {
 		}
 	}
 	maria := leat.Principal{Account: account, Name: "maria@example.com", Role: "writer", Credential: "oidc/user-1"}
-	want("RS256", i.sign(jose.RS256, i.rsa, "r1", i.claims()), maria)
-	want("ES256", i.sign(jose.ES256, i.ec, "e1", i.claims()), maria)
-	want("a little late", i.sign(jose.ES256, i.ec, "e1", i.claims(set("exp", noon.Add(-30*time.Second).Unix()))), maria)
-	want("the issuer's clock is ahead", i.sign(jose.ES256, i.ec, "e1", i.claims(set("iat", noon.Add(30*time.Second).Unix()), set("nbf", noon.Add(30*time.Second).Unix()))), maria)
+	want("RS256", i.Sign(jose.RS256, i.RSA, "r1", i.claims()), maria)
+	want("ES256", i.Sign(jose.ES256, i.EC, "e1", i.claims()), maria)
+	want("a little late", i.Sign(jose.ES256, i.EC, "e1", i.claims(set("exp", noon.Add(-30*time.Second).Unix()))), maria)
+	want("the issuer's clock is ahead", i.Sign(jose.ES256, i.EC, "e1", i.claims(set("iat", noon.Add(30*time.Second).Unix()), set("nbf", noon.Add(30*time.Second).Unix()))), maria)
 	admin := maria
 	admin.Role = ""
-	want("the first grant that fits", i.sign(jose.ES256, i.ec, "e1", i.claims(set("groups", []string{"writers", "admins"}))), admin)
-	want("a claim that is one text", i.sign(jose.ES256, i.ec, "e1", i.claims(set("groups", "admins"))), admin)
+	want("the first grant that fits", i.Sign(jose.ES256, i.EC, "e1", i.claims(set("groups", []string{"writers", "admins"}))), admin)
+	want("a claim that is one text", i.Sign(jose.ES256, i.EC, "e1", i.claims(set("groups", "admins"))), admin)
 	root := leat.Principal{Account: leat.DevAccount, Name: "maria@example.com", Operator: true, Credential: "oidc/user-1"}
-	want("an operator", i.sign(jose.ES256, i.ec, "e1", i.claims(set("groups", "root"))), root)
+	want("an operator", i.Sign(jose.ES256, i.EC, "e1", i.claims(set("groups", "root"))), root)
 	named := leat.Principal{Account: "210987654321", Name: "user-1", Role: "reader", Credential: "oidc/user-1"}
-	want("by claims", i.sign(jose.ES256, i.ec, "e1", i.claims(set("groups", nil), set("acct", "210987654321"), set("role", "reader"), set("email", nil))), named)
-	if i.asked != 1 {
-		t.Errorf("the keys were fetched %d times", i.asked)
+	want("by claims", i.Sign(jose.ES256, i.EC, "e1", i.claims(set("groups", nil), set("acct", "210987654321"), set("role", "reader"), set("email", nil))), named)
+	if n := i.State().Asked; n != 1 {
+		t.Errorf("the keys were fetched %d times", n)
 	}
 
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	ids.must(err)
-	public, err := x509.MarshalPKIXPublicKey(&i.rsa.PublicKey)
+	public, err := x509.MarshalPKIXPublicKey(&i.RSA.PublicKey)
 	ids.must(err)
-	good := i.sign(jose.RS256, i.rsa, "r1", i.claims())
+	good := i.Sign(jose.RS256, i.RSA, "r1", i.claims())
 	parts := strings.Split(good, ".")
 	const none = "eyJhbGciOiJub25lIn0" // {"alg":"none"}
 	for about, c := range map[string]struct{ token, reason string }{
-		"another issuer":              {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("iss", "https://evil.example"))), "different provider"},
-		"another audience":            {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("aud", "others"))), "audience"},
-		"no audience":                 {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("aud", nil))), "audience"},
-		"expired":                     {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("exp", noon.Add(-2*time.Minute).Unix()))), "expired"},
-		"without an end":              {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("exp", nil))), "claims"},
-		"not yet":                     {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("nbf", noon.Add(time.Hour).Unix()))), "not before"},
-		"issued in the future":        {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("iat", noon.Add(time.Hour).Unix()))), "future"},
-		"nobody":                      {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("sub", ""))), "no sub"},
-		"another's key":               {i.sign(jose.RS256, other, "r1", i.claims()), "no key"},
-		"a key that is not known":     {i.sign(jose.RS256, other, "x1", i.claims()), "no key"},
-		"a key for another algorithm": {i.sign(jose.RS256, i.rsa, "e1", i.claims()), "no key"},
-		"the public key as a secret":  {i.sign(jose.HS256, public, "r1", i.claims()), "HS256"},
-		"another algorithm":           {i.sign(jose.RS512, i.rsa, "r1", i.claims()), "RS512"},
+		"another issuer":              {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("iss", "https://evil.example"))), "different provider"},
+		"another audience":            {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("aud", "others"))), "audience"},
+		"no audience":                 {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("aud", nil))), "audience"},
+		"expired":                     {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("exp", noon.Add(-2*time.Minute).Unix()))), "expired"},
+		"without an end":              {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("exp", nil))), "claims"},
+		"not yet":                     {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("nbf", noon.Add(time.Hour).Unix()))), "not before"},
+		"issued in the future":        {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("iat", noon.Add(time.Hour).Unix()))), "future"},
+		"nobody":                      {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("sub", ""))), "no sub"},
+		"another's key":               {i.Sign(jose.RS256, other, "r1", i.claims()), "no key"},
+		"a key that is not known":     {i.Sign(jose.RS256, other, "x1", i.claims()), "no key"},
+		"a key for another algorithm": {i.Sign(jose.RS256, i.RSA, "e1", i.claims()), "no key"},
+		"the public key as a secret":  {i.Sign(jose.HS256, public, "r1", i.claims()), "HS256"},
+		"another algorithm":           {i.Sign(jose.RS512, i.RSA, "r1", i.claims()), "RS512"},
 		"no algorithm":                {none + "." + parts[1] + ".", "none"},
 		"claims that were changed":    {parts[0] + "." + parts[1][:len(parts[1])-4] + "AAAA." + parts[2], ""},
-		"no grant":                    {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("groups", "staff"))), "no grant"},
-		"an account without a role":   {i.sign(jose.RS256, i.rsa, "r1", i.claims(set("groups", nil), set("acct", account))), "role"},
+		"no grant":                    {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("groups", "staff"))), "no grant"},
+		"an account without a role":   {i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("groups", nil), set("acct", account))), "role"},
 		"an account that is not there": {
-			i.sign(jose.RS256, i.rsa, "r1", i.claims(set("groups", nil), set("acct", "999999999999"), set("role", "reader"))), "999999999999",
+			i.Sign(jose.RS256, i.RSA, "r1", i.claims(set("groups", nil), set("acct", "999999999999"), set("role", "reader"))), "999999999999",
 		},
 		"no token": {"ey.ey.ey", ""},
 	} {
@@ -242,10 +159,10 @@ func TestOIDCTokens(t *testing.T) {
 	}
 	// However many tokens name keys that are not known, the issuer is not asked more often than every half minute.
 	for range 100 {
-		_, _ = p.Authenticate(t.Context(), i.sign(jose.ES256, i.ec, "x2", i.claims()))
+		_, _ = p.Authenticate(t.Context(), i.Sign(jose.ES256, i.EC, "x2", i.claims()))
 	}
-	if i.asked != 1 {
-		t.Errorf("the keys were fetched %d times", i.asked)
+	if n := i.State().Asked; n != 1 {
+		t.Errorf("the keys were fetched %d times", n)
 	}
 }
 
@@ -259,7 +176,7 @@ func TestOIDCKeys(t *testing.T) {
 		p.clock.mu.Unlock()
 	}
 	long := i.claims(set("exp", noon.Add(100*time.Hour).Unix()))
-	first := i.sign(jose.ES256, i.ec, "e1", long)
+	first := i.Sign(jose.ES256, i.EC, "e1", long)
 	want := func(about, token string, kind leat.Kind) {
 		t.Helper()
 		_, err := p.Authenticate(context.WithoutCancel(t.Context()), token)
@@ -268,34 +185,36 @@ func TestOIDCKeys(t *testing.T) {
 		}
 	}
 	const taken = leat.KindInternal // of no error
-	i.set(func() { i.away = true })
+	i.Set(func(s *oidctest.State) { s.Away = true })
 	want("before any key is known", first, leat.KindUnavailable)
-	i.set(func() { i.away, i.name = false, "https://other.example" })
+	i.Set(func(s *oidctest.State) { s.Away, s.Name = false, "https://other.example" })
 	later(time.Minute)
 	want("an issuer of another name", first, leat.KindUnavailable)
-	i.set(func() { i.name = "" })
+	i.Set(func(s *oidctest.State) { s.Name = "" })
 	want("too soon after", first, leat.KindUnavailable)
 	later(time.Minute)
-	i.set(func() { i.slow = make(chan struct{}) })
+	i.Set(func(s *oidctest.State) { s.Slow = make(chan struct{}) })
 	want("an issuer that does not answer", first, leat.KindUnavailable)
-	i.set(func() { close(i.slow); i.slow = nil })
+	i.Set(func(s *oidctest.State) { close(s.Slow); s.Slow = nil })
 	later(time.Minute)
 	want("when it is there", first, taken)
 
 	second, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ids.must(err)
-	i.set(func() { i.keys = []jose.JSONWebKey{{Key: &second.PublicKey, KeyID: "e2", Use: "sig"}} })
+	i.Set(func(s *oidctest.State) { s.Keys = []jose.JSONWebKey{{Key: &second.PublicKey, KeyID: "e2", Use: "sig"}} })
 	want("the key of before, within the hour", first, taken)
 	later(time.Minute)
-	want("a new key", i.sign(jose.ES256, second, "e2", long), taken)
+	want("a new key", i.Sign(jose.ES256, second, "e2", long), taken)
 	want("the key that was withdrawn", first, leat.KindUnauthenticated)
 
-	i.set(func() { i.away = true })
+	i.Set(func(s *oidctest.State) { s.Away = true })
 	later(10 * time.Hour)
-	want("while the issuer is away", i.sign(jose.ES256, second, "e2", long), taken)
-	i.set(func() { i.away, i.keys = false, []jose.JSONWebKey{{Key: &i.rsa.PublicKey, KeyID: "r2", Use: "sig"}} })
+	want("while the issuer is away", i.Sign(jose.ES256, second, "e2", long), taken)
+	i.Set(func(s *oidctest.State) {
+		s.Away, s.Keys = false, []jose.JSONWebKey{{Key: &i.RSA.PublicKey, KeyID: "r2", Use: "sig"}}
+	})
 	later(time.Minute)
-	want("once it is back without that key", i.sign(jose.ES256, second, "e2", long), leat.KindUnauthenticated)
+	want("once it is back without that key", i.Sign(jose.ES256, second, "e2", long), leat.KindUnauthenticated)
 }
 
 func TestBadOIDC(t *testing.T) {
