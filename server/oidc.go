@@ -15,7 +15,8 @@ import (
 	"github.com/leatstream/leat/server/auth"
 )
 
-// OIDC says which identity provider's tokens gRPC, REST and the console take. Without an issuer they take none.
+// OIDC says which identity provider's tokens gRPC and REST take, and as which client of it people sign in to the console. Without an issuer there is
+// neither.
 type OIDC struct {
 	Issuer       string   `name:"issuer" takes:"an https:// URL" placeholder:"URL" env:"ISSUER" help:"Take tokens of this OpenID Connect provider (JWT, RS256 or ES256) as bearer tokens over gRPC and REST."`
 	Audience     string   `name:"audience" takes:"a text" placeholder:"TEXT" env:"AUDIENCE" help:"Audience that the tokens must have."`
@@ -23,6 +24,10 @@ type OIDC struct {
 	AccountClaim string   `name:"account-claim" takes:"a claim" placeholder:"CLAIM" env:"ACCOUNT_CLAIM" help:"Claim that names the account where no grant fits; with --oidc-role-claim."`
 	RoleClaim    string   `name:"role-claim" takes:"a claim" placeholder:"CLAIM" env:"ROLE_CLAIM" help:"Claim that names the role where no grant fits."`
 	NameClaim    string   `name:"name-claim" takes:"a claim" default:"email" placeholder:"CLAIM" env:"NAME_CLAIM" help:"Claim that callers are called by in the audit log."`
+	ClientID     string   `name:"client-id" takes:"a text" placeholder:"ID" env:"CLIENT_ID" help:"Let people sign in to the console at the provider, as this client of it; with --oidc-redirect-url."`
+	ClientSecret string   `name:"client-secret" takes:"a text" secret:"" placeholder:"SECRET" env:"CLIENT_SECRET" help:"That client's secret; none for a public client. Better given in the environment than on the command line."`
+	RedirectURL  string   `name:"redirect-url" takes:"an https:// URL" placeholder:"URL" env:"REDIRECT_URL" help:"Where the provider sends people back to, as it knows it: https://HOST/console/signin/oidc/callback, with the host by which browsers reach the console."`
+	Scopes       []string `name:"scope" takes:"a list of scopes" default:"email,profile" placeholder:"SCOPE" env:"SCOPE" help:"Scopes that are asked for beside openid, such as the one by which the provider tells groups."`
 	CAFile       string   `name:"ca-file" takes:"a PEM file" type:"path" placeholder:"FILE" env:"CA_FILE" help:"PEM file of certificate authorities to trust for the provider."`
 }
 
@@ -32,9 +37,14 @@ func (c *OIDC) options() auth.OIDCOptions {
 	}
 }
 
+func (c *OIDC) loginOptions() auth.LoginOptions {
+	return auth.LoginOptions{ClientID: c.ClientID, ClientSecret: c.ClientSecret, Redirect: c.RedirectURL, Scopes: c.Scopes}
+}
+
 func (c *OIDC) validate() error {
 	if c.Issuer == "" {
-		return check(c.Audience == "" && len(c.Grants) == 0 && c.AccountClaim == "" && c.RoleClaim == "" && c.CAFile == "", "oidc-issuer", "", "give the URL of the provider, or none of the --oidc settings")
+		none := c.Audience == "" && len(c.Grants) == 0 && c.AccountClaim == "" && c.RoleClaim == "" && c.CAFile == "" && c.ClientID == "" && c.ClientSecret == "" && c.RedirectURL == ""
+		return check(none, "oidc-issuer", "", "give the URL of the provider, or none of the --oidc settings")
 	}
 	_, err := c.client()
 	if err == nil {
@@ -46,14 +56,23 @@ func (c *OIDC) validate() error {
 	if err != nil {
 		return err
 	}
-	_, err = auth.NewOIDC(c.options())
+	if c.ClientID == "" && c.ClientSecret != "" {
+		return bad("oidc-client-secret", hidden, "give --oidc-client-id too")
+	}
+	p, err := auth.NewOIDC(c.options())
+	if err == nil && c.signsIn() {
+		_, err = auth.NewLogin(p, c.loginOptions())
+	}
 	var told *leat.Error
 	if errors.As(err, &told) {
-		value := map[string]string{"oidc-issuer": c.Issuer, "oidc-audience": c.Audience, "oidc-grant": strings.Join(c.Grants, " ")}[told.Field]
+		value := map[string]string{"oidc-issuer": c.Issuer, "oidc-audience": c.Audience, "oidc-grant": strings.Join(c.Grants, " "), "oidc-client-id": c.ClientID, "oidc-redirect-url": c.RedirectURL, "oidc-scope": strings.Join(c.Scopes, ",")}[told.Field]
 		return bad(told.Field, value, "%s", told.Message)
 	}
 	return err
 }
+
+// signsIn tells whether people sign in to the console at the provider.
+func (c *OIDC) signsIn() bool { return c.ClientID != "" || c.RedirectURL != "" }
 
 // client trusts the authorities of the file, where one is given.
 func (c *OIDC) client() (*http.Client, error) {
@@ -68,16 +87,21 @@ func (c *OIDC) client() (*http.Client, error) {
 	return &http.Client{Transport: t}, nil
 }
 
-// open makes what checks tokens; nil without an issuer.
-func (c *OIDC) open(who *auth.Identities, log *slog.Logger) (*auth.OIDC, error) {
+// open makes what checks tokens, and what signs people in to the console; each is nil where the settings do not ask for it.
+func (c *OIDC) open(who *auth.Identities, log *slog.Logger) (*auth.OIDC, *auth.Login, error) {
 	if c.Issuer == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	o := c.options()
 	client, err := c.client()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.Identities, o.HTTP, o.Logger = who, client, log
-	return auth.NewOIDC(o)
+	p, err := auth.NewOIDC(o)
+	if err != nil || !c.signsIn() {
+		return p, nil, err
+	}
+	login, err := auth.NewLogin(p, c.loginOptions())
+	return p, login, err
 }

@@ -56,7 +56,8 @@ type Server struct {
 	console *web.Console
 	keys    *auth.KeyStore
 	audit   *audit.Log
-	oidc    *auth.OIDC // nil: tokens of identity providers are not taken
+	oidc    *auth.OIDC  // nil: tokens of identity providers are not taken
+	login   *auth.Login // nil: nobody signs in to the console there
 	who     *auth.Identities
 	scaler  *scaler.Scaler // nil when it is off
 	deliver *delivery.Engine
@@ -180,7 +181,8 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		Resharded: func(ctx context.Context, r shardstore.Reshard) { s.broker.Directory().Resharded(ctx, r) },
 	})
 	if p.shared {
-		if s.sharing, err = newSharing(s.node, func(own broker.OwnShards) broker.Metered { return s.broker.Metered(own) }, info, &p); err != nil {
+		if s.sharing, err = newSharing(s.node, func(own broker.OwnShards) broker.Metered { return s.broker.Metered(own) },
+			func(streams []leat.StreamID) ([]byte, error) { return s.broker.Report(streams) }, info, &p); err != nil {
 			return nil, err
 		}
 	}
@@ -191,7 +193,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if s.who, err = auth.NewIdentities(auth.IdentitiesOptions{Catalog: cat, Region: p.common.Region, Logger: p.log}); err != nil {
 		return nil, err
 	}
-	if s.oidc, err = p.common.OIDC.open(s.who, p.log); err != nil {
+	if s.oidc, s.login, err = p.common.OIDC.open(s.who, p.log); err != nil {
 		return nil, err
 	}
 	if s.deliver, err = s.newDeliveries(&p, p.db, cat); err != nil {
@@ -200,7 +202,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	p.common.Scaling.Defaults()
 	s.calls = newMeasuredEngine(s.engine())
 	s.broker, err = broker.New(broker.Config{
-		Engine: s.calls, Shared: p.shared, Owner: s.owner(), Catalog: cat, Control: s.node, Authorizer: s.who, Identities: s.who, ReadOnly: p.common.ReadOnly, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
+		Engine: s.calls, Shared: p.shared, Owner: s.owner(), Peers: s.others(), Catalog: cat, Control: s.node, Authorizer: s.who, Identities: s.who, ReadOnly: p.common.ReadOnly, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
 		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log,
 		RateStep: p.common.Scaling.Every, Meter: s.meter, Billing: s.billing, Audit: s.audit,

@@ -31,8 +31,9 @@ type sharing struct {
 	peers  *grpc.Server // on a port of its own; nil when other nodes use the public one
 }
 
-// newSharing makes both. What they hand to the node's session is limited and counted by the broker, which is made later.
-func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metered, info catalog.ClusterInfo, p *parts) (*sharing, error) {
+// newSharing makes both. What they hand to the node's session is limited and counted by the broker, which is made later
+// and tells other nodes what it has counted.
+func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metered, report forward.Report, info catalog.ClusterInfo, p *parts) (*sharing, error) {
 	creds, err := forward.NewCredentials(info.Secret[:], leat.SystemClock{})
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metere
 	if err != nil {
 		return nil, err
 	}
-	s := &sharing{router: router, server: forward.NewServer(local, creds, p.log)}
+	s := &sharing{router: router, server: forward.NewServer(local, report, creds, p.log)}
 	if p.doors.peers != nil {
 		s.peers = s.server.NewGRPC(in)
 	}
@@ -92,6 +93,14 @@ func (s *Server) owns(shard leat.ShardKey) bool {
 	}
 	_, ok := own.Epoch(shard)
 	return ok
+}
+
+// others are the other nodes; nil where one session owns all.
+func (s *Server) others() broker.Peers {
+	if s.sharing == nil {
+		return nil
+	}
+	return s.sharing.router
 }
 
 // owner tells who owns a shard; nil where one session owns all.

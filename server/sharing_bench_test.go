@@ -66,6 +66,19 @@ func (o oneOwner) Owner(k leat.ShardKey) (session leat.SessionID, epoch uint64, 
 	return s.Session(), epoch, o.address, ok
 }
 
+// Live and Peers name it alone.
+func (o oneOwner) Live(id leat.SessionID) (address string, ok bool) {
+	address, ok = o.Peers()[id]
+	return address, ok
+}
+
+func (o oneOwner) Peers() map[leat.SessionID]string {
+	if s := o.node.Store(); s != nil {
+		return map[leat.SessionID]string{s.Session(): o.address}
+	}
+	return nil
+}
+
 func (oneOwner) Stale() {}
 
 // forwarding starts a node that owns all shards and one that forwards to it, and returns their addresses. memory is what
@@ -143,7 +156,7 @@ func forwarding(b testing.TB, memory mem.BufferPool) (owner, gateway string) {
 		api, err := grpcapi.New(grpcapi.Options{
 			Broker: brokers[i], Auth: auth.Anybody{}, Ready: node.Ready, Logger: slog.New(slog.DiscardHandler),
 			Info:     grpcapi.Info{Version: "bench", ClusterID: info.ID.String(), Node: "bench", Session: node.Session},
-			Internal: forward.NewServer(local, creds, nil), Memory: memory,
+			Internal: forward.NewServer(local, nil, creds, nil), Memory: memory,
 		})
 		must(err)
 		stop = append(stop, api.Close)

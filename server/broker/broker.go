@@ -76,6 +76,7 @@ type Config struct {
 	// Owner tells who owns a shard now, where shards move from node to node: the directory does not hear of that. ok is
 	// false when nobody is known to. nil: what the directory says.
 	Owner       func(leat.ShardKey) (session leat.SessionID, epoch uint64, ok bool)
+	Peers       Peers // nil: there are no other nodes, or nothing is asked of them
 	Catalog     *catalog.Catalog
 	Control     Control
 	Authorizer  Authorizer  // nil: everybody may do everything in their own account
@@ -129,6 +130,7 @@ type Broker struct {
 	engine     Engine
 	shared     bool
 	owner      func(leat.ShardKey) (session leat.SessionID, epoch uint64, ok bool) // may be nil
+	peers      *peers
 	catalog    *catalog.Catalog
 	control    Control
 	authorize  Authorizer
@@ -147,6 +149,7 @@ type Broker struct {
 	subs      *subscriptions
 	known     *knownConsumers
 	places    *places
+	costs     *costs
 	iterators sealer
 	pages     sealer
 
@@ -190,7 +193,7 @@ func New(c Config) (*Broker, error) {
 	c.Quotas.Shards = cmp.Or(c.Quotas.Shards, 100_000)
 	c.Quotas.OnDemandStreams = cmp.Or(c.Quotas.OnDemandStreams, 10_000)
 	return &Broker{
-		engine: c.Engine, shared: c.Shared, owner: c.Owner, catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
+		engine: c.Engine, shared: c.Shared, owner: c.Owner, peers: newPeers(c.Peers, c.Clock), catalog: c.Catalog, control: c.Control, authorize: c.Authorizer,
 		limits: c.ShardLimits, scaling: c.ScaleLimits, quotas: c.Quotas, region: c.Region, transition: c.TransitionDelay, clock: c.Clock, log: c.Logger,
 		directory: NewDirectory(c.Catalog, c.Clock, c.Logger),
 		meters:    newMeters(c.Clock),
@@ -199,6 +202,7 @@ func New(c Config) (*Broker, error) {
 		subs:      newSubscriptions(),
 		known:     newKnownConsumers(),
 		places:    newPlaces(),
+		costs:     newCosts(),
 		iterators: newSealer(c.Secret, "shard iterator"),
 		pages:     newSealer(c.Secret, "page token"),
 
@@ -234,6 +238,7 @@ const tidyEvery = time.Minute
 func (b *Broker) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.directory.Run(ctx) })
+	g.Go(func() error { return b.countCosts(ctx) })
 	g.Go(func() error {
 		for {
 			c, stop := b.clock.NewTimer(tidyEvery)
@@ -243,6 +248,8 @@ func (b *Broker) Run(ctx context.Context) error {
 				b.flows.forget(b.directory)
 				b.known.forgetGone(b.directory)
 				b.places.forgetGone(b.directory)
+				b.costs.forget(b.clock.Now())
+				b.peers.forget()
 			case <-ctx.Done():
 				stop()
 				return nil

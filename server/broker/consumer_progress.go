@@ -13,9 +13,10 @@ import (
 	"github.com/leatstream/leat"
 )
 
-// ConsumerProgress promises: where the subscriptions of a stream's consumers stand that were made through this node: how far
+// ConsumerProgress promises: where the subscriptions of a stream's consumers stand, on whatever node they were made: how far
 // each is behind in time and in records, and how long until retention takes what it has not read yet. Of a subscription that
-// has ended it is what was known last, for as long as the stream and the shard are there and the process runs.
+// has ended it is what was known last, for as long as the stream, the shard and the process of its node are there. What a node
+// knows that does not answer at once is left out.
 //
 // AWS has no such operation: it shows some of it in CloudWatch.
 
@@ -84,6 +85,30 @@ func (p *places) forgetGone(d *Directory) {
 	}
 }
 
+// connectedPlace is where a subscription was, and whether it goes on.
+type connectedPlace struct {
+	progress
+	connected bool
+}
+
+// everywhere is where subscriptions of a stream are, on whatever node they are served: what was seen last holds.
+func (b *Broker) everywhere(ctx context.Context, v *streamView) map[subscriptionKey]connectedPlace {
+	all := map[subscriptionKey]connectedPlace{}
+	for k, at := range b.places.of(v.ID) {
+		all[k] = connectedPlace{at, b.subs.has(k)}
+	}
+	for _, r := range b.peers.of(ctx, v.ID)[v.ID].reports {
+		for _, p := range r.Places {
+			k := subscriptionKey{leat.ShardKey{Stream: v.ID, Ordinal: p.Ordinal}, p.Consumer}
+			seen := time.UnixMicro(p.Seen)
+			if known, there := all[k]; !there || p.Connected && !known.connected || p.Connected == known.connected && seen.After(known.seen) {
+				all[k] = connectedPlace{progress{next: p.Next, behind: p.Behind, seen: seen}, p.Connected}
+			}
+		}
+	}
+	return all
+}
+
 // ConsumerProgress tells where the consumers of a stream stand, by name and shard.
 func (b *Broker) ConsumerProgress(ctx context.Context, who leat.Principal, stream string) ([]ConsumerPlace, error) {
 	what, err := b.target(ctx, who, ActionListConsumers, stream)
@@ -96,8 +121,8 @@ func (b *Broker) ConsumerProgress(ctx context.Context, who leat.Principal, strea
 	}
 	var all []ConsumerPlace
 	now := b.clock.Now()
-	for k, at := range b.places.of(v.ID) {
-		place := ConsumerPlace{Consumer: k.consumer, Shard: k.shard, Seen: at.seen, Behind: at.behind, Connected: b.subs.has(k), Left: v.Retention}
+	for k, at := range b.everywhere(ctx, v) {
+		place := ConsumerPlace{Consumer: k.consumer, Shard: k.shard, Seen: at.seen, Behind: at.behind, Connected: at.connected, Left: v.Retention}
 		if bounds, err := b.engine.Bounds(ctx, k.shard); err == nil { // otherwise it is told without its lag
 			place.Known = true
 			place.Lag = bounds.Tail - min(at.next, bounds.Tail)

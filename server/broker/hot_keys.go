@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/leatstream/leat"
 )
@@ -16,23 +17,28 @@ import (
 // (Metwally, Agrawal and El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005).
 const hotCells = 32
 
-// hotSample is one record in how many is counted once all cells are taken.
-const hotSample = 4
+// Of a shard that takes many records a sample is counted: once hotWhole were counted since the last halving, one in hotSample stands for all of
+// them.
+const (
+	hotWhole  = 2048
+	hotSample = 16
+)
 
 // hotKeys is a Space-Saving sketch of the keys that load a shard most: a key that is not watched takes the place of the
 // lightest one, and inherits its weight as its possible error. What is older counts half with each halving, as in a load
 // map. Keys are told apart by their hash keys.
 //
-// It stands on the put path: a record costs a scan of 256 bytes, and allocates nothing once the cells have room for the
-// keys. Where there are more keys than cells one record in hotSample stands for all of them. It never waits: a record that
-// comes while another is counted is not counted.
+// It stands on the put path: a record that is not in the sample costs a random number, one that is a scan of 256 bytes, and it allocates nothing
+// once the cells have room for the keys. It never waits: a record that comes while another is counted is not counted.
 type hotKeys struct {
-	mu    sync.Mutex
-	used  int
-	seen  uint64 // weight of everything counted
-	marks [hotCells]uint64
-	loads [hotCells]uint64
-	cells [hotCells]hotCell
+	sampled atomic.Bool
+	mu      sync.Mutex
+	counted int // since the last halving
+	used    int
+	seen    uint64 // weight of everything counted
+	marks   [hotCells]uint64
+	loads   [hotCells]uint64
+	cells   [hotCells]hotCell
 }
 
 type hotCell struct {
@@ -43,16 +49,23 @@ type hotCell struct {
 
 // add counts a record.
 func (t *hotKeys) add(key string, h leat.HashKey, size int) {
-	if !t.mu.TryLock() {
-		return
-	}
-	defer t.mu.Unlock()
 	load := uint64(size) + recordWeight
-	if t.used == hotCells {
+	if t.sampled.Load() {
 		if rand.Uint32()%hotSample != 0 {
 			return
 		}
 		load *= hotSample
+	}
+	t.count(key, h, load)
+}
+
+func (t *hotKeys) count(key string, h leat.HashKey, load uint64) {
+	if !t.mu.TryLock() {
+		return
+	}
+	defer t.mu.Unlock()
+	if t.counted++; t.counted == hotWhole {
+		t.sampled.Store(true)
 	}
 	t.seen += load
 	mark := h.Lo | 1
@@ -86,6 +99,8 @@ func (t *hotKeys) halve(n int64) {
 	by := min(n, 63)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.counted = 0
+	t.sampled.Store(false)
 	t.seen >>= by
 	for i := range t.used {
 		t.loads[i] >>= by

@@ -53,7 +53,6 @@ func (b *Broker) ShardRates(stream leat.StreamID) []ShardRate {
 	if v == nil {
 		return nil
 	}
-	now := b.clock.Now()
 	var all []ShardRate
 	for i := range v.shards {
 		s := &v.shards[i]
@@ -64,12 +63,17 @@ func (b *Broker) ShardRates(stream leat.StreamID) []ShardRate {
 			}
 			continue
 		}
-		all = append(all, ShardRate{
-			Shard: *s, Total: f.counts(), IteratorAge: time.Duration(f.age.Load()), Balance: f.load.balance(),
-			Last15s: f.rate(now, b.flows.step, shortSteps), Last60s: f.rate(now, b.flows.step, middleSteps), Last5m: f.rate(now, b.flows.step, longSteps),
-		})
+		all = append(all, b.shardRate(s, f))
 	}
 	return all
+}
+
+func (b *Broker) shardRate(s *leat.Shard, f *flow) ShardRate {
+	now := b.clock.Now()
+	return ShardRate{
+		Shard: *s, Total: f.counts(), IteratorAge: time.Duration(f.age.Load()), Balance: f.load.balance(),
+		Last15s: f.rate(now, b.flows.step, shortSteps), Last60s: f.rate(now, b.flows.step, middleSteps), Last5m: f.rate(now, b.flows.step, longSteps),
+	}
 }
 
 // MonitoredStreams returns the streams that asked for shard-level metrics, in no order.

@@ -5,14 +5,16 @@ package broker
 
 import (
 	"context"
+	"slices"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/policy"
 )
 
-// StreamAccess promises: who may read and write a stream of the caller's account, as the authorizer that decides every call
-// answers, and the statements that are about it. It is for those who may see the stream, its policy and the account's roles.
+// StreamAccess promises: who may read, write and subscribe to a stream of the caller's account, as the authorizer that decides every
+// call answers, and the statements that are about it. It is for those who may see the stream, its consumers, their policies and the
+// account's roles.
 //
 // AWS has no such operation, and the native API has none either: the console alone asks.
 
@@ -23,15 +25,22 @@ type Verdict struct {
 	By      []policy.Cited // statements that are about one of them
 }
 
+// Subscribing is whether a principal may subscribe by one of the stream's consumers, which have policies of their own.
+type Subscribing struct {
+	Consumer string // its name; *: there is none yet, and it is asked of one of no particular name
+	Verdict
+}
+
 // Access is what a principal may do with a stream.
 type Access struct {
-	ARN     string
-	Account string // empty: any
-	Role    string // empty: the account itself
-	Foreign bool   // of another account, whose own policy must allow it too: the verdict is this stream's policy alone
-	All     bool   // everybody, of whatever account
-	Read    Verdict
-	Write   Verdict
+	ARN       string
+	Account   string // empty: any
+	Role      string // empty: the account itself
+	Foreign   bool   // of another account, whose own policy must allow it too: the verdict is this stream's policy alone
+	All       bool   // everybody, of whatever account
+	Read      Verdict
+	Write     Verdict
+	Subscribe []Subscribing // by consumer
 }
 
 // Whole tells whether all was allowed.
@@ -51,18 +60,23 @@ func (v *Verdict) Depends() bool {
 type StreamAccesses struct {
 	Policy string // of the stream, as it was set; empty: it has none
 	All    []Access
-	More   bool // the account has more roles than these
+	More   bool // the account has more roles than these, or the stream more consumers
 }
 
 var (
-	readActions  = []Action{ActionGetShardIterator, ActionGetRecords}
-	writeActions = []Action{ActionPutRecord, ActionPutRecords}
+	readActions      = []Action{ActionGetShardIterator, ActionGetRecords}
+	writeActions     = []Action{ActionPutRecord, ActionPutRecords}
+	subscribeActions = []Action{ActionSubscribeToShard}
 )
 
-// accessRoles is how many roles are asked about.
-const accessRoles = 500
+// How many roles and consumers are asked about.
+const (
+	accessRoles     = 500
+	accessConsumers = 20
+	anyConsumer     = "*"
+)
 
-// StreamAccess tells who may read and write a stream.
+// StreamAccess tells who may read, write and subscribe to a stream.
 func (b *Broker) StreamAccess(ctx context.Context, who leat.Principal, stream string) (out StreamAccesses, err error) {
 	d, _, err := b.DescribeStreamSummary(ctx, who, stream)
 	if err != nil {
@@ -75,14 +89,36 @@ func (b *Broker) StreamAccess(ctx context.Context, who leat.Principal, stream st
 	if err != nil {
 		return out, err
 	}
-	out.More = next != ""
-	a := accessor{b: b, what: Resource{Account: d.Account, Stream: d.Name, ID: d.ID}}
-	if out.Policy != "" {
-		if a.resource, err = policy.ParseResource(out.Policy); err != nil { // it was checked when it was set
-			return out, leat.Errorf(leat.KindCorrupt, "the policy of stream %s cannot be read: %w", stream, err)
-		}
+	consumers, err := b.ListConsumers(ctx, who, ListConsumersRequest{Stream: stream, PageSize: accessConsumers})
+	if err != nil {
+		return out, err
 	}
-	if a.tags, err = b.streamTags(ctx, who, stream, a.resource, roles); err != nil {
+	out.More = next != "" || consumers.NextPageToken != ""
+	a := accessor{b: b, stream: target{what: Resource{Account: d.Account, Stream: d.Name, ID: d.ID}}}
+	if a.stream.resource, err = parsed(out.Policy, stream); err != nil {
+		return out, err
+	}
+	for _, c := range consumers.Consumers {
+		text, err := b.GetResourcePolicy(ctx, who, ResourceRequest{Stream: stream, Consumer: c.Name})
+		if leat.KindOf(err) == leat.KindNotFound && err != nil {
+			continue // it is gone since
+		}
+		t := target{what: a.stream.what}
+		t.what.Consumer = c.Name
+		if err == nil {
+			t.resource, err = parsed(text, c.Name)
+		}
+		if err != nil {
+			return out, err
+		}
+		a.consumers = append(a.consumers, t)
+	}
+	if len(a.consumers) == 0 {
+		t := target{what: a.stream.what}
+		t.what.Consumer = anyConsumer
+		a.consumers = append(a.consumers, t)
+	}
+	if err = a.tag(ctx, who, stream, roles); err != nil {
 		return out, err
 	}
 	out.All = append(out.All, a.own(ctx, leat.Principal{Account: d.Account, Name: "root"}, nil, nil))
@@ -93,7 +129,7 @@ func (b *Broker) StreamAccess(ctx context.Context, who leat.Principal, stream st
 		}
 		out.All = append(out.All, a.own(ctx, leat.Principal{Account: d.Account, Name: roles[i].Name, Role: roles[i].Name}, identity, roles[i].Tags))
 	}
-	for _, n := range a.resource.Named() {
+	for _, n := range a.named() {
 		if n.Account != d.Account {
 			out.All = append(out.All, a.foreign(n))
 		}
@@ -101,98 +137,134 @@ func (b *Broker) StreamAccess(ctx context.Context, who leat.Principal, stream st
 	return out, nil
 }
 
-// streamTags reads the stream's tags where a policy asks for them.
-func (b *Broker) streamTags(ctx context.Context, who leat.Principal, stream string, resource *policy.Document, roles []leat.Role) (map[string]string, error) {
-	needed := resource != nil && resource.UsesResourceTags
-	for i := range roles {
-		if p, err := policy.ParseIdentity(roles[i].Policy); err == nil {
-			needed = needed || p.UsesResourceTags
-		}
-	}
-	if !needed {
+// parsed reads a policy that was checked when it was set; nil for none.
+func parsed(text, of string) (*policy.Document, error) {
+	if text == "" {
 		return nil, nil
 	}
-	all, _, err := b.ListTags(ctx, who, ListTagsRequest{ResourceRequest: ResourceRequest{Stream: stream}})
+	d, err := policy.ParseResource(text)
 	if err != nil {
-		return nil, err
+		return nil, leat.Errorf(leat.KindCorrupt, "the policy of %s cannot be read: %w", of, err)
 	}
-	tags := make(map[string]string, len(all))
-	for _, t := range all {
-		tags[t.Name] = t.Value
-	}
-	return tags, nil
+	return d, nil
+}
+
+// target is what is asked about: the stream or one of its consumers, with its own policy and tags.
+type target struct {
+	what     Resource
+	resource *policy.Document
+	tags     map[string]string
 }
 
 // accessor asks who may act on one stream.
 type accessor struct {
-	b        *Broker
-	what     Resource
-	resource *policy.Document
-	tags     map[string]string // of the stream
+	b         *Broker
+	stream    target
+	consumers []target
 }
 
-func (a *accessor) question(p leat.Principal, tags map[string]string, action Action) *policy.Question {
-	return &policy.Question{
-		Actions: action.Names(), Resource: a.what.ARN(a.b.region), Owner: a.what.Account, Account: p.Account, PrincipalARN: auth.ARN(p), Root: p.Role == "",
-		PrincipalTags: tags, ResourceTags: a.tags,
+func (a *accessor) targets() []*target {
+	all := []*target{&a.stream}
+	for i := range a.consumers {
+		all = append(all, &a.consumers[i])
 	}
+	return all
+}
+
+// named are the principals that any of the policies names.
+func (a *accessor) named() (all []policy.Named) {
+	for _, t := range a.targets() {
+		for _, n := range t.resource.Named() {
+			if !slices.Contains(all, n) {
+				all = append(all, n)
+			}
+		}
+	}
+	return all
+}
+
+// tag reads tags where a policy asks for them.
+func (a *accessor) tag(ctx context.Context, who leat.Principal, stream string, roles []leat.Role) error {
+	needed := slices.ContainsFunc(roles, func(r leat.Role) bool {
+		p, err := policy.ParseIdentity(r.Policy)
+		return err == nil && p.UsesResourceTags
+	})
+	for _, t := range a.targets() {
+		if t.what.Consumer == anyConsumer || !needed && (t.resource == nil || !t.resource.UsesResourceTags) {
+			continue
+		}
+		all, _, err := a.b.ListTags(ctx, who, ListTagsRequest{ResourceRequest: ResourceRequest{Stream: stream, Consumer: t.what.Consumer}})
+		if err != nil {
+			return err
+		}
+		t.tags = make(map[string]string, len(all))
+		for _, tag := range all {
+			t.tags[tag.Name] = tag.Value
+		}
+	}
+	return nil
+}
+
+func (a *accessor) question(t *target, p leat.Principal, tags map[string]string, action Action) *policy.Question {
+	return &policy.Question{
+		Actions: action.Names(), Resource: t.what.ARN(a.b.region), Owner: t.what.Account, Account: p.Account, PrincipalARN: auth.ARN(p), Root: p.Role == "",
+		PrincipalTags: tags, ResourceTags: t.tags,
+	}
+}
+
+// about fills in the verdicts that ask gives.
+func (a *accessor) about(out Access, ask func(t *target, actions []Action) Verdict) Access {
+	out.Read, out.Write = ask(&a.stream, readActions), ask(&a.stream, writeActions)
+	for i := range a.consumers {
+		out.Subscribe = append(out.Subscribe, Subscribing{a.consumers[i].what.Consumer, ask(&a.consumers[i], subscribeActions)})
+	}
+	return out
 }
 
 // own asks for a principal of the stream's account, of whoever decides its calls.
 func (a *accessor) own(ctx context.Context, p leat.Principal, identity *policy.Document, tags map[string]string) Access {
-	ask := func(actions []Action) (v Verdict) {
+	return a.about(Access{ARN: auth.ARN(p), Account: p.Account, Role: p.Role}, func(t *target, actions []Action) (v Verdict) {
 		for _, action := range actions {
-			if a.b.authorize.Authorize(ctx, p, action, a.what) == nil {
-				v.Allowed = append(v.Allowed, action)
-			} else {
-				v.Refused = append(v.Refused, action)
-			}
-			v.cite(policy.Explain(a.question(p, tags, action), identity, a.resource))
+			v.add(action, a.b.authorize.Authorize(ctx, p, action, t.what) == nil)
+			v.cite(policy.Explain(a.question(t, p, tags, action), identity, t.resource))
 		}
 		return v
-	}
-	return Access{ARN: auth.ARN(p), Account: p.Account, Role: p.Role, Read: ask(readActions), Write: ask(writeActions)}
+	})
 }
 
-// foreign asks the stream's policy alone: what another account allows its callers is its own affair.
+// foreign asks the policies of the stream and its consumers alone: what another account allows its callers is its own affair.
 func (a *accessor) foreign(n policy.Named) Access {
 	p := leat.Principal{Account: n.Account, Role: n.Role}
 	out := Access{ARN: auth.ARN(p), Account: n.Account, Role: n.Role, Foreign: true, All: n.Account == ""}
 	if out.All {
 		p.Account, out.ARN = "*", "*"
 	}
-	ask := func(actions []Action) (v Verdict) {
+	return a.about(out, func(t *target, actions []Action) (v Verdict) {
 		for _, action := range actions {
-			cited := policy.Explain(a.question(p, nil, action), nil, a.resource)
+			cited := policy.Explain(a.question(t, p, nil, action), nil, t.resource)
 			v.cite(cited)
-			allowed := false
+			allowed, denied := false, false
 			for _, c := range cited {
-				if c.Fits && c.Deny {
-					allowed = false
-					break
-				}
-				allowed = allowed || c.Fits
+				allowed, denied = allowed || c.Fits && !c.Deny, denied || c.Fits && c.Deny
 			}
-			if allowed {
-				v.Allowed = append(v.Allowed, action)
-			} else {
-				v.Refused = append(v.Refused, action)
-			}
+			v.add(action, allowed && !denied)
 		}
 		return v
+	})
+}
+
+func (v *Verdict) add(action Action, allowed bool) {
+	if allowed {
+		v.Allowed = append(v.Allowed, action)
+	} else {
+		v.Refused = append(v.Refused, action)
 	}
-	out.Read, out.Write = ask(readActions), ask(writeActions)
-	return out
 }
 
 // cite adds statements that are not there yet.
 func (v *Verdict) cite(cited []policy.Cited) {
 	for _, c := range cited {
-		there := false
-		for _, is := range v.By {
-			there = there || is == c
-		}
-		if !there {
+		if !slices.Contains(v.By, c) {
 			v.By = append(v.By, c)
 		}
 	}

@@ -12,11 +12,10 @@ import (
 	"github.com/leatstream/leat"
 )
 
-// StreamLoad promises: what this node has counted of a stream's shards, for people to look at: the same numbers as
-// ShardRates, how they went over the last five minutes, and the keys that load the shards most. It asks the directory
-// alone and never the catalog, so it may be asked for every few seconds.
-//
-// A shard is counted where it is owned: where nodes share the shards each node tells of its own.
+// StreamLoad promises: what the cluster's nodes have counted of a stream's shards, for people to look at: the same numbers as
+// ShardRates, how they went over the last five minutes, and the keys that load the shards most. It asks the directory and the other
+// nodes (peers.go) and never the catalog, so it may be asked for every few seconds. A shard whose owner does not answer at once is
+// said to be missing.
 //
 // AWS has no such operation: it shows some of it in CloudWatch.
 
@@ -30,6 +29,7 @@ type StreamLoad struct {
 	Total  Counts
 	Behind time.Duration // the most that a reader's last read of a shard was behind
 	Hot    []HotKey      // the heaviest first
+	Silent int           // open shards whose owner has not answered: their counts are missing
 }
 
 const (
@@ -48,27 +48,110 @@ func (b *Broker) StreamLoad(ctx context.Context, who leat.Principal, stream stri
 	if err != nil {
 		return StreamLoad{}, err
 	}
-	l := StreamLoad{Shards: b.ShardRates(v.ID), Total: b.StreamTotals(v.ID), Step: b.flows.step}
+	return b.load(v, b.peers.of(ctx, v.ID)[v.ID]), nil
+}
+
+// StreamLoads tells it of several streams of the caller's account, by their names. Those that cannot be told of are left out.
+func (b *Broker) StreamLoads(ctx context.Context, who leat.Principal, streams []string) map[string]StreamLoad {
+	var views []*streamView
+	var ids []leat.StreamID
+	for _, name := range streams {
+		if _, err := b.target(ctx, who, ActionDescribeStream, name); err != nil {
+			continue
+		}
+		if v, err := b.directory.find(ctx, streamName{who.Account, name}); err == nil {
+			views, ids = append(views, v), append(ids, v.ID)
+		}
+	}
+	heard := b.peers.of(ctx, ids...)
+	out := make(map[string]StreamLoad, len(views))
+	for _, v := range views {
+		out[v.Name] = b.load(v, heard[v.ID])
+	}
+	return out
+}
+
+// load adds up what this node and others have counted.
+func (b *Broker) load(v *streamView, heard heardOf) StreamLoad {
+	l := StreamLoad{Shards: b.ShardRates(v.ID), Total: b.StreamTotals(v.ID), Step: b.flows.step, Steps: make([]Rate, longSteps)}
 	newest := b.flows.now()
 	l.Until = time.Unix(0, newest*int64(l.Step))
-	l.Steps = make([]Rate, longSteps)
+	for i := range l.Shards {
+		s := &l.Shards[i]
+		f := b.flows.find(s.Shard.Key)
+		if f == nil {
+			continue
+		}
+		f.steps(l.Steps, newest-longSteps, l.Step)
+		if owner := b.ownerOf(s.Shard.Key); heard.reports[owner].Stream.IsZero() { // its owner has not said more of it
+			l.Hot = append(l.Hot, f.hottest(s.Shard.Key, s.Last60s)...)
+		} else {
+			s.IteratorAge = 0
+		}
+	}
+	for session := range heard.reports {
+		l.plus(b, v, session, heard.reports[session], newest)
+	}
 	for i := range l.Shards {
 		s := &l.Shards[i]
 		l.Now = l.Now.plus(s.Last15s)
 		l.Behind = max(l.Behind, s.IteratorAge)
-		if f := b.flows.find(s.Shard.Key); f != nil {
-			f.steps(l.Steps, newest-longSteps, l.Step)
-			if s.Last60s.RecordsIn == 0 {
-				continue // its sketch has not been told that time went on
-			}
-			l.Hot = append(l.Hot, f.hot.top(s.Shard.Key, hotKeysAShard, hotKeyLeast)...)
+		if s.Shard.Open() && heard.silent[b.ownerOf(s.Shard.Key)] {
+			l.Silent++
 		}
 	}
 	slices.SortFunc(l.Hot, func(a, b HotKey) int {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), a.Shard.Compare(b.Shard))
 	})
 	l.Hot = l.Hot[:min(len(l.Hot), hotKeysTold)]
-	return l, nil
+	return l
+}
+
+// ownerOf is the session that is known to own a shard; zero where that is not asked or not known.
+func (b *Broker) ownerOf(k leat.ShardKey) (session leat.SessionID) {
+	if b.owner != nil {
+		session, _, _ = b.owner(k)
+	}
+	return session
+}
+
+// plus adds what another node has counted. Rates and totals are sums: a shard that has moved was counted by both, each its own records. What a
+// shard is like now, its owner knows.
+func (l *StreamLoad) plus(b *Broker, v *streamView, session leat.SessionID, r report, newest int64) {
+	l.Total = l.Total.plus(r.Total)
+	for i := range r.Steps {
+		if at := int64(i) + r.Newest - newest; at >= 0 && at < int64(len(l.Steps)) {
+			l.Steps[at] = l.Steps[at].plus(r.Steps[i])
+		}
+	}
+	for i := range r.Shards {
+		said := &r.Shards[i]
+		known := v.shard(said.Ordinal)
+		if known == nil {
+			continue
+		}
+		at, there := slices.BinarySearchFunc(l.Shards, said.Ordinal, func(s ShardRate, o uint64) int { return cmp.Compare(s.Shard.Key.Ordinal, o) })
+		if !there {
+			l.Shards = slices.Insert(l.Shards, at, ShardRate{Shard: *known, Balance: Balance{At: said.At, Below: said.Below}})
+		}
+		s := &l.Shards[at]
+		s.Last15s, s.Last60s, s.Last5m, s.Total = s.Last15s.plus(said.Last15s), s.Last60s.plus(said.Last60s), s.Last5m.plus(said.Last5m), s.Total.plus(said.Total)
+		if b.ownerOf(known.Key) != session {
+			continue
+		}
+		s.Balance, s.IteratorAge = Balance{At: said.At, Below: said.Below}, said.Age
+		for _, k := range said.Hot {
+			l.Hot = append(l.Hot, HotKey{Shard: known.Key, Key: k.Key, Hash: k.Hash, Share: k.Share, Least: k.Least})
+		}
+	}
+}
+
+// hottest are the keys that load a shard most; none where nothing was put lately: its sketch has not been told that time went on.
+func (f *flow) hottest(k leat.ShardKey, lately Rate) []HotKey {
+	if lately.RecordsIn == 0 {
+		return nil
+	}
+	return f.hot.top(k, hotKeysAShard, hotKeyLeast)
 }
 
 func (r Rate) plus(o Rate) Rate {

@@ -69,6 +69,17 @@ func (o *Owners) Live(id leat.SessionID) (address string, ok bool) {
 	return s.Address, ok
 }
 
+// Peers are the live sessions, with where they are reached.
+func (o *Owners) Peers() map[leat.SessionID]string {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	all := make(map[leat.SessionID]string, len(o.live))
+	for id, s := range o.live {
+		all[id] = s.Address
+	}
+	return all
+}
+
 // Stale asks for a look at the catalog now: somebody found that the table is not right.
 func (o *Owners) Stale() {
 	select {

@@ -153,8 +153,12 @@ func (r *Router) sweep(now time.Time) {
 	}
 }
 
-// stands tells whether a call's session still owns one of its shards.
+// stands tells whether a call's session still owns one of its shards; of a call about none, whether it is live.
 func (r *Router) stands(one *call) bool {
+	if len(one.targets) == 0 {
+		_, live := r.owners.Live(one.to.session)
+		return live
+	}
 	for _, t := range one.targets {
 		session, epoch, _, ok := r.whose(t.shard)
 		if ok && session == one.to.session && epoch == t.epoch {

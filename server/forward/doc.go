@@ -51,6 +51,10 @@ type Local func() Session
 type Owners interface {
 	// Owner returns a shard's owner, its epoch and where other nodes reach it; ok is false when no live session owns it.
 	Owner(shard leat.ShardKey) (session leat.SessionID, epoch uint64, address string, ok bool)
+	// Live tells whether a session is live, and where other nodes reach it.
+	Live(session leat.SessionID) (address string, ok bool)
+	// Peers are the live sessions, with where other nodes reach them.
+	Peers() map[leat.SessionID]string
 	// Stale asks for a look soon: an owner does not answer, or knows nothing of its shard.
 	Stale()
 }

@@ -48,7 +48,11 @@ func newShared(t *testing.T) *shared {
 	for i, n := range s.nodes {
 		b, err := broker.New(broker.Config{
 			Engine: n.router, Shared: true, Catalog: cat, Control: s, ShardLimits: broker.LimitsAWS, Region: "eu-west-1",
-			Secret: []byte("0123456789abcdef"), Clock: clock,
+			Secret: []byte("0123456789abcdef"), Clock: clock, Peers: n.router,
+			Owner: func(k leat.ShardKey) (leat.SessionID, uint64, bool) {
+				session, epoch, _, ok := s.owners.Owner(k)
+				return session, epoch, ok
+			},
 		})
 		s.must(err)
 		s.brokers[i] = b
@@ -230,5 +234,48 @@ func TestLimitsMoveWithTheShard(t *testing.T) {
 	s.wantThrottled(s.put(0, 1, 0)[0].Err, 0)
 	if was, is := s.rates(0, 0).Total.RecordsIn, s.rates(1, 0).Total.RecordsIn; was != 1000 || is != 1000 {
 		t.Errorf("the old owner has counted %d and the new one %d records: want 1000 each", was, is)
+	}
+}
+
+// What people are shown of a stream is the same whichever node they ask: each shard as its owner has counted it.
+func TestLoadIsOfAllNodes(t *testing.T) {
+	s := newShared(t)
+	s.put(0, 3, 0)
+	s.put(0, 5, 1)
+	var first broker.StreamLoad
+	for node := range 2 {
+		l, err := s.brokers[node].StreamLoad(t.Context(), tester, "s")
+		s.must(err)
+		if l.Total.RecordsIn != 8 || l.Silent != 0 || len(l.Shards) != 2 || l.Shards[0].Total.RecordsIn != 3 || l.Shards[1].Total.RecordsIn != 5 {
+			t.Errorf("node %d says %+v", node, l)
+		}
+		if len(l.Hot) != 2 || l.Hot[0].Shard == l.Hot[1].Shard || l.Hot[0].Key != "k" || l.Hot[1].Share != 1 {
+			t.Errorf("node %d: hot keys are %+v", node, l.Hot)
+		}
+		if l.Now.RecordsIn == 0 || node == 1 && (l.Now != first.Now || l.Shards[1].Last60s != first.Shards[1].Last60s || l.Shards[1].Balance != first.Shards[1].Balance) {
+			t.Errorf("node %d: the load is %+v, and the other's %+v", node, l.Now, first.Now)
+		}
+		first = l
+	}
+	all := s.brokers[1].StreamLoads(t.Context(), tester, []string{"s", "none"})
+	if len(all) != 1 || all["s"].Total.RecordsIn != 8 {
+		t.Errorf("of several streams: %+v", all)
+	}
+}
+
+// A node that does not answer holds nobody up, and its shards are said to be missing.
+func TestLoadWithoutANode(t *testing.T) {
+	s := newShared(t)
+	s.put(0, 3, 0)
+	s.put(1, 5, 1)
+	s.nodes[1].grpc.Stop()
+	began := time.Now()
+	l, err := s.brokers[0].StreamLoad(t.Context(), tester, "s")
+	s.must(err)
+	if l.Total.RecordsIn != 3 || l.Silent != 1 || len(l.Shards) != 2 {
+		t.Errorf("the load is %+v", l)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }

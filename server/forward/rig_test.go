@@ -211,6 +211,21 @@ func (o *owners) Owner(k leat.ShardKey) (leat.SessionID, uint64, string, bool) {
 	return p.session, p.epoch, p.address, ok
 }
 
+func (o *owners) Live(id leat.SessionID) (string, bool) {
+	address, ok := o.Peers()[id]
+	return address, ok
+}
+
+func (o *owners) Peers() map[leat.SessionID]string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := map[leat.SessionID]string{}
+	for _, p := range o.of {
+		all[p.session] = p.address
+	}
+	return all
+}
+
 func (o *owners) Stale() { o.stale.Add(1) }
 
 func (o *owners) set(k leat.ShardKey, p place) {
@@ -246,6 +261,13 @@ func (n *node) local() forward.Session {
 		return b.Metered(s)
 	}
 	return s
+}
+
+func (n *node) report(streams []leat.StreamID) ([]byte, error) {
+	if b := n.broker.Load(); b != nil {
+		return b.Report(streams)
+	}
+	return nil, errors.New("there is no broker")
 }
 
 // road is a listener whose connections can be cut.
@@ -314,7 +336,7 @@ func (r *rig) start(ownerWithin time.Duration) *node {
 	}
 	n := &node{r: r, address: l.Addr().String(), road: &road{Listener: l}}
 	n.session.Store(&session{id: leat.NewID[leat.SessionID](nil), owned: map[leat.ShardKey]uint64{}, logs: r.logs, closed: map[leat.ShardKey]bool{}})
-	n.server = forward.NewServer(n.local, r.credentials(secret), nil)
+	n.server = forward.NewServer(n.local, n.report, r.credentials(secret), nil)
 	n.router, err = forward.NewRouter(forward.Config{Local: n.local, Owners: r.owners, Credentials: r.credentials(secret), OwnerWithin: ownerWithin})
 	if err != nil {
 		r.t.Fatal(err)

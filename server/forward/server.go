@@ -20,6 +20,7 @@ import (
 // Server answers the Routers of other nodes out of this node's open session.
 type Server struct {
 	local Local
+	tell  Report
 	creds *Credentials
 	log   *slog.Logger
 
@@ -29,11 +30,11 @@ type Server struct {
 
 // NewServer makes a server for this node's sessions. It has nothing to join: its calls are those of the gRPC server that
 // it is registered with.
-func NewServer(local Local, creds *Credentials, log *slog.Logger) *Server {
+func NewServer(local Local, tell Report, creds *Credentials, log *slog.Logger) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{local: local, creds: creds, log: log}
+	s := &Server{local: local, tell: tell, creds: creds, log: log}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -59,7 +60,7 @@ func (s *Server) Register(g grpc.ServiceRegistrar) {
 		HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{
 			method("Append", s.append), method("Read", s.read), method("Wait", s.wait),
-			method("Locate", s.locate), method("Bounds", s.bounds),
+			method("Locate", s.locate), method("Bounds", s.bounds), method("Report", s.report),
 		},
 		Metadata: internalv1.EngineService_ServiceDesc.Metadata,
 	}, s)

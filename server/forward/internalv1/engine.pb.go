@@ -1279,6 +1279,108 @@ func (x *BoundsResponse) GetClosed() bool {
 	return false
 }
 
+// ReportRequest asks what a node has counted.
+type ReportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Session that the call is for, 16 bytes.
+	Session []byte `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Identities of streams, 16 bytes each.
+	Streams       [][]byte `protobuf:"bytes,2,rep,name=streams,proto3" json:"streams,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportRequest) Reset() {
+	*x = ReportRequest{}
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportRequest) ProtoMessage() {}
+
+func (x *ReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
+func (*ReportRequest) Descriptor() ([]byte, []int) {
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReportRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetStreams() [][]byte {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
+// ReportResponse is what a node has counted.
+type ReportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the broker of one node tells that of another, in JSON; members that are not
+	// known are passed over.
+	Report        []byte `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportResponse) Reset() {
+	*x = ReportResponse{}
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportResponse) ProtoMessage() {}
+
+func (x *ReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leat_internal_v1_engine_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
+func (*ReportResponse) Descriptor() ([]byte, []int) {
+	return file_leat_internal_v1_engine_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReportResponse) GetReport() []byte {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
 var File_leat_internal_v1_engine_proto protoreflect.FileDescriptor
 
 const file_leat_internal_v1_engine_proto_rawDesc = "" +
@@ -1363,20 +1465,26 @@ const file_leat_internal_v1_engine_proto_rawDesc = "" +
 	"\ahorizon\x18\x02 \x01(\x04R\ahorizon\x12\x12\n" +
 	"\x04tail\x18\x03 \x01(\x04R\x04tail\x12\x1b\n" +
 	"\tlast_time\x18\x04 \x01(\x03R\blastTime\x12\x16\n" +
-	"\x06closed\x18\x05 \x01(\bR\x06closed*\xbd\x01\n" +
+	"\x06closed\x18\x05 \x01(\bR\x06closed\"C\n" +
+	"\rReportRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x18\n" +
+	"\astreams\x18\x02 \x03(\fR\astreams\"(\n" +
+	"\x0eReportResponse\x12\x16\n" +
+	"\x06report\x18\x01 \x01(\fR\x06report*\xbd\x01\n" +
 	"\vFaultReason\x12\x1c\n" +
 	"\x18FAULT_REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FAULT_REASON_NOT_OWNED\x10\x01\x12\x19\n" +
 	"\x15FAULT_REASON_NOT_LIVE\x10\x02\x12\x1a\n" +
 	"\x16FAULT_REASON_RESHARDED\x10\x03\x12\x1b\n" +
 	"\x17FAULT_REASON_OVERLOADED\x10\x04\x12 \n" +
-	"\x1cFAULT_REASON_UNKNOWN_OUTCOME\x10\x052\x84\x03\n" +
+	"\x1cFAULT_REASON_UNKNOWN_OUTCOME\x10\x052\xd1\x03\n" +
 	"\rEngineService\x12K\n" +
 	"\x06Append\x12\x1f.leat.internal.v1.AppendRequest\x1a .leat.internal.v1.AppendResponse\x12E\n" +
 	"\x04Read\x12\x1d.leat.internal.v1.ReadRequest\x1a\x1e.leat.internal.v1.ReadResponse\x12E\n" +
 	"\x04Wait\x12\x1d.leat.internal.v1.WaitRequest\x1a\x1e.leat.internal.v1.WaitResponse\x12K\n" +
 	"\x06Locate\x12\x1f.leat.internal.v1.LocateRequest\x1a .leat.internal.v1.LocateResponse\x12K\n" +
-	"\x06Bounds\x12\x1f.leat.internal.v1.BoundsRequest\x1a .leat.internal.v1.BoundsResponseBAZ?github.com/leatstream/leat/server/forward/internalv1;internalv1b\x06proto3"
+	"\x06Bounds\x12\x1f.leat.internal.v1.BoundsRequest\x1a .leat.internal.v1.BoundsResponse\x12K\n" +
+	"\x06Report\x12\x1f.leat.internal.v1.ReportRequest\x1a .leat.internal.v1.ReportResponseBAZ?github.com/leatstream/leat/server/forward/internalv1;internalv1b\x06proto3"
 
 var (
 	file_leat_internal_v1_engine_proto_rawDescOnce sync.Once
@@ -1391,7 +1499,7 @@ func file_leat_internal_v1_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_leat_internal_v1_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_leat_internal_v1_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_leat_internal_v1_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_leat_internal_v1_engine_proto_goTypes = []any{
 	(FaultReason)(0),       // 0: leat.internal.v1.FaultReason
 	(*Shard)(nil),          // 1: leat.internal.v1.Shard
@@ -1411,6 +1519,8 @@ var file_leat_internal_v1_engine_proto_goTypes = []any{
 	(*LocateResponse)(nil), // 15: leat.internal.v1.LocateResponse
 	(*BoundsRequest)(nil),  // 16: leat.internal.v1.BoundsRequest
 	(*BoundsResponse)(nil), // 17: leat.internal.v1.BoundsResponse
+	(*ReportRequest)(nil),  // 18: leat.internal.v1.ReportRequest
+	(*ReportResponse)(nil), // 19: leat.internal.v1.ReportResponse
 }
 var file_leat_internal_v1_engine_proto_depIdxs = []int32{
 	1,  // 0: leat.internal.v1.AppendRequest.shards:type_name -> leat.internal.v1.Shard
@@ -1434,13 +1544,15 @@ var file_leat_internal_v1_engine_proto_depIdxs = []int32{
 	12, // 18: leat.internal.v1.EngineService.Wait:input_type -> leat.internal.v1.WaitRequest
 	14, // 19: leat.internal.v1.EngineService.Locate:input_type -> leat.internal.v1.LocateRequest
 	16, // 20: leat.internal.v1.EngineService.Bounds:input_type -> leat.internal.v1.BoundsRequest
-	4,  // 21: leat.internal.v1.EngineService.Append:output_type -> leat.internal.v1.AppendResponse
-	11, // 22: leat.internal.v1.EngineService.Read:output_type -> leat.internal.v1.ReadResponse
-	13, // 23: leat.internal.v1.EngineService.Wait:output_type -> leat.internal.v1.WaitResponse
-	15, // 24: leat.internal.v1.EngineService.Locate:output_type -> leat.internal.v1.LocateResponse
-	17, // 25: leat.internal.v1.EngineService.Bounds:output_type -> leat.internal.v1.BoundsResponse
-	21, // [21:26] is the sub-list for method output_type
-	16, // [16:21] is the sub-list for method input_type
+	18, // 21: leat.internal.v1.EngineService.Report:input_type -> leat.internal.v1.ReportRequest
+	4,  // 22: leat.internal.v1.EngineService.Append:output_type -> leat.internal.v1.AppendResponse
+	11, // 23: leat.internal.v1.EngineService.Read:output_type -> leat.internal.v1.ReadResponse
+	13, // 24: leat.internal.v1.EngineService.Wait:output_type -> leat.internal.v1.WaitResponse
+	15, // 25: leat.internal.v1.EngineService.Locate:output_type -> leat.internal.v1.LocateResponse
+	17, // 26: leat.internal.v1.EngineService.Bounds:output_type -> leat.internal.v1.BoundsResponse
+	19, // 27: leat.internal.v1.EngineService.Report:output_type -> leat.internal.v1.ReportResponse
+	22, // [22:28] is the sub-list for method output_type
+	16, // [16:22] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name
@@ -1457,7 +1569,7 @@ func file_leat_internal_v1_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leat_internal_v1_engine_proto_rawDesc), len(file_leat_internal_v1_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

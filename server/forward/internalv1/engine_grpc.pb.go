@@ -27,6 +27,7 @@ const (
 	EngineService_Wait_FullMethodName   = "/leat.internal.v1.EngineService/Wait"
 	EngineService_Locate_FullMethodName = "/leat.internal.v1.EngineService/Locate"
 	EngineService_Bounds_FullMethodName = "/leat.internal.v1.EngineService/Bounds"
+	EngineService_Report_FullMethodName = "/leat.internal.v1.EngineService/Report"
 )
 
 // EngineServiceClient is the client API for EngineService service.
@@ -58,6 +59,9 @@ type EngineServiceClient interface {
 	Locate(ctx context.Context, in *LocateRequest, opts ...grpc.CallOption) (*LocateResponse, error)
 	// Tells where a shard begins and ends.
 	Bounds(ctx context.Context, in *BoundsRequest, opts ...grpc.CallOption) (*BoundsResponse, error)
+	// Tells what this node has counted of streams, and of whom it pushes to. It is about
+	// no shard, and is asked for people who look: nothing depends on an answer.
+	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
 }
 
 type engineServiceClient struct {
@@ -118,6 +122,16 @@ func (c *engineServiceClient) Bounds(ctx context.Context, in *BoundsRequest, opt
 	return out, nil
 }
 
+func (c *engineServiceClient) Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportResponse)
+	err := c.cc.Invoke(ctx, EngineService_Report_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EngineServiceServer is the server API for EngineService service.
 // All implementations must embed UnimplementedEngineServiceServer
 // for forward compatibility.
@@ -147,6 +161,9 @@ type EngineServiceServer interface {
 	Locate(context.Context, *LocateRequest) (*LocateResponse, error)
 	// Tells where a shard begins and ends.
 	Bounds(context.Context, *BoundsRequest) (*BoundsResponse, error)
+	// Tells what this node has counted of streams, and of whom it pushes to. It is about
+	// no shard, and is asked for people who look: nothing depends on an answer.
+	Report(context.Context, *ReportRequest) (*ReportResponse, error)
 	mustEmbedUnimplementedEngineServiceServer()
 }
 
@@ -171,6 +188,9 @@ func (UnimplementedEngineServiceServer) Locate(context.Context, *LocateRequest) 
 }
 func (UnimplementedEngineServiceServer) Bounds(context.Context, *BoundsRequest) (*BoundsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Bounds not implemented")
+}
+func (UnimplementedEngineServiceServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
 }
 func (UnimplementedEngineServiceServer) mustEmbedUnimplementedEngineServiceServer() {}
 func (UnimplementedEngineServiceServer) testEmbeddedByValue()                       {}
@@ -283,6 +303,24 @@ func _EngineService_Bounds_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EngineService_Report_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EngineServiceServer).Report(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EngineService_Report_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EngineServiceServer).Report(ctx, req.(*ReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // EngineService_ServiceDesc is the grpc.ServiceDesc for EngineService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -309,6 +347,10 @@ var EngineService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Bounds",
 			Handler:    _EngineService_Bounds_Handler,
+		},
+		{
+			MethodName: "Report",
+			Handler:    _EngineService_Report_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
