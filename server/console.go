@@ -9,13 +9,13 @@ import "github.com/leatstream/leat/web"
 func (s *Server) newConsole(p *parts, secret []byte) (*web.Console, error) {
 	bearers := s.bearers(p)
 	o := web.Options{
-		Broker: s.broker, Auth: bearers, Secret: secret, HTTP: s.HTTPAddr(), GRPC: s.GRPCAddr(),
-		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log, Metrics: s.metrics,
+		Broker: s.broker, Auth: bearers, Secret: secret,
+		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log, Metrics: s.metrics, OIDC: s.oidc,
 	}
 	if _, err := bearers.Authenticate(""); err == nil {
 		o.Open = true
 	} else {
-		o.Keys = s.keys
+		o.Keys, o.Login = s.keys, s.login
 	}
 	return web.New(o)
 }

@@ -22,6 +22,8 @@ test) parts=(
 	"awscli /usr/bin/aws"
 	"python3-boto3 /usr/lib/python3/dist-packages/boto3/__init__.py"
 	"chromium chromium"
+	"curl curl"
+	"jq jq"
 ) ;;
 clients) parts=(
 	"protobuf-compiler protoc"

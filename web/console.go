@@ -27,17 +27,17 @@ type Info struct {
 	Node    string
 }
 
-// Options is what a console needs; Keys, Clock and Logger may be nil.
+// Options is what a console needs; Keys, OIDC, Login, Clock and Logger may be nil.
 type Options struct {
 	Broker *broker.Broker
 	Auth   auth.Authenticator // of bearer tokens
 	Keys   auth.Keys          // access keys; nil: nobody signs in with one
+	OIDC   *auth.OIDC         // tells whom an identity provider's claims make what; nil: there is none
+	Login  *auth.Login        // at the provider; nil: nobody signs in there
 	// Open lets everybody in as whoever Auth takes them for, for a server that accepts any credentials. Then requests are
 	// answered for loopback hosts alone, so that a page elsewhere cannot reach the server under a name of its own.
 	Open    bool
 	Secret  []byte   // of the cluster, 16 bytes or more: seals sessions, so that they are good on every node
-	HTTP    string   // where REST is served, HOST:PORT, for examples
-	GRPC    string   // where gRPC is served
 	Metrics Gatherer // nil: there is no page of health
 	Info    Info
 	Clock   leat.Clock
@@ -118,6 +118,10 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("GET "+Root+"/signin", c.signInPage)
 	mux.HandleFunc("POST "+Root+"/signin", c.signIn)
 	mux.HandleFunc("POST "+Root+"/signout", c.signOut)
+	if c.Login != nil {
+		mux.HandleFunc("GET "+loginPath, c.beginLogin)
+		mux.HandleFunc("GET "+auth.CallbackPath, c.endLogin)
+	}
 	for pattern, h := range c.inside() {
 		mux.HandleFunc(pattern, c.signedIn(h))
 	}

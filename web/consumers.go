@@ -78,7 +78,7 @@ func (c *Console) showConsumers(w http.ResponseWriter, r *http.Request, s *sessi
 	page := c.streamPage(d, "consumers", &p)
 	page.Copy = snippets(
 		fmt.Sprintf("leat consumer register %[1]s NAME\nleat consumer list %[1]s", d.Name),
-		fmt.Sprintf("kinesis.register_stream_consumer(StreamARN=\"%s\", ConsumerName=\"NAME\")", d.ARN(c.Broker.Region())),
+		c.boto3("kinesis")+fmt.Sprintf("kinesis.register_stream_consumer(StreamARN=\"%s\", ConsumerName=\"NAME\")", d.ARN(c.Broker.Region())),
 		fmt.Sprintf("resource \"aws_kinesis_stream_consumer\" \"name\" {\n  name       = \"NAME\"\n  stream_arn = \"%s\"\n}", d.ARN(c.Broker.Region())),
 		"curl -s "+c.rest("/streams/"+d.Name+"/consumers")+c.authorization(),
 	)

@@ -420,7 +420,7 @@ func (c *Console) record(w http.ResponseWriter, r *http.Request, s *session) err
 	page := c.streamPage(d, "data", p)
 	page.Title = "Record"
 	page.Crumbs = append(page.Crumbs, crumb{d.Name, streamPath(d.Name)}, crumb{"Data", streamPath(d.Name) + "/data"})
-	page.Copy = c.copyRecord(d, shard.Ordinal, p.Row.Sequence)
+	page.Copy = c.copyRecord(d, shard.Ordinal, p.Row.Sequence, p.Row.At)
 	c.show(w, r, s, http.StatusOK, "record", page)
 	return nil
 }

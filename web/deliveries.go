@@ -102,10 +102,7 @@ func (c *Console) deliveries(w http.ResponseWriter, r *http.Request, s *session)
 	}
 	c.show(w, r, s, http.StatusOK, "deliveries", &page{
 		Title: "Deliveries", Nav: "deliveries", Body: map[string]any{"Rows": rows, "Next": res.NextPageToken, "Page": r.URL.Query().Get("page"), "Create": createDelivery},
-		Copy: snippets("leat delivery list\n\n# make one\n"+createDelivery, fmt.Sprintf(`import boto3
-
-firehose = boto3.client("firehose", endpoint_url="http://%s", region_name="%s")
-print(firehose.list_delivery_streams()["DeliveryStreamNames"])`, c.HTTP, c.Broker.Region()), "", "curl -s "+c.rest("/deliveries")+c.authorization()),
+		Copy: snippets("leat delivery list\n\n# make one\n"+createDelivery, c.boto3("firehose")+`print(firehose.list_delivery_streams()["DeliveryStreamNames"])`, "", "curl -s "+c.rest("/deliveries")+c.authorization()),
 	})
 	return nil
 }
@@ -134,7 +131,7 @@ func (c *Console) deliveryFrame(name string, body any) *page {
 		Title: name, Nav: "deliveries", Crumbs: []crumb{{"Deliveries", Root + "/deliveries"}}, Body: body,
 		Copy: snippets(
 			fmt.Sprintf("leat delivery describe %[1]s\nleat delivery pause %[1]s\nleat delivery resume %[1]s\nleat delivery verify %[1]s\nleat delivery backfill %[1]s --from 2026-11-01T00:00:00Z", name),
-			fmt.Sprintf("firehose.describe_delivery_stream(DeliveryStreamName=\"%s\")", name), "", "curl -s "+c.rest("/deliveries/"+name)+c.authorization()),
+			c.boto3("firehose")+fmt.Sprintf("print(firehose.describe_delivery_stream(DeliveryStreamName=\"%s\"))", name), "", "curl -s "+c.rest("/deliveries/"+name)+c.authorization()),
 	}
 }
 

@@ -106,7 +106,11 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, s *session, err e
 // the page is asked for once more from here, which does.
 func (c *Console) sendToSignIn(w http.ResponseWriter, r *http.Request) {
 	if fragment(r) {
-		w.Header().Set("HX-Redirect", Root+"/signin")
+		page := ""
+		if u, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil {
+			page = u.RequestURI()
+		}
+		w.Header().Set("HX-Redirect", signInLink(nextPath(page)))
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -114,13 +118,19 @@ func (c *Console) sendToSignIn(w http.ResponseWriter, r *http.Request) {
 		c.show(w, r, nil, http.StatusOK, "again", &page{Title: "One moment", Body: nextPath(r.URL.RequestURI())})
 		return
 	}
-	to := Root + "/signin"
+	next := ""
 	if r.Method == http.MethodGet {
-		if next := nextPath(r.URL.RequestURI()); next != Root+"/streams" {
-			to += "?next=" + url.QueryEscape(next)
-		}
+		next = r.URL.RequestURI()
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, signInLink(nextPath(next)), http.StatusSeeOther)
+}
+
+// signInLink is where one signs in and goes on to a page.
+func signInLink(next string) string {
+	if next == Root+"/streams" {
+		return Root + "/signin"
+	}
+	return Root + "/signin?next=" + url.QueryEscape(next)
 }
 
 // fragment tells whether a part of a page is asked for by script.

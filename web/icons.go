@@ -14,6 +14,8 @@ var icons = map[string]template.HTML{
 	"nodes":      `<rect x="2" y="2.5" width="12" height="4.5" rx="1"/><rect x="2" y="9" width="12" height="4.5" rx="1"/><path d="M4.5 4.75h.01M4.5 11.25h.01"/>`,
 	"health":     `<path d="M1.5 8.5h3l2-5 3 9 2-4h3"/>`,
 	"keys":       `<circle cx="5" cy="11" r="3"/><path d="M7.2 8.8 13.5 2.5M11 5l2 2"/>`,
+	"token":      `<path d="M2 4.500h12v2.200a1.300 1.300 0 0 0 0 2.600v2.200H2V9.300a1.300 1.300 0 0 0 0-2.600zM9.500 4.500v7"/>`,
+	"person":     `<circle cx="8" cy="5" r="2.700"/><path d="M2.800 13.500c.6-2.800 2.600-4.200 5.200-4.200s4.600 1.400 5.200 4.200"/>`,
 	"deliveries": `<path d="M2 5.5 8 2.5l6 3v5l-6 3-6-3zM2 5.5l6 3 6-3M8 8.5v5"/>`,
 	"usage":      `<path d="M2.5 13.5v-4M6.2 13.5v-8M9.8 13.5V8M13.5 13.5v-11"/>`,
 	"audit":      `<path d="M3.5 1.5h6l3 3v10h-9zM9.5 1.5v3h3M5.5 7.5h5M5.5 10.5h5"/>`,

@@ -35,6 +35,8 @@ func (c *Console) nodes(w http.ResponseWriter, r *http.Request, s *session) erro
 // keyPage is the page of access keys.
 type keyPage struct {
 	Keys   []leat.AccessKey
+	Roles  []string // that a new key can have
+	Role   string
 	Made   *broker.CreateKeyResult
 	Name   string
 	Error  string
@@ -56,8 +58,20 @@ func (c *Console) showKeys(w http.ResponseWriter, r *http.Request, s *session, s
 			break
 		}
 	}
+	for token := ""; ; {
+		roles, next, err := c.Broker.ListRoles(r.Context(), s.who, 1000, token)
+		if kind := leat.KindOf(err); err != nil && kind != leat.KindAccessDenied {
+			return err
+		}
+		for i := range roles {
+			p.Roles = append(p.Roles, roles[i].Name)
+		}
+		if token = next; token == "" {
+			break
+		}
+	}
 	p.Region = c.Broker.Region()
-	c.show(w, r, s, status, "keys", &page{Title: "Access keys", Nav: "keys", Body: &p, Copy: snippets("leat key create NAME\nleat key list", "", "", "curl -s "+c.rest("/keys")+c.authorization())})
+	c.show(w, r, s, status, "keys", &page{Title: "Access keys", Nav: "keys", Body: &p, Copy: snippets("leat key create NAME --role ROLE\nleat key list", "", "", "curl -s "+c.rest("/keys")+c.authorization())})
 	return nil
 }
 
@@ -68,9 +82,9 @@ func (c *Console) changeKeys(w http.ResponseWriter, r *http.Request, s *session)
 	var p keyPage
 	switch r.PostForm.Get("do") {
 	case "create":
-		p.Name = strings.TrimSpace(r.PostForm.Get("name"))
+		p.Name, p.Role = strings.TrimSpace(r.PostForm.Get("name")), r.PostForm.Get("role")
 		var made broker.CreateKeyResult
-		if made, err = c.Broker.CreateKey(r.Context(), s.who, broker.CreateKeyRequest{Name: p.Name}); err == nil {
+		if made, err = c.Broker.CreateKey(r.Context(), s.who, broker.CreateKeyRequest{Name: p.Name, Role: p.Role}); err == nil {
 			p.Made, p.Name = &made, ""
 		}
 	case "enable", "disable":

@@ -129,6 +129,9 @@ func (c *Console) fill(r *http.Request, s *session, p *page) {
 	p.Theme, p.Zone = preference(r, "theme", "auto", "light", "dark"), preference(r, "zone", "utc", "local")
 	p.Done = doneTexts[r.URL.Query().Get("done")]
 	p.Path = r.URL.RequestURI()
+	for i := range p.Copy {
+		p.Copy[i].Text = strings.ReplaceAll(p.Copy[i].Text, here, reached(r))
+	}
 	if s != nil {
 		p.Who, p.Token, p.Places = s.who, s.token, c.places(s)
 	}

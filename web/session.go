@@ -24,18 +24,21 @@ import (
 )
 
 // A session is a cookie: what somebody signed in with, sealed with AES-256-GCM under a key that every node derives from the
-// cluster's secret. Nothing is kept on the server; each request presents the credential anew.
+// cluster's secret. Nothing is kept on the server; each request presents the credential anew. Whom an identity provider signed in
+// cannot be asked about anew without it, so such a session is short, and the provider is asked again when it ends.
 const (
 	sessionCookie = "leat_session"
 	sessionLasts  = 12 * time.Hour
+	personLasts   = time.Hour
 )
 
 // ticket is the content of a session cookie.
 type ticket struct {
-	ID     string `json:"i"`           // random; the form token is made from it
-	Bearer string `json:"b,omitempty"` // a token
-	Key    string `json:"k,omitempty"` // the id of an access key whose secret was shown
-	Ends   int64  `json:"e"`           // seconds since 1970
+	ID     string       `json:"i"`           // random; the form token is made from it
+	Bearer string       `json:"b,omitempty"` // a token
+	Key    string       `json:"k,omitempty"` // the id of an access key whose secret was shown
+	Person *auth.Person `json:"p,omitempty"` // whom the identity provider signed in
+	Ends   int64        `json:"e"`           // seconds since 1970
 }
 
 // session is who makes a request.
@@ -68,18 +71,45 @@ func newSessions(secret []byte, clock leat.Clock) (s sessions, err error) {
 }
 
 func (s *sessions) write(w http.ResponseWriter, r *http.Request, t ticket) error {
-	t.ID, t.Ends = rand.Text(), s.clock.Now().Add(sessionLasts).Unix()
-	plain, err := json.Marshal(t)
+	lasts := sessionLasts
+	if t.Person != nil {
+		lasts = personLasts
+	}
+	t.ID, t.Ends = rand.Text(), s.clock.Now().Add(lasts).Unix()
+	value, err := s.sealed(sessionCookie, t)
 	if err != nil {
 		return err
 	}
-	nonce := make([]byte, s.seal.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
 	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, plain, []byte(sessionCookie))),
-		Path: Root, MaxAge: int(sessionLasts.Seconds()), HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode,
+		Name: sessionCookie, Value: value, Path: Root, MaxAge: int(lasts.Seconds()), HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode,
 	})
 	return nil
+}
+
+// sealed is a value for a cookie of a name: it opens under that name alone.
+func (s *sessions) sealed(name string, v any) (string, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	nonce := make([]byte, s.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	return base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, plain, []byte(name))), nil
+}
+
+// open reads a cookie that was sealed; false where there is none, or none that is good.
+func (s *sessions) open(r *http.Request, name string, into any) bool {
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return false
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	n := s.seal.NonceSize()
+	if err != nil || len(sealed) < n {
+		return false
+	}
+	plain, err := s.seal.Open(nil, sealed[:n], sealed[n:], []byte(name))
+	return err == nil && json.Unmarshal(plain, into) == nil
 }
 
 func (s *sessions) end(w http.ResponseWriter, r *http.Request) {
@@ -88,20 +118,8 @@ func (s *sessions) end(w http.ResponseWriter, r *http.Request) {
 
 // read returns the ticket of a request; false when there is none, or none that is good.
 func (s *sessions) read(r *http.Request) (t ticket, ok bool) {
-	cookie, err := r.Cookie(sessionCookie)
-	if err != nil {
-		return t, false
-	}
-	sealed, err := base64.RawURLEncoding.DecodeString(cookie.Value)
-	n := s.seal.NonceSize()
-	if err != nil || len(sealed) < n {
-		return t, false
-	}
-	plain, err := s.seal.Open(nil, sealed[:n], sealed[n:], []byte(sessionCookie))
-	if err != nil || json.Unmarshal(plain, &t) != nil {
-		return t, false
-	}
-	return t, s.clock.Now().Unix() < t.Ends
+	ok = s.open(r, sessionCookie, &t) && s.clock.Now().Unix() < t.Ends
+	return t, ok
 }
 
 // formToken is what forms of a session carry, so that a form made elsewhere is refused.
@@ -132,7 +150,7 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request) (*session, error
 	}
 	who, err := c.check(r.Context(), t)
 	if err != nil {
-		if leat.KindOf(err) == leat.KindUnauthenticated {
+		if kind := leat.KindOf(err); kind == leat.KindUnauthenticated || kind == leat.KindAccessDenied && t.Person != nil {
 			c.sessions.end(w, r)
 			return nil, errSignIn
 		}
@@ -143,8 +161,13 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request) (*session, error
 
 // check finds who a ticket's credential belongs to now.
 func (c *Console) check(ctx context.Context, t ticket) (leat.Principal, error) {
-	if t.Bearer != "" {
+	switch {
+	case t.Bearer != "":
 		return c.Auth.Authenticate("Bearer " + t.Bearer)
+	case t.Person != nil && c.Login != nil:
+		return c.Login.Principal(ctx, *t.Person)
+	case t.Person != nil:
+		return leat.Principal{}, errSignIn
 	}
 	key, err := c.key(ctx, t.Key)
 	if err != nil {

@@ -52,6 +52,7 @@ type shardPage struct {
 	Rows          []shardRow
 	Found, All    int
 	Open, Counted int
+	Silent        int // open shards whose owner does not answer
 	Page, Pages   int
 	Hot           []broker.HotKey
 	Advice        []advice
@@ -106,7 +107,7 @@ func (c *Console) shards(w http.ResponseWriter, r *http.Request, s *session) err
 		return err
 	}
 	q := r.URL.Query()
-	p := &shardPage{Stream: d, Heat: q.Get("heat"), State: q.Get("state"), Sort: q.Get("sort"), All: len(all), Hot: load.Hot, Query: url.Values{}}
+	p := &shardPage{Stream: d, Heat: q.Get("heat"), State: q.Get("state"), Sort: q.Get("sort"), All: len(all), Hot: load.Hot, Silent: load.Silent, Query: url.Values{}}
 	for _, name := range []string{"heat", "state", "sort"} {
 		if v := q.Get(name); v != "" {
 			p.Query.Set(name, v)
@@ -326,7 +327,7 @@ func (c *Console) scaling(w http.ResponseWriter, r *http.Request, s *session) er
 		return err
 	}
 	page := c.streamPage(d, "scaling", map[string]any{"Stream": d, "Events": res.Events, "Next": res.NextPageToken})
-	page.Copy = snippets("leat stream events "+d.Name, "", "", "curl -s "+c.rest("/streams/"+d.Name+"/events")+c.authorization())
+	page.Copy = c.copyScaling(d)
 	c.show(w, r, s, http.StatusOK, "scaling", page)
 	return nil
 }

@@ -13,10 +13,12 @@ import (
 
 // signInForm is the page where people sign in.
 type signInForm struct {
-	Next  string
-	Keys  bool // access keys can be used
-	KeyID string
-	Error string
+	Next     string
+	Keys     bool   // access keys can be used
+	Provider string // where people can sign in; empty: nowhere
+	Login    string // where that begins
+	KeyID    string
+	Error    string
 }
 
 func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
@@ -24,11 +26,19 @@ func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, Root+"/streams", http.StatusSeeOther)
 		return
 	}
-	c.showSignIn(w, r, http.StatusOK, signInForm{Next: nextPath(r.URL.Query().Get("next"))})
+	next := nextPath(r.URL.Query().Get("next"))
+	if c.again(r) {
+		http.Redirect(w, r, loginLink(next), http.StatusSeeOther)
+		return
+	}
+	c.showSignIn(w, r, http.StatusOK, signInForm{Next: next})
 }
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int, f signInForm) {
 	f.Keys = c.Keys != nil
+	if c.Login != nil {
+		f.Provider, f.Login = c.Login.Name(), loginLink(f.Next)
+	}
 	c.show(w, r, nil, status, "signin", &page{Title: "Sign in", Body: f})
 }
 
@@ -74,6 +84,9 @@ func (c *Console) present(r *http.Request, id, secret, bearer string) (ticket, e
 
 func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 	c.sessions.end(w, r) // a sign-out that somebody else brings about does no harm, and other sites cannot
+	if c.Login != nil {
+		c.setLogin(w, providerCookie, "", 0)
+	}
 	http.Redirect(w, r, Root+"/signin", http.StatusSeeOther)
 }
 

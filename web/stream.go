@@ -4,6 +4,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -48,9 +49,8 @@ type streamOverview struct {
 	Stream    broker.StreamDescription
 	Consumers int
 	Points    []point // the charts' numbers, the oldest first
-	Counted   int     // open shards that this node has counted
 	Tags      []broker.Tag
-	First     bool // nothing was ever put through this node
+	First     bool // nothing was put since the nodes started
 }
 
 // point is the load of a stream in one step.
@@ -252,14 +252,31 @@ func (c *Console) deleteStream(w http.ResponseWriter, r *http.Request, s *sessio
 	return nil
 }
 
-// search lists pages and streams that a text fits, for the palette and, without script, as a page.
+// hit is something that was found.
+type hit struct{ Text, Note, Link, Icon string }
+
+// deliveryHits are the delivery streams that a text fits, as far as they may be listed.
+func (c *Console) deliveryHits(ctx context.Context, who leat.Principal, q string) (hits []hit) {
+	const most, looked = 6, 1000
+	res, err := c.Broker.ListDeliveries(ctx, who, broker.ListDeliveriesRequest{PageSize: looked})
+	if err != nil { // there are none, or they are not for everybody: streams are found all the same
+		return nil
+	}
+	for i := range res.Deliveries {
+		if name := res.Deliveries[i].Name; len(hits) < most && strings.Contains(strings.ToLower(name), q) {
+			hits = append(hits, hit{name, "delivery", Root + "/deliveries/" + name, "deliveries"})
+		}
+	}
+	return hits
+}
+
+// search lists pages, streams and delivery streams that a text fits, for the palette and, without script, as a page.
 func (c *Console) search(w http.ResponseWriter, r *http.Request, s *session) error {
 	q := strings.ToLower(strings.TrimSpace(r.URL.Query().Get("q")))
 	all, err := c.allStreams(r.Context(), s.who)
 	if err != nil {
 		return err
 	}
-	type hit struct{ Text, Note, Link, Icon string }
 	var hits []hit
 	for i := range all {
 		name := all[i].Name
@@ -273,6 +290,7 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request, s *session) err
 	const most = 12
 	more := max(0, len(hits)-most)
 	hits = hits[:len(hits)-more]
+	hits = append(hits, c.deliveryHits(r.Context(), s.who, q)...)
 	for _, p := range append(c.places(s), place{Text: "New stream", Link: Root + "/streams/new", Icon: "plus"}) {
 		if strings.Contains(strings.ToLower(p.Text), q) {
 			hits = append(hits, hit{p.Text, "Go to", p.Link, p.Icon})

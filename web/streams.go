@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/billing"
 	"github.com/leatstream/leat/server/broker"
 )
 
@@ -22,9 +25,9 @@ const streamsAPage = 50
 // streamRow is a stream in the list.
 type streamRow struct {
 	broker.StreamDescription
-	Now             broker.Rate
-	Records, Behind string
-	Line            []float64
+	Now  broker.Rate
+	Line []float64
+	Cost decimal.Decimal
 }
 
 // streamList is the page of all streams.
@@ -36,6 +39,10 @@ type streamList struct {
 	Page, Pages int
 	Shards      int
 	In          broker.Rate // of the rows that are shown
+	Silent      int         // shards of these rows whose owner does not say what it has counted
+	Costs       billing.Costs
+	Priced      bool // whoever asks may see what streams cost
+	Counted     bool // and that is known
 }
 
 // Prev and Next are the numbers of the pages beside this one.
@@ -59,16 +66,28 @@ func (c *Console) listStreams(w http.ResponseWriter, r *http.Request, s *session
 	for i := range all {
 		l.Shards += all[i].OpenShards
 	}
-	sortStreams(found, l.Sort)
+	if l.Costs, l.Counted, err = c.Broker.StreamCosts(r.Context(), s.who); err == nil {
+		l.Priced = true
+	} else if kind := leat.KindOf(err); kind != leat.KindAccessDenied && kind != leat.KindUnsupported {
+		return err
+	}
+	sortStreams(found, &l)
 	l.Found = len(found)
 	l.Pages = max(1, (len(found)+streamsAPage-1)/streamsAPage)
 	l.Page = min(max(atoi(r.URL.Query().Get("page"), 1), 1), l.Pages)
 	found = found[(l.Page-1)*streamsAPage:]
-	for _, d := range found[:min(len(found), streamsAPage)] {
-		row := streamRow{StreamDescription: d}
-		if load, err := c.Broker.StreamLoad(r.Context(), s.who, d.Name); err == nil {
+	found = found[:min(len(found), streamsAPage)]
+	names := make([]string, len(found))
+	for i := range found {
+		names[i] = found[i].Name
+	}
+	loads := c.Broker.StreamLoads(r.Context(), s.who, names)
+	for _, d := range found {
+		row := streamRow{StreamDescription: d, Cost: l.Costs.Of[d.ID]}
+		if load, told := loads[d.Name]; told {
 			row.Now = load.Now
 			row.Line = line(load.Steps, func(r broker.Rate) float64 { return r.BytesIn })
+			l.Silent += load.Silent
 		}
 		l.In.BytesIn += row.Now.BytesIn
 		l.In.RecordsIn += row.Now.RecordsIn
@@ -92,8 +111,10 @@ func (c *Console) allStreams(ctx context.Context, who leat.Principal) (all []bro
 	}
 }
 
-func sortStreams(all []broker.StreamDescription, by string) {
-	switch by {
+func sortStreams(all []broker.StreamDescription, l *streamList) {
+	switch l.Sort {
+	case "cost":
+		slices.SortStableFunc(all, func(a, b broker.StreamDescription) int { return l.Costs.Of[b.ID].Cmp(l.Costs.Of[a.ID]) })
 	case "shards":
 		slices.SortStableFunc(all, func(a, b broker.StreamDescription) int { return cmp.Compare(b.OpenShards, a.OpenShards) })
 	case "created":
@@ -128,7 +149,7 @@ func (c *Console) newStream(w http.ResponseWriter, r *http.Request, s *session) 
 
 func (c *Console) showNewStream(w http.ResponseWriter, r *http.Request, s *session, status int, f streamForm) error {
 	c.show(w, r, s, status, "new-stream", &page{
-		Title: "New stream", Nav: "streams", Crumbs: []crumb{{"Streams", Root + "/streams"}}, Body: f,
+		Title: "New stream", Nav: "streams", Crumbs: []crumb{{"Streams", Root + "/streams"}}, Body: f, Copy: c.copyNewStream(),
 	})
 	return nil
 }

@@ -38,7 +38,7 @@ func (c *Console) tail(w http.ResponseWriter, r *http.Request, s *session) error
 	}
 	q := r.URL.Query()
 	page := c.streamPage(d, "tail", map[string]any{"Stream": d, "Shards": shards, "Shard": q.Get("shard"), "JQ": q.Get("jq"), "Text": q.Get("text"), "PerSecond": tailShown})
-	page.Copy = snippets("leat tail "+d.Name+" -f", "", "", "")
+	page.Copy = c.copyTail(d)
 	c.show(w, r, s, http.StatusOK, "tail", page)
 	return nil
 }

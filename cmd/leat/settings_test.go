@@ -46,6 +46,13 @@ var anyValue = map[string]string{
 	"oidc-name-claim": "providers may name a claim as they like, and a token without it has a caller without that name",
 }
 
+// with is some settings and one more.
+func with(beside map[string]string, name, value string) map[string]string {
+	more := maps.Clone(beside)
+	more[name] = value
+	return more
+}
+
 // wrongSettings holds wrong values of every setting of `leat dev` and `leat serve`.
 func wrongSettings(t *testing.T) map[string][]wrong {
 	t.Helper()
@@ -72,6 +79,9 @@ func wrongSettings(t *testing.T) map[string][]wrong {
 	}
 	pem := map[string]string{"tls-cert": junk, "tls-key": junk, "share-shards": "false"}
 	idp := map[string]string{"oidc-issuer": "https://idp.example.com", "oidc-audience": "leat"}
+	granted := with(idp, "oidc-grant", "team=search:operator")
+	client := with(granted, "oidc-client-id", "console")
+	signIn := with(client, "oidc-redirect-url", "https://leat.example.com/console/signin/oidc/callback")
 	peers := map[string]string{"peer-addr": "127.0.0.1:0", "peer-tls-cert": junk, "peer-tls-key": junk, "peer-tls-ca": junk}
 	return map[string][]wrong{
 		"config":              {{value: missing, remedy: readable}, {value: junk, remedy: "write them as name: value"}, {value: filepath.Dir(junk), remedy: readable}},
@@ -99,6 +109,10 @@ func wrongSettings(t *testing.T) map[string][]wrong {
 		"oidc-grant":          {{value: "admins", beside: idp, remedy: "must be CLAIM=VALUE:ACCOUNT"}, {value: "team=search:12/reader", beside: idp, remedy: "must be CLAIM=VALUE:ACCOUNT"}},
 		"oidc-account-claim":  {{value: "account", beside: idp, remedy: "give both --oidc-account-claim and --oidc-role-claim"}},
 		"oidc-role-claim":     {{value: "role", beside: idp, remedy: "give both --oidc-account-claim and --oidc-role-claim"}},
+		"oidc-client-id":      {{value: "", beside: signIn, remedy: "give the id of the client"}},
+		"oidc-client-secret":  {{value: secret, beside: granted, remedy: "give --oidc-client-id too", hidden: true}},
+		"oidc-redirect-url":   {{value: "https://leat.example.com/console", beside: client, remedy: "give https://HOST/console/signin/oidc/callback"}, {value: "http://leat.example.com/console/signin/oidc/callback", beside: client, remedy: "give https://HOST"}, {value: "", beside: client, remedy: "give https://HOST"}},
+		"oidc-scope":          {{value: "email groups", beside: signIn, remedy: "give a list of scopes"}},
 		"oidc-ca-file":        {{value: missing, beside: idp, remedy: readable}, {value: junk, beside: idp, remedy: "give a file of the authorities to trust"}},
 		"data-dir":            {{value: "", remedy: "give a folder"}, {value: junk, remedy: "choose a folder that you may write to"}, {value: filepath.Join(junk, "x"), remedy: "choose a folder that you may write to"}},
 

@@ -24,7 +24,7 @@ func TestConsumers(t *testing.T) {
 	const at = "/console/streams/orders/consumers"
 	v.get(at).is(t, 200, "No consumers")
 	v.send(at, at, url.Values{"name": {"no good"}}).is(t, 400, "consumer name")
-	v.send(at, at, url.Values{"name": {"billing"}}).is(t, 200, "The consumer is registered", "billing", "No subscription was made through this node")
+	v.send(at, at, url.Values{"name": {"billing"}}).is(t, 200, "The consumer is registered", "billing", "No subscription was made since the nodes started")
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -59,13 +59,32 @@ func TestConsumers(t *testing.T) {
 	v.send(at, at, url.Values{"remove": {"billing"}}).is(t, 200, "The consumer is gone", "No consumers")
 }
 
+// readBehind reads one record of a stream that has more.
+func (w *world) readBehind(t *testing.T, stream string) {
+	t.Helper()
+	for range 3 {
+		w.putOne(t, stream, "k", []byte("x"))
+	}
+	it, err := w.client.Records.GetShardIterator(t.Context(), &leatv1.GetShardIteratorRequest{
+		Stream: stream, ShardId: "0", Start: &leatv1.StartingPosition{Type: leatv1.StartingPositionType_STARTING_POSITION_TYPE_TRIM_HORIZON},
+	})
+	if err == nil {
+		_, err = w.client.Records.GetRecords(t.Context(), &leatv1.GetRecordsRequest{ShardIterator: it.GetShardIterator(), Limit: 1})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestNodesAndKeys(t *testing.T) {
 	w := newWorld(t)
 	v := newVisitor(t, w.HTTP)
 	v.get("/console/nodes").is(t, 200, "dev", "live", "leader")
 	w.create(t, "orders", 1)
 	w.putOne(t, "orders", "k", []byte("x"))
-	v.get("/console/health").is(t, 200, "Records put are acknowledged", "100.000 %", "Log flush")
+	v.get("/console/health").is(t, 200, "Records put are acknowledged", "100.000 %", "Log flush", "Reads are answered within 1 s", "delivered before they expire", "Nobody is behind")
+	w.readBehind(t, "orders")
+	v.get("/console/health").is(t, 200, "readers of", "orders, shard 0", "Time until records are lost")
 	const at = "/console/keys"
 	v.get(at).is(t, 200, "No access keys")
 	made := v.send(at, at, url.Values{"do": {"create"}, "name": {"orders-writer"}})

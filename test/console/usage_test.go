@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,17 @@ func TestUsage(t *testing.T) {
 		}
 	}
 	v.get("/console/usage/invoices/"+month+"/file?format=exe").is(t, 400, "is not known")
+
+	// The list of streams has what this month's page has of the stream.
+	cost := regexp.MustCompile(`>orders</a></th>.*?<td class="n">([0-9.,]+ credits)</td>`).FindStringSubmatch(v.get("/console/usage").body)
+	if cost == nil {
+		t.Fatalf("this month has no cost of orders:\n%s", v.get("/console/usage").body)
+	}
+	v.until("/console/streams", ">"+cost[1]+"</a>").is(t, 200, "Cost this month", "Most cost", "/console/usage?stream="+id)
+	w.create(t, "alpha", 1)
+	if list := v.get("/console/streams?sort=cost").body; strings.Index(list, "/streams/orders") > strings.Index(list, "/streams/alpha") {
+		t.Error("a stream without cost comes before one that has some")
+	}
 
 	const budgets = "/console/usage/budgets"
 	form := func(name, amount string) url.Values {

@@ -193,7 +193,7 @@ func TestWalk(t *testing.T) {
 			{"invoice", "/console/usage/invoices/" + lastMonth(), []string{"62.72 credits", "What each stream made"}},
 			{"audit", "/console/audit?changes=yes", []string{"PutResourcePolicy", "stream/orders", "Save as JSON lines"}},
 			{"audit-event", event, []string{"What it changed", "Before", "20000"}},
-			{"access", "/console/streams/orders/access", []string{"Who can read and write this?", "PutRecord alone", "222222222222"}},
+			{"access", "/console/streams/orders/access", []string{"Who can read, write and subscribe to this?", "PutRecord alone", "222222222222"}},
 			{"roles", "/console/roles", []string{"reader", "a putter"}},
 		} {
 			if later[p.name] && suffix != "light-1440" && suffix != "dark-390" {
