@@ -178,7 +178,7 @@ func follow(b *testing.B, address string) (stop func() (shown, skipped uint64)) 
 	if err != nil {
 		b.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := new(http.Client).Do(r) // it follows until it is told to stop
 	if err != nil {
 		b.Fatal(err)
 	}
