@@ -31,6 +31,35 @@ const migrationRuns = 10
 // adds leaves it to whoever could use it before. One that takes away what older programs need MUST say so in its SQL,
 // and there MUST be no program left that needs it: see [Floor].
 func (db *DB) Migrate(ctx context.Context, name string, files fs.FS) error {
+	return db.MigrateTo(ctx, Schema{name, files}, latest)
+}
+
+// Schema is an owner's migrations.
+type Schema struct {
+	Name  string // of the owner
+	Files fs.FS
+}
+
+// Latest is the last version that the files have.
+func (s Schema) Latest() (last int64, err error) {
+	files, err := fs.Glob(s.Files, "*.sql")
+	for _, file := range files {
+		version, wrong := goose.NumericComponent(file)
+		if wrong != nil {
+			return 0, wrong
+		}
+		last = max(last, version)
+	}
+	return last, err
+}
+
+// latest stands for the last version that files have.
+const latest = -1
+
+// MigrateTo is Migrate up to a version and no further: the tables are then as an older program left them. KindUnsupported when
+// the files have no such version.
+func (db *DB) MigrateTo(ctx context.Context, s Schema, version int64) error {
+	name, files := s.Name, s.Files
 	if db.Engine == Postgres {
 		if err := db.binaryCollation(ctx); err != nil {
 			return err
@@ -45,7 +74,7 @@ func (db *DB) Migrate(ctx context.Context, name string, files fs.FS) error {
 	}
 	last := int64(-1)
 	for run := 1; ; run++ {
-		current, err := db.migrate(ctx, name, p)
+		current, err := db.migrate(ctx, name, p, version)
 		if err == nil || db.Engine == Postgres || run == migrationRuns || current == last && !IsUnavailable(err) {
 			return err
 		}
@@ -70,7 +99,7 @@ func (db *DB) provider(name string, files fs.FS) (*goose.Provider, error) {
 }
 
 // migrate returns the version that it found.
-func (db *DB) migrate(ctx context.Context, name string, p *goose.Provider) (int64, error) {
+func (db *DB) migrate(ctx context.Context, name string, p *goose.Provider, version int64) (int64, error) {
 	current, known, err := p.GetVersions(ctx)
 	if err != nil {
 		return 0, explain(ctx, fmt.Errorf("read the schema version of %s: %w", name, err))
@@ -78,7 +107,12 @@ func (db *DB) migrate(ctx context.Context, name string, p *goose.Provider) (int6
 	if current > known {
 		return current, db.usable(ctx, name, current, known)
 	}
-	applied, err := p.Up(ctx)
+	if version == latest {
+		version = known
+	} else if version > known {
+		return current, leat.Errorf(leat.KindUnsupported, "version %d of the %s schema is wanted and this program knows %d: run a newer leat", version, name, known)
+	}
+	applied, err := p.UpTo(ctx, version)
 	for _, m := range applied {
 		db.cfg.Logger.Info("schema migrated", "owner", name, "version", m.Source.Version, "took", m.Duration)
 	}

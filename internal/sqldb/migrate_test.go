@@ -119,3 +119,37 @@ func TestMigrateConcurrently(t *testing.T) {
 		}
 	})
 }
+
+// A schema can be made as an older program left it, and brought up later.
+func TestMigrateTo(t *testing.T) {
+	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
+		db := open(t, cfg)
+		s := sqldb.Schema{Name: "test", Files: migrations(first, second, "ALTER TABLE a ADD COLUMN n BIGINT NOT NULL DEFAULT 7")}
+		if latest, err := s.Latest(); err != nil || latest != 3 {
+			t.Errorf("the latest version is %d: %v", latest, err)
+		}
+		if err := db.MigrateTo(t.Context(), s, 4); leat.KindOf(err) != leat.KindUnsupported || !strings.Contains(err.Error(), "newer leat") {
+			t.Errorf("a version that nobody knows: %v", err)
+		}
+		if err := db.MigrateTo(t.Context(), s, 1); err != nil {
+			t.Fatal(err)
+		}
+		if n := number(t, db, "SELECT count(*) FROM a"); n != 0 {
+			t.Errorf("version 1 has %d rows", n)
+		}
+		var version int64
+		if err := db.View(t.Context(), func(tx *sqldb.Tx) (err error) {
+			version, err = tx.SchemaVersion("test")
+			return err
+		}); err != nil || version != 1 {
+			t.Errorf("the database says version %d: %v", version, err)
+		}
+		exec(t, db, "INSERT INTO a VALUES ('old')")
+		if err := db.Migrate(t.Context(), s.Name, s.Files); err != nil {
+			t.Fatal(err)
+		}
+		if n := number(t, db, "SELECT SUM(n) FROM a"); n != 5*7 {
+			t.Errorf("the columns of the new version sum up to %d", n)
+		}
+	})
+}
