@@ -187,7 +187,7 @@ func (c *Cluster) Database(tb testing.TB) string {
 		// The test's own context has ended by now.
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := c.exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := c.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
 			tb.Errorf("pgtest: drop a database: %v", err)
 		}
 	})
