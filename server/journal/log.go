@@ -164,6 +164,13 @@ func (l *Log) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 			yield(nil, err)
 			return
 		}
+		l.From(ctx, next)(yield)
+	}
+}
+
+// From is Entries from a number on.
+func (l *Log) From(ctx context.Context, next uint64) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
 		const batch = 64
 		for {
 			page, err := l.batch(ctx, next, batch)
@@ -183,6 +190,26 @@ func (l *Log) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 				return
 			}
 		}
+	}
+}
+
+// Since counts the entries that follow one, and reads the last of them; nil when there are none.
+func (l *Log) Since(ctx context.Context, n uint64) (count int, last *Entry, err error) {
+	for key := EntryKey(n); ; {
+		page, err := l.blobs.List(ctx, entries, key, 0)
+		if err != nil {
+			return 0, nil, fmt.Errorf("list the journal: %w", err)
+		}
+		if len(page) > 0 {
+			count, key = count+len(page), page[len(page)-1].Key
+		}
+		if len(page) >= blob.PageSize {
+			continue
+		}
+		if count > 0 {
+			last, err = l.Read(ctx, n+uint64(count))
+		}
+		return count, last, err
 	}
 }
 
