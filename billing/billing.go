@@ -74,11 +74,17 @@ var migrations embed.FS
 
 // Migrate makes or updates the tables; see sqldb.DB.Migrate.
 func (b *Billing) Migrate(ctx context.Context) error {
+	schema := Schema()
+	return b.db.Migrate(ctx, schema.Name, schema.Files)
+}
+
+// Schema is the migrations of billing's tables.
+func Schema() sqldb.Schema {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		panic(err) // the folder is embedded
 	}
-	return b.db.Migrate(ctx, "billing", files)
+	return sqldb.Schema{Name: "billing", Files: files}
 }
 
 // Prices is the book that invoices are made by.

@@ -85,11 +85,17 @@ var migrations embed.FS
 
 // Migrate makes or updates the tables; see sqldb.DB.Migrate.
 func (l *Log) Migrate(ctx context.Context) error {
+	schema := Schema()
+	return l.db.Migrate(ctx, schema.Name, schema.Files)
+}
+
+// Schema is the migrations of audit's tables.
+func Schema() sqldb.Schema {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		panic(err) // the folder is embedded
 	}
-	return l.db.Migrate(ctx, "audit", files)
+	return sqldb.Schema{Name: "audit", Files: files}
 }
 
 // Written is how many rows this node has written, and Lost how many calls it could not keep.

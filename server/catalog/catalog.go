@@ -63,16 +63,24 @@ var migrations embed.FS
 // Migrate makes or updates the tables. Nodes may call it at the same time; see sqldb.DB.Migrate for a database that is newer
 // than this program.
 func (c *Catalog) Migrate(ctx context.Context) error {
-	for _, owner := range []struct{ name, folder string }{{"catalog", "migrations"}, {"accounts", "accounts"}} {
-		files, err := fs.Sub(migrations, owner.folder)
-		if err != nil {
-			return err
-		}
-		if err := c.db.Migrate(ctx, owner.name, files); err != nil {
+	for _, s := range Schemas() {
+		if err := c.db.Migrate(ctx, s.Name, s.Files); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Schemas are the catalog's migrations, in the order in which they are applied.
+func Schemas() (all []sqldb.Schema) {
+	for _, owner := range []struct{ name, folder string }{{"catalog", "migrations"}, {"accounts", "accounts"}} {
+		files, err := fs.Sub(migrations, owner.folder)
+		if err != nil {
+			panic(err) // the folders are embedded
+		}
+		all = append(all, sqldb.Schema{Name: owner.name, Files: files})
+	}
+	return all
 }
 
 func (c *Catalog) now() time.Time { return c.opts.Clock.Now() }

@@ -34,11 +34,17 @@ type tables struct {
 
 // Migrate makes or updates the tables of deliveries. Nodes may call it at the same time.
 func Migrate(ctx context.Context, db *sqldb.DB) error {
+	schema := Schema()
+	return db.Migrate(ctx, schema.Name, schema.Files)
+}
+
+// Schema is the migrations of the tables of deliveries.
+func Schema() sqldb.Schema {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		panic(err) // the folder is embedded
 	}
-	return db.Migrate(ctx, "delivery", files)
+	return sqldb.Schema{Name: "delivery", Files: files}
 }
 
 func (t *tables) now() time.Time { return t.clock.Now().UTC().Truncate(time.Microsecond) }
