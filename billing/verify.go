@@ -5,6 +5,7 @@ package billing
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -230,17 +231,60 @@ func (c *verifier) pack(ctx context.Context, m *catalog.Manifest) error {
 		}
 		stored[e.Shard][e.First] = e
 	}
+	var elsewhere []stayed
 	for i := range m.Streams {
 		for j := range m.Streams[i].Extents {
 			e := &m.Streams[i].Extents[j]
 			k := leat.ShardKey{Stream: m.Streams[i].Stream, Ordinal: e.Shard}
 			s := stored[k][e.First]
-			if s == nil || int64(s.Count) != e.Records || s.Bytes != e.Bytes || s.Units != e.Units || s.MaxTime != e.MaxTime || fmt.Sprintf("%016x", s.Hash) != e.Hash {
-				c.problem("pack %s holds something else of shard %s at %d than its manifest says", key, k, e.First)
+			if s == nil {
+				elsewhere = append(elsewhere, stayed{k, e})
+			} else if int64(s.Count) != e.Records || s.Bytes != e.Bytes || s.Units != e.Units || s.MaxTime != e.MaxTime || fmt.Sprintf("%016x", s.Hash) != e.Hash {
+				c.holdsElse(key, k, e)
 			}
 		}
 	}
-	return nil
+	return c.stayed(ctx, key, elsewhere)
+}
+
+func (c *verifier) holdsElse(key string, k leat.ShardKey, e *catalog.ManifestExtent) {
+	c.problem("pack %s holds something else of shard %s at %d than its manifest says", key, k, e.First)
+}
+
+// stayed is an extent that was registered with a pack and is not in it.
+type stayed struct {
+	shard leat.ShardKey
+	*catalog.ManifestExtent
+}
+
+// mayStay tells whether an extent can have been large enough to stay in its segment, with what each record costs there beside its data.
+func mayStay(e *catalog.ManifestExtent) bool {
+	const perRecord = 64
+	return e.Bytes+perRecord*e.Records >= shardstore.DefaultParams().KeepBytes
+}
+
+// stayed compares extents that were registered with a pack and are not in it with the index: large ones stay in their segments
+// (shardstore/keep.go) until a merge takes them, of which nothing is left to compare then.
+func (c *verifier) stayed(ctx context.Context, key string, all []stayed) error {
+	return c.b.db.View(ctx, func(tx *sqldb.Tx) error {
+		for _, e := range all {
+			var records, bytes, units, maxTime int64
+			var hash uint64
+			err := tx.Row("SELECT records, bytes, units, max_time, hash FROM extents WHERE stream = $1 AND ordinal = $2 AND first_offset = $3 AND object <> $4",
+				e.shard.Stream, e.shard.Ordinal, e.First, key).Scan(&records, &bytes, &units, &maxTime, sqldb.U64(&hash))
+			switch {
+			case errors.Is(err, sql.ErrNoRows) || err == nil && records != e.Records: // merged with others, or expired
+				if !mayStay(e.ManifestExtent) {
+					c.holdsElse(key, e.shard, e.ManifestExtent)
+				}
+			case err != nil:
+				return err
+			case bytes != e.Bytes || units != e.Units || maxTime != e.MaxTime || fmt.Sprintf("%016x", hash) != e.Hash:
+				c.holdsElse(key, e.shard, e.ManifestExtent)
+			}
+		}
+		return nil
+	})
 }
 
 func readFooter(ctx context.Context, blobs blob.Store, key string) (*segment.Footer, error) {
