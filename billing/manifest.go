@@ -9,8 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
@@ -86,6 +89,42 @@ func (b *Billing) writeManifest(ctx context.Context, q *queued) error {
 		_, err := tx.Exec("DELETE FROM manifests WHERE session = $1 AND number = $2 AND month = $3", q.session, q.number, q.month)
 		return err
 	})
+}
+
+// EachManifest reads the manifests in a bucket of the sessions that are wanted, several at once, and hands over one at a time, in no
+// order. It ends with the first error.
+func EachManifest(ctx context.Context, blobs blob.Store, wanted func(leat.SessionID) bool, each func(*catalog.Manifest) error) error {
+	const parallel = 16
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for info, err := range blob.All(gctx, blobs, manifestPrefix) {
+		if err != nil {
+			if worker := g.Wait(); worker != nil {
+				return worker // it ended the walk
+			}
+			return fmt.Errorf("list %s: %w", manifestPrefix, err)
+		}
+		if parts := strings.Split(info.Key, "/"); len(parts) == 4 {
+			if session, err := leat.ParseID[leat.SessionID](parts[2]); err == nil && !wanted(session) {
+				continue
+			}
+		}
+		g.Go(func() error {
+			text, err := readManifest(gctx, blobs, info.Key)
+			if err != nil {
+				return fmt.Errorf("read %s: %w", info.Key, err)
+			}
+			m, err := parseManifest(info.Key, text)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			return each(m)
+		})
+	}
+	return g.Wait()
 }
 
 func compress(text []byte) ([]byte, error) {
