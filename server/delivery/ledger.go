@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,6 +118,12 @@ func (t *tables) before(ctx context.Context, delivery string, p *plan) (before [
 // Ledger reads what the bucket knows of plans. The result writes it into the tables, after those have what the journal
 // knows of deliveries.
 func Ledger(ctx context.Context, blobs blob.Store) (func(tx *sqldb.Tx) error, error) {
+	return LedgerAfter(ctx, blobs, nil)
+}
+
+// LedgerAfter is Ledger with an older database, of which nil is none: plans that it has as committed, and counted, are not carried out
+// once more.
+func LedgerAfter(ctx context.Context, blobs blob.Store, older *sqldb.DB) (func(tx *sqldb.Tx) error, error) {
 	var keys []string
 	for info, err := range blob.All(ctx, blobs, ledgerRoot) {
 		if err != nil {
@@ -152,6 +159,13 @@ func Ledger(ctx context.Context, blobs blob.Store) (func(tx *sqldb.Tx) error, er
 		}
 		books[of].add(&all[i])
 	}
+	if older != nil {
+		for _, b := range books {
+			if err := b.committed(ctx, older); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return func(tx *sqldb.Tx) error {
 		for _, b := range books {
 			if err := b.write(tx); err != nil {
@@ -175,6 +189,27 @@ func (b *book) add(e *posted) {
 	if was := b.plans[e.Plan.ID]; was == nil || was.State == planned {
 		b.plans[e.Plan.ID] = &e.Plan
 	}
+}
+
+// committed finds plans that another entry does not have as ones before it, and that a database does.
+func (b *book) committed(ctx context.Context, older *sqldb.DB) error {
+	return older.View(ctx, func(tx *sqldb.Tx) error {
+		for id, p := range b.plans {
+			if p.State != planned {
+				continue
+			}
+			was, err := scanPlan(tx.Row("SELECT "+planColumns+" FROM delivery_plans WHERE id = $1 AND state <> 'planned'", id).Scan)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			known := post(&was)
+			b.plans[id] = &known
+		}
+		return nil
+	})
 }
 
 // write fills in the plans of a track and moves its cursors to where they end.
