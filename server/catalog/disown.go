@@ -13,7 +13,7 @@ import (
 
 // ErrOlder says that the catalog's database was replaced by an older one while sessions lived on it.
 var ErrOlder = leat.Errorf(leat.KindCorrupt, "the database was replaced by an older one while this server ran (was a backup restored under it, or did a replica take over that was behind?); "+
-	"serving with it would lose records: run `leat rebuild` into an empty database")
+	"serving with it would lose records: run `leat rebuild` into an empty database, or `leat restore` with a backup (docs/rebuild.md)")
 
 // Disown makes the bucket refuse this catalog for good: it is called when a live session has seen that the database was
 // replaced by an older one. What changed since then may be nothing that the journal has (who owns which shard is not in

@@ -198,7 +198,7 @@ func (c *Catalog) older(ctx context.Context, e *journal.Entry) (bool, error) {
 
 func olderCatalog(n, m uint64) error {
 	return leat.Errorf(leat.KindCorrupt, "the catalog in the database is older than the bucket: it knows the bucket's journal up to entry %d, and entry %d was committed (was the database restored from a backup?); "+
-		"serving with it would lose records: run `leat rebuild` into an empty database", n, m)
+		"serving with it would lose records: run `leat rebuild` into an empty database, or `leat restore` with a backup (docs/rebuild.md)", n, m)
 }
 
 // takeIn applies an entry, unless it is in the catalog already.

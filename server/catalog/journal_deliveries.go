@@ -23,8 +23,11 @@ type Deliveries interface {
 // ChangedDelivery is noted by a transaction that changes what a rebuilt catalog must have of a delivery stream.
 type ChangedDelivery struct{ journal.Delivery }
 
-// Delivered writes into an empty catalog how far deliveries are.
-type Delivered = func(tx *sqldb.Tx) error
+// Fill writes something into an empty catalog.
+type Fill = func(tx *sqldb.Tx) error
+
+// Delivered writes how far deliveries are.
+type Delivered = Fill
 
 // Change runs a transaction of another package's tables, and writes what it notes to the journal before it commits.
 func (c *Catalog) Change(ctx context.Context, fn func(tx *sqldb.Tx) error) error {

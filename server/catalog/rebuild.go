@@ -23,6 +23,8 @@ type Rebuilt struct {
 	Deletes  []string             // segments that nothing names
 	// Delivered writes how far deliveries are, after State is in the tables; nil: there are none.
 	Delivered Delivered
+	// History is what a backup of the lost catalog still has; nil: usage is counted anew, of the records that are still there.
+	History *RebuiltHistory
 }
 
 // RebuiltShard is where a shard begins and ends.
@@ -54,7 +56,7 @@ func (c *Catalog) Empty(ctx context.Context) error {
 }
 
 // Rebuild fills an empty catalog, all of it or nothing. The cluster gets a new secret: iterators and page tokens of
-// before are refused. Usage is counted anew, of the records that are still there.
+// before are refused.
 func (c *Catalog) Rebuild(ctx context.Context, r *Rebuilt) error {
 	fresh, err := c.newCluster()
 	if err != nil {
@@ -78,8 +80,8 @@ ON CONFLICT (one) DO UPDATE SET id = excluded.id, secret = excluded.secret`, r.S
 			func() error { return c.rebuildState(tx, r.State, revision) },
 			func() error { return r.deliveries(tx) },
 			func() error { return rebuildShards(tx, r.Shards) },
-			func() error { return meterAll(tx) },
 			func() error { return rebuildExtents(tx, r) },
+			func() error { return c.rebuildUsage(tx, r) },
 			func() error { return c.rebuildSessions(tx, r) },
 			func() error { return queue(tx, r.Deletes, c.deleteAt()) },
 		} {
@@ -148,11 +150,10 @@ FROM v WHERE shards.stream = v.stream AND shards.ordinal = v.ordinal`, rows)
 
 func rebuildExtents(tx *sqldb.Tx, r *Rebuilt) error {
 	rows, objects := sqldb.NewRows(extentColumns, len(r.Extents)), sqldb.NewRows(1, len(r.Extents))
-	seen, there := map[string]bool{}, map[leat.ShardKey]bool{}
+	seen := map[string]bool{}
 	for i := range r.Extents {
 		e := &r.Extents[i]
 		addExtent(rows, e)
-		there[e.Shard] = true
 		if !seen[e.Object] {
 			seen[e.Object] = true
 			objects.Add(e.Object)
@@ -161,10 +162,7 @@ func rebuildExtents(tx *sqldb.Tx, r *Rebuilt) error {
 	if _, err := tx.ExecRows("INSERT INTO objects (key) VALUES $rows", objects); err != nil {
 		return err
 	}
-	if _, err := tx.ExecRows(insertExtents, rows); err != nil {
-		return err
-	}
-	_, err := writeUsage(tx, r.Extents, there)
+	_, err := tx.ExecRows(insertExtents, rows)
 	return err
 }
 

@@ -153,13 +153,18 @@ func writeUsage(tx *sqldb.Tx, extents []shardstore.Extent, there map[leat.ShardK
 		rows.Add(at.stream, at.hour, known[at.stream].account, t.records, t.bytes, t.units, t.odRecords, t.odBytes, t.odUnits)
 		dirty.Add(at.stream, at.hour)
 	}
-	_, err = tx.ExecRows(`
+	return counted, addUsage(tx, rows, dirty)
+}
+
+// addUsage adds rows (stream, hour, account, and the six sums) to what there is, and marks hours (stream, hour) that change with it.
+func addUsage(tx *sqldb.Tx, rows, dirty *sqldb.Rows) error {
+	_, err := tx.ExecRows(`
 INSERT INTO usage (stream, hour, account, records, bytes, units, od_records, od_bytes, od_units) VALUES $rows
 ON CONFLICT (stream, hour) DO UPDATE
 SET records = usage.records + excluded.records, bytes = usage.bytes + excluded.bytes, units = usage.units + excluded.units,
 	od_records = usage.od_records + excluded.od_records, od_bytes = usage.od_bytes + excluded.od_bytes, od_units = usage.od_units + excluded.od_units`, rows)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return counted, mark(tx, dirty)
+	return mark(tx, dirty)
 }

@@ -217,6 +217,12 @@ func (r *run) finishReshards() {
 			}
 			st.Head.Intents = slices.Delete(slices.Clone(st.Head.Intents), k, k+1)
 			reshard(st, &re)
+			for _, p := range re.Parents {
+				r.resharded = append(r.resharded, p.Shard)
+			}
+			for _, ch := range re.Children {
+				r.resharded = append(r.resharded, ch.Shard)
+			}
 		}
 	}
 }

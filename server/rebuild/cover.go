@@ -17,6 +17,8 @@ type found struct {
 	stayed []shardstore.Extent // in segments that count, of any age too
 	left   []leftover          // in segments, beyond what was trimmed when their sessions were closed
 	floor  uint64              // the shard ends here at least
+
+	counted uint64 // usage has the records up to here: none of them may be left to be adopted, and counted then
 }
 
 // leftover is an extent in a segment.
@@ -59,7 +61,7 @@ func (f *found) cover() cover {
 		c.horizon = min(c.horizon, at)
 	}
 	c.next = c.horizon
-	for e := byPack[c.next]; e != nil && (!inSegment(e) || byLeft[c.next] == nil); e = byPack[c.next] {
+	for e := byPack[c.next]; e != nil && (!inSegment(e) || byLeft[c.next] == nil || c.next < f.counted); e = byPack[c.next] {
 		c.extents = append(c.extents, *e)
 		if inSegment(e) {
 			c.extents[len(c.extents)-1].Level = 1 // as the catalog had it: it is merged with those of packs

@@ -49,6 +49,9 @@ func TestCover(t *testing.T) {
 				left: []leftover{left(1, 0, 3), left(1, 5, 8)},
 			}, want{0, 5, 8, 2, []leat.SessionID{{1}}, 0},
 		},
+		"what stayed is counted already": {
+			found{stayed: []shardstore.Extent{pack(0, 3, 0), pack(3, 5, 0)}, left: []leftover{left(1, 0, 3), left(1, 3, 5)}, counted: 3}, want{0, 3, 5, 1, []leat.SessionID{{1}}, 0},
+		},
 		"what expired stays somewhere":   {found{packs: []shardstore.Extent{pack(0, 3, 1), pack(5, 9, 1)}}, want{5, 9, 9, 1, nil, 1}},
 		"what expired, and nothing else": {found{packs: []shardstore.Extent{pack(0, 3, 1)}, floor: 9}, want{9, 9, 9, 0, nil, 1}},
 	} {
@@ -69,8 +72,20 @@ func TestCoverAtRandom(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	for range 3000 {
-		f, horizon, end := history(r)
+		f, horizon, registered, end := history(r)
+		if r.IntN(2) == 0 {
+			f.counted = registered // all of it: whoever adopts what is left counts that
+			for i := range f.left {
+				if f.left[i].End() > horizon {
+					f.left[i].MaxTime = 1
+				}
+			}
+			f.dropExpired(1)
+		}
 		c := f.cover()
+		if f.counted > c.next && c.next < end {
+			t.Fatalf("records from %d on would be adopted, and %d are counted already: %+v", c.next, f.counted, f)
+		}
 		at := c.horizon
 		for _, e := range c.extents {
 			if e.First != at {
@@ -98,7 +113,7 @@ func TestCoverAtRandom(t *testing.T) {
 }
 
 // history is a shard that was packed, merged, expired and left by sessions at random.
-func history(r *rand.Rand) (f found, horizon, end uint64) {
+func history(r *rand.Rand) (f found, horizon, registered, end uint64) {
 	var live []shardstore.Extent
 	session := byte(1)
 	for range r.IntN(20) {
@@ -150,6 +165,7 @@ func history(r *rand.Rand) (f found, horizon, end uint64) {
 			session++
 		}
 	}
+	registered = end
 	for range r.IntN(4) { // what is in logs alone
 		n := end + 1 + r.Uint64N(5)
 		f.left = append(f.left, left(session, end, n))
@@ -161,7 +177,7 @@ func history(r *rand.Rand) (f found, horizon, end uint64) {
 		end = n
 	}
 	f.floor = end
-	return f, horizon, end
+	return f, horizon, registered, end
 }
 
 // drop deletes an object.

@@ -15,6 +15,10 @@
 //     of the shard furthest back.
 //   - Epochs begin far above all that any record has (I12).
 //
+// With a backup of the lost catalog (History) its usage, spans and other history come along. That counts records up to an offset of each
+// shard, and manifests in the bucket those of packs that were registered later; what neither has, since the last manifests were lost with
+// the database, is counted from the packs. So each record is on a bill once, and `leat billing verify` finds no difference.
+//
 // Records that had expired and whose objects are still there for another shard's sake may come back for a moment;
 // retention, which is in the journal, takes them away again. It does not own: the rows (server/catalog), the journal
 // (server/journal), the protocol of recovery (shardstore).

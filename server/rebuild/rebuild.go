@@ -29,6 +29,7 @@ type Options struct {
 	Rand    io.Reader // nil means crypto/rand
 	// Deliveries reads how far deliveries are; nil: there are none.
 	Deliveries func(ctx context.Context, blobs blob.Store) (catalog.Delivered, error)
+	History    *History // nil: there is no backup
 	Logger     *slog.Logger
 }
 
@@ -43,6 +44,8 @@ type Report struct {
 	Extents    int
 	Pending    int                  // shards of which segments hold records that are in no pack
 	Problems   []shardstore.Problem // records that should be there and are not
+	Replayed   int                  // entries of the journal that are newer than the backup
+	Manifests  int                  // that were read, of sessions that were not over at the backup
 }
 
 // epochLeap is how far above the highest epoch that is seen in the bucket epochs begin. An owner that wrote nothing has
@@ -59,7 +62,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	r := &run{o: o, shards: map[leat.ShardKey]*found{}, epochs: map[leat.ShardKey]uint64{}}
 	for _, step := range []func(context.Context) error{
-		o.Catalog.Empty, r.readJournal, r.announce, r.endSessions, r.readPacks, r.write,
+		o.Catalog.Empty, r.readJournal, r.judgeHistory, r.announce, r.endSessions, r.readPacks, r.readHistory, r.write,
 	} {
 		if err := step(ctx); err != nil {
 			return r.report, err
@@ -70,13 +73,15 @@ func Run(ctx context.Context, o Options) (Report, error) {
 
 // run is one rebuild.
 type run struct {
-	o        Options
-	state    *journal.State
-	closings []shardstore.Closing
-	segments map[leat.SessionID][]uint64 // that stand
-	shards   map[leat.ShardKey]*found
-	epochs   map[leat.ShardKey]uint64 // the highest seen
-	report   Report
+	o         Options
+	state     *journal.State
+	closings  []shardstore.Closing
+	resharded []leat.ShardKey             // by reshards of which the journal does not have the outcome
+	segments  map[leat.SessionID][]uint64 // that stand
+	shards    map[leat.ShardKey]*found
+	epochs    map[leat.ShardKey]uint64 // the highest seen
+	metered   metered
+	report    Report
 }
 
 func (r *run) readJournal(ctx context.Context) error {
@@ -123,6 +128,11 @@ func (r *run) write(ctx context.Context) error {
 	out := &catalog.Rebuilt{State: r.state, Sessions: r.closings}
 	holds := map[leat.SessionID]bool{}
 	now := r.o.Clock.Now()
+	if r.o.History != nil {
+		out.History = &catalog.RebuiltHistory{
+			Write: r.o.History.Write, Usage: r.metered.usage(), Session: leat.NewID[leat.SessionID](r.o.Rand), Resharded: r.resharded,
+		}
+	}
 	for _, k := range r.sortedShards() {
 		st := r.state.Streams[k.Stream]
 		sh := st.Shards[k.Ordinal]
@@ -131,8 +141,13 @@ func (r *run) write(ctx context.Context) error {
 			f = &found{}
 		}
 		f.floor = max(f.floor, sh.Next, sh.Final)
-		c := f.cover()
 		before := max(leat.Micros(now.Add(-st.Head.Stream.Retention)), leat.Micros(st.Head.Stream.ExpiredBefore))
+		f.counted = r.counted(k)
+		f.dropExpired(before)
+		c := f.cover()
+		if out.History != nil {
+			out.History.Uncounted = append(out.History.Uncounted, r.uncounted(k, f, &c)...)
+		}
 		r.judge(k, &sh, &c, before)
 		out.Shards = append(out.Shards, catalog.RebuiltShard{
 			Key: k, Epoch: max(sh.Epoch, r.epochs[k]) + epochLeap, Horizon: c.horizon, Next: c.next, LastTime: lastTime(&sh, f),
