@@ -99,6 +99,11 @@ var rules = map[string]rule{
 		third:  []string{"golang.org/x/..."},
 		reason: "a catalog from the bucket: it reads both",
 	},
+	"server/backup": {
+		local:  []string{".", "internal/sqldb", "shardstore/blob", "billing", "server/audit", "server/catalog", "server/delivery", "server/journal"},
+		third:  []string{"github.com/klauspost/compress/zstd"},
+		reason: "a file of the tables, whose owners migrate them",
+	},
 	"server/cluster": {
 		local: []string{".", "internal/sqldb", "shardstore", "shardstore/wal", "shardstore/segment", "shardstore/blob", "server/catalog"},
 		tests: []string{"shardstore/..."},
