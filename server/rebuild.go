@@ -11,6 +11,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/backup"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/rebuild"
@@ -28,6 +29,11 @@ type RebuildReport struct {
 // Rebuild fills an empty database from the bucket alone and, where check is set, reads every record back. All servers on
 // the bucket MUST be stopped; one that runs all the same loses its session.
 func Rebuild(ctx context.Context, postgres string, bucket S3, keys MasterKeys, check bool, report func(shardstore.Problem), log *slog.Logger) (r RebuildReport, err error) {
+	return rebuildFrom(ctx, postgres, bucket, keys, nil, check, report, log)
+}
+
+// rebuildFrom is Rebuild, with the history that a backup has where one is given.
+func rebuildFrom(ctx context.Context, postgres string, bucket S3, keys MasterKeys, old *backup.Backup, check bool, report func(shardstore.Problem), log *slog.Logger) (r RebuildReport, err error) {
 	master, err := keys.read()
 	if err != nil {
 		return r, err
@@ -38,28 +44,24 @@ func Rebuild(ctx context.Context, postgres string, bucket S3, keys MasterKeys, c
 		return r, err
 	}
 	defer func() { err = errors.Join(err, remote.Close()) }()
-	whose, err := remote.Blobs.Read(ctx, owner, 0, -1)
-	if errors.Is(err, blob.ErrNotFound) {
-		return r, bad("s3-bucket", bucket.Bucket, "it holds no records of Leat (%s is not there): give the bucket and prefix that the servers ran with", owner)
-	}
+	id, err := remote.whose(ctx, bucket)
 	if err != nil {
 		return r, err
-	}
-	id, err := leat.ParseID[leat.ClusterID](string(whose))
-	if err != nil {
-		return r, leat.Errorf(leat.KindCorrupt, "%s in the bucket names no cluster: %w", owner, err)
 	}
 	cat := catalog.New(remote.DB, catalog.Options{Logger: log, Deliveries: delivery.Journaled{}})
-	if err := cat.Migrate(ctx); err != nil {
-		return r, err
-	}
-	if err := delivery.Migrate(ctx, remote.DB); err != nil {
-		return r, err
-	}
 	driver := wal.NewObjects(remote.Blobs)
-	r.Report, err = rebuild.Run(ctx, rebuild.Options{
+	o := rebuild.Options{
 		Catalog: cat, Cluster: id, Journal: remote.journal(), Driver: driver, Blobs: remote.Blobs, Logger: log, Deliveries: delivery.Ledger,
-	})
+	}
+	if old != nil {
+		err = withHistory(ctx, &o, old, remote.DB)
+	} else if err = cat.Migrate(ctx); err == nil {
+		err = delivery.Migrate(ctx, remote.DB)
+	}
+	if err != nil {
+		return r, err
+	}
+	r.Report, err = rebuild.Run(ctx, o)
 	for _, p := range r.Problems {
 		report(p)
 	}
@@ -68,4 +70,19 @@ func Rebuild(ctx context.Context, postgres string, bucket S3, keys MasterKeys, c
 	}
 	r.Check, err = fsck(ctx, remote.DB, driver, remote.Blobs, master, report)
 	return r, err
+}
+
+// whose reads which cluster's records a bucket holds.
+func (r *Remote) whose(ctx context.Context, bucket S3) (id leat.ClusterID, err error) {
+	whose, err := r.Blobs.Read(ctx, owner, 0, -1)
+	if errors.Is(err, blob.ErrNotFound) {
+		return id, bad("s3-bucket", bucket.Bucket, "it holds no records of Leat (%s is not there): give the bucket and prefix that the servers ran with", owner)
+	}
+	if err != nil {
+		return id, err
+	}
+	if id, err = leat.ParseID[leat.ClusterID](string(whose)); err != nil {
+		err = leat.Errorf(leat.KindCorrupt, "%s in the bucket names no cluster: %w", owner, err)
+	}
+	return id, err
 }

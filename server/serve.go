@@ -37,6 +37,25 @@ func OpenRemote(ctx context.Context, postgres string, o S3, log *slog.Logger) (*
 }
 
 func openRemote(ctx context.Context, db sqldb.Config, o S3) (r *Remote, err error) {
+	if r, err = openBucket(ctx, o); err != nil {
+		return r, err
+	}
+	if r.DB, err = openPostgres(ctx, db); err != nil {
+		_ = r.Close() // the first error is the one to tell
+	}
+	return r, err
+}
+
+func openPostgres(ctx context.Context, c sqldb.Config) (*sqldb.DB, error) {
+	db, err := sqldb.Open(ctx, c)
+	if err != nil {
+		return nil, bad("postgres", hidden, "%v: check that PostgreSQL runs there, and the user, password and database", err)
+	}
+	return db, nil
+}
+
+// openBucket is OpenRemote without a database.
+func openBucket(ctx context.Context, o S3) (r *Remote, err error) {
 	r = &Remote{}
 	defer func() {
 		if err != nil {
@@ -57,10 +76,10 @@ func openRemote(ctx context.Context, db sqldb.Config, o S3) (r *Remote, err erro
 			return r, bad("s3-bucket", o.Bucket, "%v: check --s3-endpoint %s, --s3-access-key %s with its --s3-secret-key, and --s3-region %s", err, one.Endpoint, one.AccessKey, one.Region)
 		}
 	}
-	r.Blobs = r.doors[0]
-	if r.DB, err = sqldb.Open(ctx, db); err != nil {
-		return r, bad("postgres", hidden, "%v: check that PostgreSQL runs there, and the user, password and database", err)
+	if len(r.doors) == 0 {
+		return r, bad("s3-endpoint", `""`, "give the address of the object store and the other --s3 flags, as the servers have them")
 	}
+	r.Blobs = r.doors[0]
 	return r, nil
 }
 

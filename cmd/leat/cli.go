@@ -37,6 +37,8 @@ type cli struct {
 	Bench     benchCmd     `cmd:"" help:"Measure a server beside the machine's own limits."`
 	Fsck      fsckCmd      `cmd:"" help:"Check stored data against the catalog; repairs nothing."`
 	Rebuild   rebuildCmd   `cmd:"" help:"Make a lost database anew from the bucket alone."`
+	Backup    backupCmd    `cmd:"" help:"Keep what the database knows and the bucket does not: invoices, the ledger, the audit log."`
+	Restore   restoreCmd   `cmd:"" help:"Make a lost database anew from the bucket and a backup."`
 	Debug     debugCmd     `cmd:"" help:"Gather what is needed to understand a server."`
 	Plan      planCmd      `cmd:"" help:"Estimate nodes, database and cost for some traffic, beside Kinesis and Kafka."`
 	Doctor    doctorCmd    `cmd:"" help:"Look at what a server stands on, and say what to do."`

@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server"
-	"github.com/leatstream/leat/shardstore"
 )
 
 // rebuildCmd is `leat rebuild`.
@@ -31,36 +29,33 @@ func (rebuildCmd) Help() string {
 
 // Run rebuilds and reports.
 func (c *rebuildCmd) Run(ctx context.Context, t *terminal) error {
-	problems := 0
-	problem := func(p shardstore.Problem) {
-		problems++
-		if c.Output == formatJSON {
-			_ = json.NewEncoder(t.out).Encode(map[string]any{"shard": p.Shard.String(), "object": p.Object, "offset": p.Offset, "problem": p.Text})
-			return
-		}
-		fmt.Fprintln(t.out, p)
-	}
-	r, err := server.Rebuild(ctx, c.Postgres, c.S3, server.MasterKeys{File: c.KeyFile, Text: c.Key}, c.Check, problem, slog.New(slog.DiscardHandler))
+	problems := problemsTo(t, c.Output)
+	r, err := server.Rebuild(ctx, c.Postgres, c.S3, server.MasterKeys{File: c.KeyFile, Text: c.Key}, c.Check, problems.report, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	if c.Output == formatJSON {
-		_ = json.NewEncoder(t.out).Encode(map[string]any{
-			"streams": r.Streams, "deliveries": r.Deliveries, "shards": r.Shards, "sessions": r.Sessions, "packs": r.Packs, "extents": r.Extents, "journal_entries": r.Entries,
-			"problems": problems, "checked_records": r.Check.Records, "checked": c.Check,
-		})
+		_ = json.NewEncoder(t.out).Encode(rebuiltJSON(&r, problems.n, c.Check))
 	} else {
-		fmt.Fprintf(t.out, "rebuilt %s with %s from %s, %s and the logs of %s\n", plural(r.Streams, "stream"), plural(r.Shards, "shard"),
-			fmt.Sprintf("a journal of %d", r.Entries), plural(r.Packs, "pack"), plural(r.Sessions, "session"))
-		if r.Deliveries > 0 {
-			fmt.Fprintf(t.out, "%s go on where they were\n", plural(r.Deliveries, "delivery stream"))
-		}
-		if c.Check {
-			fmt.Fprintf(t.out, "checked %s in %s: %s\n", plural(int(r.Check.Records), "record"), plural(int(r.Check.Extents), "extent"), plural(problems, "problem"))
-		}
+		printRebuilt(t, &r, problems.n, c.Check)
 	}
-	if problems > 0 {
-		return leat.Errorf(leat.KindCorrupt, "%s found: the database is filled with what is there", plural(problems, "problem"))
+	return problems.err()
+}
+
+func rebuiltJSON(r *server.RebuildReport, problems int, checked bool) map[string]any {
+	return map[string]any{
+		"streams": r.Streams, "deliveries": r.Deliveries, "shards": r.Shards, "sessions": r.Sessions, "packs": r.Packs, "extents": r.Extents, "journal_entries": r.Entries,
+		"problems": problems, "checked_records": r.Check.Records, "checked": checked,
 	}
-	return nil
+}
+
+func printRebuilt(t *terminal, r *server.RebuildReport, problems int, checked bool) {
+	fmt.Fprintf(t.out, "rebuilt %s with %s from %s, %s and the logs of %s\n", plural(r.Streams, "stream"), plural(r.Shards, "shard"),
+		fmt.Sprintf("a journal of %d", r.Entries), plural(r.Packs, "pack"), plural(r.Sessions, "session"))
+	if r.Deliveries > 0 {
+		fmt.Fprintf(t.out, "%s go on where they were\n", plural(r.Deliveries, "delivery stream"))
+	}
+	if checked {
+		fmt.Fprintf(t.out, "checked %s in %s: %s\n", plural(int(r.Check.Records), "record"), plural(int(r.Check.Extents), "extent"), plural(problems, "problem"))
+	}
 }
