@@ -6,12 +6,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint gen clients bench bench-peers fault cluster mutants release release-check deploy-check fmt clean
+.PHONY: help run build test lint gen clients bench bench-peers fault soak cluster mutants release release-check deploy-check fmt clean
 
 # What a verb passes on: make run ARGS='--http-addr 127.0.0.1:8080'
 ARGS ?=
 
-# How long make fault breaks things: make fault FOR=1h
+# How long make fault breaks things, and make soak lets them be: make fault FOR=1h
 FOR ?= 10m
 
 # -count=1: tests that run bin/leat or a server do not show go test's cache what
@@ -57,6 +57,11 @@ fault: ## run the fault tests long (FOR=10m), then the engine's crashes and simu
 	tools/install.sh minio >/dev/null
 	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v ./test/fault/... $(ARGS)
 	go test -count=20 -timeout=60m -run 'Crash|Simulation' ./shardstore
+
+soak: ## run a cluster and leat dev under steady load (FOR=10m): they must stay flat, and drain
+	tools/debian.sh test
+	tools/install.sh minio >/dev/null
+	LEAT_SOAK_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'TestSoak' ./test/fault $(ARGS)
 
 cluster: ## test clusters alone: whole processes, then faults for FOR=10m
 	tools/debian.sh test

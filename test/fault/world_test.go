@@ -36,7 +36,7 @@ type world struct {
 	t      *testing.T
 	nodes  []*rig.Node
 	check  func() rig.Fsck // no node may run
-	ledger *Ledger         // nil where records are in a folder
+	ledger *Ledger         // nil where records are in a folder, or nothing goes wrong
 	shared bool            // nodes share the shards
 	random *rand.Rand
 	seed   uint64
@@ -83,8 +83,8 @@ func runFor(t *testing.T) time.Duration {
 	return d
 }
 
-// newWorld starts the load on nodes, the first of which serves.
-func newWorld(t *testing.T, nodes []*rig.Node, ledger *Ledger, check func() rig.Fsck) *world {
+// newWorld starts the load on nodes, the first of which serves, once tune has changed what it wants to.
+func newWorld(t *testing.T, nodes []*rig.Node, ledger *Ledger, check func() rig.Fsck, tune ...func(*world)) *world {
 	t.Helper()
 	seed := seedOf(t)
 	w := &world{t: t, nodes: nodes, ledger: ledger, check: check, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), began: time.Now()}
@@ -96,6 +96,9 @@ func newWorld(t *testing.T, nodes []*rig.Node, ledger *Ledger, check func() rig.
 	w.tail = &Tail{Stream: tailStream, Targets: w.targets(), History: NewHistory(), Seed: seed, Key: 1000, Every: max(15*time.Millisecond, runFor(t)/2000)}
 	w.load.History.Ledger, w.tail.History.Ledger = ledger, ledger
 	w.shards = &Resharder{Stream: mainStream, Targets: w.targets(), History: w.load.History, Seed: seed, Every: 2 * time.Second}
+	for _, f := range tune {
+		f(w)
+	}
 
 	reading, stopAll := context.WithCancel(context.Background())
 	putting, stopPuts := context.WithCancel(reading)

@@ -139,6 +139,9 @@ func (n *Node) Await(tb testing.TB) {
 // Running tells whether the process lives.
 func (n *Node) Running() bool { return n.proc != nil && n.proc.Running() }
 
+// Pid is the process id of its present life, or its last one.
+func (n *Node) Pid() int { return n.proc.Pid() }
+
 // Exit waits for the process to end by itself and returns its exit error, nil for exit status 0.
 func (n *Node) Exit(tb testing.TB) error {
 	tb.Helper()
