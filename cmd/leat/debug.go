@@ -58,7 +58,7 @@ func (c *bundleCmd) Run(ctx context.Context, t *terminal) (err error) {
 	}
 	file, err := os.OpenFile(c.Out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return leat.Invalid("out", "--out %s: %v", c.Out, err)
+		return leat.Invalid("out", "--out %s: %v: give a file that does not exist, in a folder that does", c.Out, err)
 	}
 	zip := gzip.NewWriter(file)
 	b := &bundle{tar: tar.NewWriter(zip), at: time.Now()}
