@@ -6,12 +6,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint gen clients bench bench-peers fault soak cluster mutants release release-check deploy-check fmt clean
+.PHONY: help run build test lint gen clients bench bench-peers fault soak cluster upgrade mutants release release-check deploy-check fmt clean
 
 # What a verb passes on: make run ARGS='--http-addr 127.0.0.1:8080'
 ARGS ?=
 
-# How long make fault breaks things, and make soak lets them be: make fault FOR=1h
+# How long make fault, cluster and upgrade break things, and make soak lets them be: make fault FOR=1h
 FOR ?= 10m
 
 # -count=1: tests that run bin/leat or a server do not show go test's cache what
@@ -69,6 +69,11 @@ cluster: ## test clusters alone: whole processes, then faults for FOR=10m
 	LEAT_TIMED=true go test -count=1 -timeout=20m -v -parallel=1 -run 'Cluster|Node' ./test/e2e $(ARGS)
 	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'Cluster|Rolling' ./test/fault $(ARGS)
 
+upgrade: ## go from the previous release to this one and back, then faults in a mix of both for FOR=10m
+	tools/debian.sh test
+	tools/install.sh minio >/dev/null
+	LEAT_FAULT_FOR=$(FOR) go test -count=1 -timeout=0 -v -run 'Upgrade|Releases' ./test/fault $(ARGS)
+
 mutants: ## break rules of the data plane on purpose: the fault tests must fail
 	tools/debian.sh test
 	tools/install.sh minio >/dev/null
@@ -80,9 +85,9 @@ release: ## build dist/: binaries for VERSION, their SBOMs and checksums
 release-check: ## build twice in two folders and compare
 	tools/release.sh check --check
 
-deploy-check: ## check deploy/ with promtool, haproxy and Kubernetes' types as well
+deploy-check: ## check deploy/ alone, and with Kubernetes' types as well
 	tools/debian.sh deploy
-	LEAT_DEPLOY_CHECK=1 go test $(TESTFLAGS) ./test/deploy
+	go test $(TESTFLAGS) ./test/deploy
 	go -C test/charts test $(TESTFLAGS) ./...
 
 fmt: ## format the code and the protos

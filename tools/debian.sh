@@ -24,6 +24,8 @@ test) parts=(
 	"chromium chromium"
 	"curl curl"
 	"jq jq"
+	"prometheus promtool"
+	"haproxy /usr/sbin/haproxy"
 ) ;;
 clients) parts=(
 	"protobuf-compiler protoc"

@@ -26,10 +26,10 @@ locals {
   }) }
 }
 
-resource "null_resource" "node" {
+resource "terraform_data" "node" {
   for_each = var.machines
 
-  triggers = {
+  triggers_replace = {
     address = each.value
     binary  = filesha256(var.binary)
     config  = sha256(local.config[each.key])
