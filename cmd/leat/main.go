@@ -27,8 +27,8 @@ import (
 	"github.com/leatstream/leat"
 )
 
-// version is set by the linker.
-var version = "dev"
+// version is set by the linker; commit too, in a release, which is the same bytes wherever it is built.
+var version, commit = "dev", ""
 
 // The exit statuses.
 const (
