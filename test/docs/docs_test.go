@@ -4,6 +4,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -32,17 +33,25 @@ var run = []string{
 	"docs/on-demand.md",
 	"docs/operating.md",
 	"docs/encryption.md",
+	"docs/billing.md",
+	"docs/scale.md",
+	"docs/security.md",
+}
+
+// before is what a reader of a document has done before: the streams that it speaks of are there.
+var before = map[string]string{
+	"docs/billing.md":  "leat stream create orders --shards 1; echo a-secret-of-the-webhook >secret.txt",
+	"docs/scale.md":    "leat stream create orders --shards 2",
+	"docs/security.md": "leat stream create orders --shards 1; leat stream encrypt orders; leat account create 'Search team' --id 111111111111",
 }
 
 // notRun are the documents whose commands are not run here, and why.
 var notRun = map[string]string{
-	"docs/billing.md":     "commands of billing are run by cmd/leat's tests",
 	"docs/clients.md":     "its blocks are run by test/compat",
 	"docs/performance.md": "measures a machine for minutes",
 	"docs/rebuild.md":     "needs a lost database; test/e2e rebuilds one",
 	"docs/reliability.md": "breaks things for minutes",
-	"docs/scale.md":       "needs a cluster; test/e2e runs them",
-	"docs/security.md":    "needs certificates and a server's own token; test/authz and server's tests have them",
+	"deploy/README.md":    "needs Docker and Kubernetes; test/deploy checks what it starts",
 }
 
 // block is one ```sh block.
@@ -113,6 +122,7 @@ func TestCommandsInDocumentsRun(t *testing.T) {
 			n.Start(t)
 			home(t, dir, leat)
 			var script strings.Builder
+			fmt.Fprintf(&script, "{\n%s\n} >out.before 2>&1 </dev/null\n", cmp.Or(before[name], ":"))
 			for i, b := range all {
 				if b.why == "" {
 					fmt.Fprintf(&script, "echo %d >block\n{\n%s\n} >out.%d 2>err.%d </dev/null\n", i, b.text, i, i)
@@ -123,7 +133,9 @@ func TestCommandsInDocumentsRun(t *testing.T) {
 			defer cancel()
 			if out, err := shell(ctx, dir, text, "LEAT_ENDPOINT="+n.GRPC, "LEAT_ENDPOINT_HTTP=http://"+n.HTTP); err != nil {
 				i := 0
-				_, _ = fmt.Sscan(read(t, dir, "block"), &i) // 0 when there is none yet
+				if _, err := fmt.Sscan(read(t, dir, "block"), &i); err != nil {
+					t.Fatalf("%s: what goes before it failed:\n%s", name, read(t, dir, "out.before"))
+				}
 				t.Fatalf("%s:%d: %v\n%s\n%s%s%s", name, all[i].line, err, all[i].text, read(t, dir, fmt.Sprintf("out.%d", i)), read(t, dir, fmt.Sprintf("err.%d", i)), out)
 			}
 			for i, b := range all {
@@ -205,13 +217,23 @@ func shows(t *testing.T, name string, b block, out string) {
 
 // TestEveryDocumentIsOnAList has the commands of new documents run, or the reason told why not.
 func TestEveryDocumentIsOnAList(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
-	if err != nil || len(files) < 15 {
-		t.Fatal(files, err)
+	var files []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "deploy/*.md", "api/*/*.md", "examples/*/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) < 30 {
+		t.Fatalf("%d documents", len(files))
 	}
 	var withCommands []string
 	for _, file := range files {
-		name := "docs/" + filepath.Base(file)
+		name, err := filepath.Rel(root, file)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if len(blocks(t, name)) == 0 {
 			continue
 		}
