@@ -16,7 +16,7 @@ type rule struct {
 var anyModule = []string{"..."}
 
 // harness is what every package's tests may use.
-var harness = []string{"internal/testproc", "internal/pgtest", "internal/s3test", "internal/ducktest", "internal/oidctest"}
+var harness = []string{"internal/testproc", "internal/pgtest", "internal/s3test", "internal/ducktest", "internal/oidctest", "internal/otlptest"}
 
 // wiring marks the only places that may put all parts together.
 var wiring = []string{"..."}
@@ -72,13 +72,15 @@ var rules = map[string]rule{
 	// Harnesses and small parts.
 	"internal/wiremem":  {third: []string{"google.golang.org/grpc/...", "google.golang.org/protobuf/..."}},
 	"internal/directio": {third: []string{"golang.org/x/..."}},
+	"internal/tracing":  {local: []string{"."}, third: anyModule, reason: "the one place that knows OpenTelemetry's SDK"},
 	"internal/testproc": {},
 	"internal/pgtest":   {local: []string{"internal/testproc"}, third: anyModule},
 	"internal/ducktest": {reason: "standard library alone"},
 	"internal/oidctest": {third: []string{"github.com/go-jose/..."}},
+	"internal/otlptest": {third: anyModule},
 	"internal/s3test":   {local: []string{"internal/testproc"}, third: anyModule},
 	"internal/plan":     {local: []string{"."}, reason: "arithmetic"},
-	"internal/sqldb":    {local: []string{"."}, third: anyModule},
+	"internal/sqldb":    {local: []string{".", "internal/tracing"}, third: anyModule},
 	"internal/cli":      {local: wiring, third: anyModule, reason: "the commands of cmd/leat"},
 
 	// The control plane. It satisfies the interfaces that the engine declares.
@@ -115,7 +117,10 @@ var rules = map[string]rule{
 		tests:  []string{"shardstore/blob/..."},
 		reason: "it looks at what a server stands on, and knows no server",
 	},
-	"server/audit":     {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "rows and how they are found"},
+	"server/audit": {local: []string{".", "internal/sqldb"}, third: anyModule, reason: "rows and how they are found"},
+	"server/datapoints": {
+		local: []string{".", "internal/sqldb"}, third: []string{"github.com/prometheus/client_golang/..."}, reason: "rows of minutes and how they are found",
+	},
 	"server/policy":    {local: []string{"."}, reason: "decides, and knows nothing"},
 	"server/masterkey": {local: []string{"."}, reason: "secrets are wrapped with the standard library alone"},
 	"server/keyring": {
@@ -125,7 +130,7 @@ var rules = map[string]rule{
 	},
 	"server/forward/internalv1": {third: anyModule, reason: "generated"},
 	"server/forward": {
-		local: []string{".", "internal/wiremem", "shardstore", "server/forward/internalv1"},
+		local: []string{".", "internal/tracing", "internal/wiremem", "shardstore", "server/forward/internalv1"},
 		tests: []string{"shardstore/...", "internal/sqldb", "api/leat/v1", "server/auth", "server/broker", "server/catalog", "server/cluster", "server/grpcapi"},
 		third: anyModule,
 	},
@@ -138,9 +143,9 @@ var rules = map[string]rule{
 
 	// The broker decides; it knows no transport.
 	"server/broker": {
-		local: []string{".", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/audit", "server/auth", "server/masterkey", "server/delivery/spec", "server/policy"},
+		local: []string{".", "internal/tracing", "billing", "billing/rating", "shardstore", "server/catalog", "server/cluster", "server/audit", "server/datapoints", "server/auth", "server/masterkey", "server/delivery/spec", "server/policy"},
 		tests: []string{"shardstore/...", "internal/sqldb"},
-		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."},
+		third: []string{"golang.org/x/...", "github.com/prometheus/client_golang/..."},
 	},
 	"server/scaler": {
 		local:  []string{".", "server/broker", "server/catalog"},
@@ -153,7 +158,7 @@ var rules = map[string]rule{
 	"server/delivery/encode":     {local: []string{".", "server/delivery/spec"}, third: anyModule},
 	"server/delivery/transform":  {local: []string{".", "server/delivery/spec"}, tests: []string{"server/delivery/..."}, third: anyModule},
 	"server/delivery": {
-		local: []string{".", "internal/sqldb", "shardstore", "shardstore/blob", "server/catalog", "server/journal", "server/broker", "server/masterkey", "server/delivery/..."},
+		local: []string{".", "internal/sqldb", "internal/tracing", "shardstore", "shardstore/blob", "server/catalog", "server/journal", "server/broker", "server/masterkey", "server/delivery/..."},
 		tests: []string{"shardstore/...", "server/cluster", "billing", "billing/rating"},
 		third: anyModule,
 	},
@@ -161,10 +166,11 @@ var rules = map[string]rule{
 	"server/awswire": {local: []string{".", "server/auth"}, reason: "what the AWS edges have in common"},
 
 	// The edges translate; they know the broker and not each other.
-	"server/grpcapi":  {local: edge("api/leat/v1", "billing", "billing/rating", "internal/wiremem", "server/audit"), tests: engine, third: anyModule},
-	"server/kinesis":  {local: edge("server/awswire"), tests: engine, third: anyModule},
-	"server/firehose": {local: edge("server/awswire"), tests: append([]string{"server/delivery/objectname"}, engine...), third: anyModule},
-	"web":             {local: edge("server/delivery", "billing", "billing/rating", "server/audit", "server/policy"), tests: engine, third: anyModule},
+	"server/grpcapi":    {local: edge("api/leat/v1", "billing", "billing/rating", "internal/wiremem", "server/audit"), tests: engine, third: anyModule},
+	"server/kinesis":    {local: edge("server/awswire"), tests: engine, third: anyModule},
+	"server/cloudwatch": {local: edge("server/awswire", "server/datapoints"), tests: engine, third: anyModule},
+	"server/firehose":   {local: edge("server/awswire"), tests: append([]string{"server/delivery/objectname"}, engine...), third: anyModule},
+	"web":               {local: edge("server/delivery", "billing", "billing/rating", "server/audit", "server/policy"), tests: engine, third: anyModule},
 
 	// Wiring. Nothing below may import these.
 	"server":         {local: wiring, third: anyModule},
@@ -186,7 +192,7 @@ var engine = []string{"shardstore/...", "internal/sqldb", "server/catalog", "ser
 
 // edge is what a transport may import.
 func edge(more ...string) []string {
-	return append([]string{".", "server/broker", "server/auth", "server/delivery/spec"}, more...)
+	return append([]string{".", "internal/tracing", "server/broker", "server/auth", "server/delivery/spec"}, more...)
 }
 
 // topmost are the packages that no package below the wiring may import, so that
