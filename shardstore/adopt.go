@@ -53,7 +53,9 @@ func (p *packer) adoptAll(ctx context.Context) (err error) {
 		if len(shards) == 0 {
 			return nil
 		}
-		if err := p.adoptSession(ctx, session, shards); err != nil {
+		work, end := p.s.work(ctx, "adopt session")
+		err := p.adoptSession(work, session, shards)
+		if end(err); err != nil {
 			return fmt.Errorf("adopt the segments of session %s: %w", session, err)
 		}
 		p.s.cfg.Logger.Info("adopted the segments of a closed session", "session", session, "shards", len(shards))

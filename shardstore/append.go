@@ -31,8 +31,15 @@ func (s *Store) Append(ctx context.Context, puts []Put) error {
 	if err := s.guard.check(); err != nil {
 		return err
 	}
-	spans, err := s.place(puts)
+	var traced Span
+	if s.cfg.Tracer != nil {
+		ctx, traced = s.cfg.Tracer.Begin(ctx, "append")
+	}
+	spans, err := s.place(ctx, puts, traced != nil)
 	if err != nil {
+		if traced != nil {
+			appended(traced, puts, nil, err)
+		}
 		return err
 	}
 	for _, sp := range spans {
@@ -43,6 +50,9 @@ func (s *Store) Append(ctx context.Context, puts []Put) error {
 				}
 			}
 		}
+	}
+	if traced != nil {
+		appended(traced, puts, spans, nil)
 	}
 	return nil
 }
@@ -57,8 +67,8 @@ func (s *Store) settle(ctx context.Context, b *batch) error {
 	}
 }
 
-// place puts every record into the pending batches, in order, under the sequencer's lock.
-func (s *Store) place(puts []Put) ([]span, error) {
+// place puts every record into the pending batches, in order, under the sequencer's lock. ctx is followed or not.
+func (s *Store) place(ctx context.Context, puts []Put, followed bool) ([]span, error) {
 	size := 0
 	for i := range puts {
 		size += puts[i].Record.Size() + recordOverhead
@@ -97,6 +107,9 @@ func (s *Store) place(puts []Put) ([]span, error) {
 		s.placeOne(b, sh, r, now)
 		if n := len(spans); n == 0 || spans[n-1].b != b {
 			spans = append(spans, span{b: b, first: i})
+			if followed {
+				b.follow(ctx)
+			}
 		}
 		spans[len(spans)-1].end = i + 1
 	}

@@ -24,6 +24,8 @@ type batch struct {
 	keys     map[leat.StreamID]segment.Key // of the encrypted streams in it; nil when there is none
 	onDone   []func()                      // run in the order of durable segments, before done is closed
 
+	traced *traced // nil: nothing in it is followed
+
 	object  chan []byte // gets the encoded segment; nil until that is begun
 	extents []Extent    // by encode: where each chunk lies in the segment, in the order of sorted chunks
 	done    chan struct{}
@@ -67,6 +69,9 @@ func (s source) Take(n uint64) (encode func() []byte) {
 // (rule 1). mu is held.
 func (s *Store) freeze(b *batch, n uint64) segment.Header {
 	b.n = n
+	if b.traced != nil {
+		s.committing(b)
+	}
 	for _, sh := range b.shards {
 		if sh.openIn == b {
 			sh.open, sh.openIn = nil, nil // or an idle shard would keep its whole last batch in memory
@@ -88,6 +93,10 @@ func (s *Store) encodeAhead() {
 }
 
 func (s *Store) encode(b *batch, h segment.Header) []byte {
+	var span Span
+	if b.traced != nil {
+		_, span = s.cfg.Tracer.Begin(b.traced.commit, "segment encode")
+	}
 	sortChunks(b)
 	object, extents, err := s.coder.Encode(h, b.chunks, b.controls, segment.Options{Codec: segment.CodecS2, Key: b.sealing()})
 	if err != nil {
@@ -99,6 +108,10 @@ func (s *Store) encode(b *batch, h segment.Header) []byte {
 		extents[i].Object = key
 	}
 	b.extents = extents
+	if span != nil {
+		span.Number("leat.object_bytes", int64(len(object)))
+		span.End(nil)
+	}
 	return object
 }
 
@@ -142,6 +155,7 @@ func (s source) Durable(n uint64) {
 		f()
 	}
 	s.stats.durable(b)
+	b.committed()
 	close(b.done)
 }
 
@@ -153,6 +167,7 @@ func (s *Store) failAll(err error) {
 	s.mu.Unlock()
 	for _, b := range lost {
 		b.err = err
+		b.committed()
 		close(b.done)
 	}
 }

@@ -43,6 +43,8 @@ type Config struct {
 	// SessionClosed tells which of some sessions are closed for ever, so that packs of theirs that nothing names are
 	// orphans (data-plane.md, rule 7). nil: nothing is swept.
 	SessionClosed func(context.Context, []leat.SessionID) (map[leat.SessionID]bool, error)
+	// Tracer follows what is done; nil: nothing is followed.
+	Tracer Tracer
 	// Leads tells whether this session deletes what is due, and sweeps, for all: one of many is enough. nil: always.
 	Leads func() bool
 }

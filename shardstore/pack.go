@@ -45,8 +45,9 @@ type packer struct {
 // pack is an object that is written and waits to be registered.
 type pack struct {
 	reg      Registration
-	parts    []part   // without chunks
-	finished []*shard // by an adoption: nothing is left of the closed session after it
+	parts    []part          // without chunks
+	finished []*shard        // by an adoption: nothing is left of the closed session after it
+	traced   context.Context // of the writing, for traces
 }
 
 // part is one shard's share of a pack.
@@ -206,6 +207,8 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 	if len(segments) == 0 {
 		return false, nil
 	}
+	ctx, end := p.s.work(ctx, "pack")
+	defer func() { end(err) }()
 	from, to := segments[0].n, segments[len(segments)-1].n+1
 	reg := Registration{Session: p.s.cfg.Session, Number: p.nextNumber(), TrimFrom: from, TrimTo: to, Counted: true}
 	runs, shares := logRuns(segments, to)
@@ -235,7 +238,7 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 		p.s.stats.kept.Add(uint64(len(parts[i].kept)))
 		parts[i].chunks, parts[i].kept = nil, nil
 	}
-	p.written = append(p.written, &pack{reg: reg, parts: parts})
+	p.written = append(p.written, &pack{reg: reg, parts: parts, traced: context.WithoutCancel(ctx)})
 	p.drop(segments)
 	return true, nil
 }

@@ -67,7 +67,9 @@ func (pk *pack) waitsForAdoption() bool {
 }
 
 // registerPack registers a pack of our own segments and moves its records from the log to the index.
-func (p *packer) registerPack(ctx context.Context, pk *pack) error {
+func (p *packer) registerPack(ctx context.Context, pk *pack) (err error) {
+	ctx, end := p.s.part(ctx, pk.traced, "register pack")
+	defer func() { end(err) }()
 	if err := p.register(ctx, &pk.reg); err != nil {
 		return err
 	}

@@ -93,10 +93,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.cache.init(cfg.Params.CacheBytes)
 	s.indexes.all = map[indexKey]segment.Index{}
 	s.packer = newPacker(s)
-	s.writer = wal.NewWriter(wal.Options{
+	log := wal.Options{
 		Driver: cfg.Driver, Session: cfg.Session, Source: source{s}, Params: cfg.Log,
 		Clock: cfg.Clock, Logger: cfg.Logger, Rand: cfg.Rand,
-	})
+	}
+	if cfg.Tracer != nil {
+		log.Follow = s.followSegment
+	}
+	s.writer = wal.NewWriter(log)
 	s.life, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	background, rest := context.WithCancel(s.life)
 	s.rest = rest

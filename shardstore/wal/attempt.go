@@ -63,7 +63,7 @@ func (w *Writer) take(ctx context.Context, now time.Time, n uint64) {
 	w.live[n] = s
 	w.m.taken(now, int(w.pending.Load()))
 	w.next.Store(n + 1)
-	s.begin(ctx)
+	w.begin(ctx, s)
 	try := s.ctx
 	w.tries.Go(func() {
 		s.bytes = s.encode()
@@ -75,15 +75,18 @@ func (w *Writer) take(ctx context.Context, now time.Time, n uint64) {
 }
 
 // begin gives the tries that follow a context of their own, unless some are under way.
-func (s *written) begin(ctx context.Context) {
+func (w *Writer) begin(ctx context.Context, s *written) {
 	if s.ctx == nil || s.ctx.Err() != nil {
+		if w.o.Follow != nil {
+			ctx = w.o.Follow(ctx, s.n)
+		}
 		s.ctx, s.cancel = context.WithCancel(ctx)
 	}
 }
 
 // send tries once more: the same bytes to the same place (rule 1).
 func (w *Writer) send(ctx context.Context, s *written) {
-	s.begin(ctx)
+	w.begin(ctx, s)
 	try := s.ctx
 	w.tries.Go(func() {
 		// A twin may be due before a slow encoding is done.
@@ -114,7 +117,7 @@ func (w *Writer) answer(s *written, err error) {
 
 // verify reads the header of a segment back.
 func (w *Writer) verify(ctx context.Context, s *written) {
-	s.begin(ctx)
+	w.begin(ctx, s)
 	look := s.ctx
 	w.stats.verifies.Add(1)
 	w.tries.Go(func() {

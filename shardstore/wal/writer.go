@@ -36,6 +36,8 @@ type Options struct {
 	Clock   leat.Clock   // nil for the machine's
 	Logger  *slog.Logger // nil for none
 	Rand    io.Reader    // seeds the jitter of retries; nil for crypto/rand
+	// Follow returns the context for tries to write segment n, for traces; nil: as it is. It MUST NOT change when ctx ends.
+	Follow func(ctx context.Context, n uint64) context.Context
 }
 
 // Writer is the log of one live session. Create one with NewWriter and call Run once.
