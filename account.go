@@ -131,4 +131,6 @@ const (
 	EdgeKinesis  Edge = "kinesis"
 	EdgeFirehose Edge = "firehose"
 	EdgeConsole  Edge = "console"
+
+	EdgeCloudWatch Edge = "cloudwatch"
 )

@@ -40,12 +40,16 @@ type Common struct {
 
 	DeliveryMemory int64 `name:"delivery-memory-mib" takes:"64 to 1048576" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold and work on at a time."`
 
-	PriceBook string        `name:"price-book" takes:"a YAML file or the name of a book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
-	AuditKeep time.Duration `name:"audit-retention" takes:"24h to 87600h" default:"2160h" env:"LEAT_AUDIT_RETENTION" help:"How long the audit log keeps who asked for what (24h to 87600h)."`
-	ReadOnly  bool          `name:"read-only" env:"LEAT_READ_ONLY" help:"Maintenance: puts and changes that callers ask this node for are refused as UNAVAILABLE; reads go on."`
-	TLS       TLS           `embed:"" prefix:"tls-" envprefix:"LEAT_TLS_" group:"TLS"`
+	PriceBook  string        `name:"price-book" takes:"a YAML file or the name of a book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
+	AuditKeep  time.Duration `name:"audit-retention" takes:"24h to 87600h" default:"2160h" env:"LEAT_AUDIT_RETENTION" help:"How long the audit log keeps who asked for what (24h to 87600h)."`
+	MetricKeep time.Duration `name:"metric-retention" takes:"1h to 360h, or 0" default:"6h" env:"LEAT_METRIC_RETENTION" help:"How long the statistics of each minute are kept that the CloudWatch API answers with (1h to 360h). 0: there are none."`
+	ReadOnly   bool          `name:"read-only" env:"LEAT_READ_ONLY" help:"Maintenance: puts and changes that callers ask this node for are refused as UNAVAILABLE; reads go on."`
+	TLS        TLS           `embed:"" prefix:"tls-" envprefix:"LEAT_TLS_" group:"TLS"`
 
 	OIDC OIDC `embed:"" prefix:"oidc-" envprefix:"LEAT_OIDC_" group:"OpenID Connect"`
+
+	OTLP        OTLP    `embed:"" prefix:"otlp-" envprefix:"LEAT_OTLP_" group:"Traces"`
+	TraceSample float64 `name:"trace-sample" takes:"0 to 1" default:"0.01" env:"LEAT_TRACE_SAMPLE" group:"Traces" help:"How many of the requests are traced whose caller has not decided it by a traceparent (0 to 1)."`
 
 	AuditEvery time.Duration `kong:"-"` // a round of the audit log; 0: its default
 
@@ -103,9 +107,12 @@ func (c *Common) validate() error {
 	return errors.Join(
 		c.TLS.validate(),
 		c.OIDC.validate(),
+		c.OTLP.validate(),
+		check(c.TraceSample >= 0 && c.TraceSample <= 1, "trace-sample", c.TraceSample, "give 0 to 1"),
 		checkAddr("http-addr", c.HTTPAddr),
 		checkAddr("grpc-addr", c.GRPCAddr),
 		check(c.AuditKeep == 0 || c.AuditKeep >= 24*time.Hour && c.AuditKeep <= 87600*time.Hour, "audit-retention", c.AuditKeep, "give 24h to 87600h"),
+		check(c.MetricKeep == 0 || c.MetricKeep >= time.Hour && c.MetricKeep <= 360*time.Hour, "metric-retention", c.MetricKeep, "give 1h to 360h, or 0 for none"),
 		check(c.Memory == 0 || c.Memory >= 16 && c.Memory <= 1<<20, "memory-mib", c.Memory, "give 16 to 1048576, or 0 for the default"),
 		check(c.PackEvery >= time.Second && c.PackEvery <= time.Hour, "pack-every", c.PackEvery, "give 1s to 1h"),
 		check(c.DeliveryMemory == 0 || c.DeliveryMemory >= 64 && c.DeliveryMemory <= 1<<20, "delivery-memory-mib", c.DeliveryMemory, "give 64 to 1048576"),

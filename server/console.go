@@ -10,7 +10,7 @@ func (s *Server) newConsole(p *parts, secret []byte) (*web.Console, error) {
 	bearers := s.bearers(p)
 	o := web.Options{
 		Broker: s.broker, Auth: bearers, Secret: secret,
-		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log, Metrics: s.metrics, OIDC: s.oidc,
+		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log, Metrics: s.metrics, OIDC: s.oidc, Tracer: p.tracer,
 	}
 	if _, err := bearers.Authenticate(""); err == nil {
 		o.Open = true

@@ -52,12 +52,31 @@ func operator(r *http.Request, token string) bool {
 const redacted = "(set)"
 
 // redact returns the settings without what nobody should see.
+func (c DevConfig) redact() DevConfig {
+	if c.Token != "" {
+		c.Token = redacted
+	}
+	c.OTLP = c.OTLP.redact()
+	return c
+}
+
+func (o OTLP) redact() OTLP {
+	shown := make([]string, len(o.Headers))
+	for i := range shown {
+		shown[i] = redacted
+	}
+	o.Headers = shown
+	return o
+}
+
+// redact returns the settings without what nobody should see.
 func (c ServeConfig) redact() ServeConfig {
 	for _, secret := range []*string{&c.Token, &c.MasterKey, &c.S3.SecretKey} {
 		if *secret != "" {
 			*secret = redacted
 		}
 	}
+	c.OTLP = c.OTLP.redact()
 	if u, err := url.Parse(c.Postgres); err == nil && u.Scheme != "" && u.RawQuery == "" {
 		c.Postgres = u.Redacted()
 	} else if c.Postgres != "" {

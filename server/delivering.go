@@ -38,6 +38,6 @@ func (s *Server) newDeliveries(p *parts, db *sqldb.DB, cat *catalog.Catalog) (*d
 			}
 			return 0, false
 		},
-		S3: p.objects, Region: p.common.Region, Logger: p.log, Memory: p.common.DeliveryMemory << 20,
+		S3: p.objects, Region: p.common.Region, Tracer: p.tracer, Logger: p.log, Memory: p.common.DeliveryMemory << 20,
 	})
 }

@@ -42,7 +42,11 @@ type Local struct {
 }
 
 // OpenLocal locks and opens the folder of `leat dev`, making it when absent.
-func OpenLocal(ctx context.Context, dir string, o wal.FilesOptions) (l *Local, err error) {
+func OpenLocal(ctx context.Context, dir string, o wal.FilesOptions) (*Local, error) {
+	return openLocal(ctx, dir, sqldb.Config{Logger: o.Logger}, o)
+}
+
+func openLocal(ctx context.Context, dir string, db sqldb.Config, o wal.FilesOptions) (l *Local, err error) {
 	l = &Local{}
 	defer func() {
 		if err != nil {
@@ -57,7 +61,8 @@ func OpenLocal(ctx context.Context, dir string, o wal.FilesOptions) (l *Local, e
 		return l, bad("data-dir", dir, "%v: stop that process, or choose another folder", err)
 	}
 	l.close = append(l.close, closer(unlock))
-	if l.DB, err = sqldb.Open(ctx, sqldb.Config{SQLite: filepath.Join(dir, catalogFile), Logger: o.Logger}); err != nil {
+	db.SQLite = filepath.Join(dir, catalogFile)
+	if l.DB, err = sqldb.Open(ctx, db); err != nil {
 		return l, bad("data-dir", dir, "its catalog cannot be opened: %v", err)
 	}
 	l.close = append(l.close, l.DB)
@@ -88,12 +93,23 @@ type closer func() error
 
 func (c closer) Close() error { return c() }
 
+// devNode is what the one node of `leat dev` is called.
+const devNode = "dev"
+
 // Dev opens `leat dev`: one process, one folder, any credentials.
 func Dev(ctx context.Context, c DevConfig, version string) (_ *Server, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	log := c.logger()
+	tracer, log, err := c.tracer(version, devNode, c.logger())
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = tracer.Close()
+		}
+	}()
 	book, err := priceBook(c.PriceBook)
 	if err != nil {
 		return nil, err
@@ -107,7 +123,7 @@ func Dev(ctx context.Context, c DevConfig, version string) (_ *Server, err error
 			doors.shut()
 		}
 	}()
-	local, err := OpenLocal(ctx, c.DataDir, wal.FilesOptions{Logger: log})
+	local, err := openLocal(ctx, c.DataDir, sqldb.Config{Logger: log, Tracer: tracer}, wal.FilesOptions{Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +143,8 @@ func Dev(ctx context.Context, c DevConfig, version string) (_ *Server, err error
 	c.tune(&params)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: local.DB, driver: local.Driver, logParams: wal.FileParams(),
-		blobs: newMeasuredStore(objects), reopen: objects.reopen, params: params, node: "dev", exclusive: true, master: master, bootstrap: token, token: c.Token,
-		settings: c, address: doors.forNodes(), book: book, doors: doors, close: []io.Closer{local},
+		blobs: newMeasuredStore(objects, tracer), reopen: objects.reopen, params: params, node: devNode, exclusive: true, master: master, bootstrap: token, token: c.Token,
+		settings: c.redact(), address: doors.forNodes(), book: book, doors: doors, tracer: tracer, close: []io.Closer{tracer, local},
 	})
 }
 

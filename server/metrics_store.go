@@ -10,12 +10,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/shardstore/blob"
 )
 
-// measuredStore is an object store whose requests are timed: the log's, the packs', the readers'.
+// measuredStore is an object store whose requests are timed, and followed: the log's, the packs', the readers'.
 type measuredStore struct {
 	store  blob.Store
+	tracer *tracing.Tracer
 	times  *prometheus.HistogramVec
 	errors *prometheus.CounterVec
 	op     map[string]prometheus.Observer
@@ -25,8 +27,8 @@ type measuredStore struct {
 // storeOps are the requests of an object store.
 var storeOps = [...]string{"create", "read", "stat", "list", "delete"}
 
-func newMeasuredStore(s blob.Store) *measuredStore {
-	m := &measuredStore{store: s, op: map[string]prometheus.Observer{}, failed: map[string]prometheus.Counter{}}
+func newMeasuredStore(s blob.Store, tracer *tracing.Tracer) *measuredStore {
+	m := &measuredStore{store: s, tracer: tracer, op: map[string]prometheus.Observer{}, failed: map[string]prometheus.Counter{}}
 	m.times = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "leat_store_request_duration_seconds", Buckets: callBuckets,
 		Help: "Time of a request to the object store that was answered, to the end of its body: create, read, stat, list, delete. Under leat dev the log does not go through the store.",
@@ -56,11 +58,25 @@ func (m *measuredStore) done(op string, began time.Time, err error) {
 	}
 }
 
+// endStore ends a request's span. That an object stands or does not is an answer.
+func endStore(span tracing.Span, err error) {
+	if errors.Is(err, blob.ErrExists) || errors.Is(err, blob.ErrNotFound) {
+		err = nil
+	}
+	span.End(err)
+}
+
 // Create implements blob.Store.
 func (m *measuredStore) Create(ctx context.Context, key string, body []byte) error {
+	ctx, span := m.tracer.Call(ctx, "store create")
+	if span.Followed() {
+		span.Text("leat.object", key)
+		span.Number("leat.object_bytes", int64(len(body)))
+	}
 	began := time.Now()
 	err := m.store.Create(ctx, key, body)
 	m.done("create", began, err)
+	endStore(span, err)
 	return err
 }
 
@@ -78,33 +94,45 @@ func (m *measuredStore) Link(ctx context.Context, key, file string) error {
 
 // Read implements blob.Store.
 func (m *measuredStore) Read(ctx context.Context, key string, off, length int64) ([]byte, error) {
+	ctx, span := m.tracer.Call(ctx, "store read")
 	began := time.Now()
 	b, err := m.store.Read(ctx, key, off, length)
 	m.done("read", began, err)
+	if span.Followed() {
+		span.Text("leat.object", key)
+		span.Number("leat.object_bytes", int64(len(b)))
+	}
+	endStore(span, err)
 	return b, err
 }
 
 // Stat implements blob.Store.
 func (m *measuredStore) Stat(ctx context.Context, key string) (blob.Info, error) {
+	ctx, span := m.tracer.Call(ctx, "store stat")
 	began := time.Now()
 	i, err := m.store.Stat(ctx, key)
 	m.done("stat", began, err)
+	endStore(span, err)
 	return i, err
 }
 
 // List implements blob.Store.
 func (m *measuredStore) List(ctx context.Context, prefix, after string, limit int) ([]blob.Info, error) {
+	ctx, span := m.tracer.Call(ctx, "store list")
 	began := time.Now()
 	all, err := m.store.List(ctx, prefix, after, limit)
 	m.done("list", began, err)
+	endStore(span, err)
 	return all, err
 }
 
 // Delete implements blob.Store.
 func (m *measuredStore) Delete(ctx context.Context, key string) error {
+	ctx, span := m.tracer.Call(ctx, "store delete")
 	began := time.Now()
 	err := m.store.Delete(ctx, key)
 	m.done("delete", began, err)
+	endStore(span, err)
 	return err
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/leatstream/leat/server/datapoints"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -35,11 +36,14 @@ func live(t testing.TB) *Server {
 }
 
 // liveIn is live with a folder, and the time after which records are packed.
-func liveIn(t testing.TB, dir string, packEvery time.Duration) *Server {
+func liveIn(t testing.TB, dir string, packEvery time.Duration, change ...func(*DevConfig)) *Server {
 	t.Helper()
 	c := DevConfig{DataDir: dir, Common: Common{
 		HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", Region: "us-east-1", PackEvery: packEvery, ShardLimits: "off", LogLevel: "error",
 	}}
+	for _, f := range change {
+		f(&c)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s, err := Dev(ctx, c, "test")
 	if err != nil {
@@ -106,7 +110,9 @@ func makeStream(t testing.TB, s *Server, name string) {
 // used is a server that has done everything that has a metric: a stream with all of its own was written and read.
 func used(t *testing.T) *Server {
 	t.Helper()
-	s := live(t)
+	s := liveIn(t, t.TempDir(), time.Minute, func(c *DevConfig) {
+		c.OTLP.Endpoint, c.MetricKeep = "http://127.0.0.1:1", time.Hour
+	})
 	makeStream(t, s, "s")
 	aws(t, s, "EnableEnhancedMonitoring", `{"StreamName":"s","ShardLevelMetrics":["ALL"]}`)
 	aws(t, s, "PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}`)
@@ -194,6 +200,19 @@ Alerts and objectives: [deploy/prometheus](../deploy/prometheus/leat.rules.yaml)
 	for _, d := range registered(t, s, types) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, d.labels, d.help)
 	}
+	b.WriteString(`
+## The names of CloudWatch
+
+The [CloudWatch API](compat.md#cloudwatch) on the same port has these, by the minute, of all nodes together: calls are counted by the node that was
+asked, what shards take and give by their owner. Where /metrics has the same thing the last column says as what; of streams and shards for those of
+enhanced monitoring.
+
+| namespace | metric | unit | dimensions | on /metrics |
+|---|---|---|---|---|
+`)
+	for _, k := range datapoints.All() {
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s |\n", k.Space, k.Name, k.Unit, dimensionsOf(k), onMetrics(t, k, types))
+	}
 	if *update {
 		if err := os.WriteFile(catalogue, []byte(b.String()), 0o600); err != nil {
 			t.Fatal(err)
@@ -206,6 +225,45 @@ Alerts and objectives: [deploy/prometheus](../deploy/prometheus/leat.rules.yaml)
 	if string(got) != b.String() {
 		t.Errorf("docs/metrics.md is stale: run go test ./server -run TestMetricsAreDocumented -update")
 	}
+}
+
+// dimensionsOf says of what a metric of CloudWatch is told.
+func dimensionsOf(k datapoints.Known) string {
+	switch {
+	case strings.HasPrefix(k.Name, "SubscribeToShard"):
+		return "StreamName and ConsumerName"
+	case k.Metric == datapoints.IteratorAge, k.Metric == datapoints.OutgoingBytes, k.Metric == datapoints.OutgoingRecords:
+		return "StreamName and ShardId"
+	case k.Space == datapoints.Streams && slices.Contains([]datapoints.Metric{datapoints.IncomingBytes, datapoints.IncomingRecords, datapoints.ReadExceeded, datapoints.WriteExceeded}, k.Metric):
+		return "StreamName; and ShardId"
+	}
+	return k.Space.Resource()
+}
+
+// onMetrics is the same thing on /metrics, where it is there.
+func onMetrics(t *testing.T, k datapoints.Known, types map[string]string) string {
+	t.Helper()
+	same := map[string]string{
+		"AWS/Kinesis IncomingBytes": "leat_stream_incoming_bytes_total", "AWS/Kinesis IncomingRecords": "leat_stream_incoming_records_total",
+		"AWS/Kinesis OutgoingBytes": "leat_shard_outgoing_bytes_total", "AWS/Kinesis OutgoingRecords": "leat_shard_outgoing_records_total",
+		"AWS/Kinesis WriteProvisionedThroughputExceeded": "leat_stream_write_throttled_total", "AWS/Kinesis ReadProvisionedThroughputExceeded": "leat_stream_read_throttled_total",
+		"AWS/Kinesis IteratorAgeMilliseconds": "leat_shard_iterator_age_seconds", "AWS/Kinesis GetRecords.IteratorAgeMilliseconds": "leat_stream_iterator_age_seconds",
+		"AWS/Kinesis PutRecords.Latency": "leat_put_duration_seconds", "AWS/Kinesis GetRecords.Latency": "leat_read_duration_seconds",
+	}[k.Space.String()+" "+k.Name]
+	delivered := map[datapoints.Metric]string{
+		datapoints.S3Bytes: "leat_delivery_bytes_total", datapoints.S3Records: "leat_delivery_records_total",
+		datapoints.S3Success: "leat_delivery_objects_total", datapoints.S3Freshness: "leat_delivery_lag_seconds",
+	}[k.Metric]
+	switch {
+	case delivered != "" && k.Space == datapoints.Deliveries:
+		return "`" + delivered + "`" // there with the first delivery
+	case same == "":
+		return ""
+	}
+	if types[same] == "" {
+		t.Errorf("%s is told to be %s, which is not on /metrics", k.Name, same)
+	}
+	return "`" + same + "`"
 }
 
 var metricName = regexp.MustCompile(`\b(?:leat|go|process)_[a-z0-9_]+`)

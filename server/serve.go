@@ -175,7 +175,15 @@ func Serve(ctx context.Context, c ServeConfig, version string) (_ *Server, err e
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	log := c.logger()
+	tracer, log, err := c.tracer(version, c.nodeName(), c.logger())
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = tracer.Close()
+		}
+	}()
 	var token *auth.Bootstrap // without it on loopback alone: Validate saw to it
 	if c.Token != "" {
 		if token, err = auth.NewBootstrap(c.Token, leat.DevAccount); err != nil {
@@ -207,7 +215,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (_ *Server, err e
 	if err != nil {
 		return nil, err
 	}
-	remote, err := OpenRemote(ctx, c.Postgres, c.S3, log)
+	remote, err := openRemote(ctx, sqldb.Config{Postgres: c.Postgres, Logger: log, Tracer: tracer}, c.S3)
 	if err != nil {
 		return nil, err
 	}
@@ -216,13 +224,13 @@ func Serve(ctx context.Context, c ServeConfig, version string) (_ *Server, err e
 	}
 	params := shardstore.DefaultParams()
 	c.tune(&params)
-	blobs := newMeasuredStore(remote.Blobs)
+	blobs := newMeasuredStore(remote.Blobs, tracer)
 	return build(ctx, parts{
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
 		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), bootstrap: token, signed: true, master: master,
 		objects: remote.objects(c.S3),
 		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), address: address,
-		peerTLS: between, book: book, doors: doors, close: []io.Closer{remote},
+		peerTLS: between, book: book, doors: doors, tracer: tracer, close: []io.Closer{tracer, remote},
 	})
 }
 

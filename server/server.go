@@ -27,11 +27,14 @@ import (
 	"github.com/leatstream/leat/billing"
 	"github.com/leatstream/leat/billing/rating"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/audit"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/cloudwatch"
 	"github.com/leatstream/leat/server/cluster"
+	"github.com/leatstream/leat/server/datapoints"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/firehose"
 	"github.com/leatstream/leat/server/forward"
@@ -66,12 +69,14 @@ type Server struct {
 	meter   *billing.Meter
 	metrics *prometheus.Registry
 	calls   *measuredEngine
+	points  *datapoints.Log // nil: there are no datapoints
 	debug   http.Handler
 	close   []io.Closer // in the order of closing
 
 	doors
 
-	firehose *firehose.Handler
+	firehose   *firehose.Handler
+	cloudwatch *cloudwatch.Handler
 }
 
 // parts are what Dev and Serve open, each in its own way.
@@ -94,12 +99,13 @@ type parts struct {
 	signed    bool            // the AWS wire takes signed requests alone; otherwise anybody
 	master    *masterkey.Ring // nil: none was given
 	reference func() (time.Time, error)
-	shared    bool         // this node is one of many that share the shards
-	token     string       // the operator's; empty: loopback alone
-	settings  any          // without secrets
-	address   string       // where other nodes reach it
-	peerTLS   *forward.TLS // nil: calls between nodes are not encrypted
-	book      *rating.Book // nil: the default
+	shared    bool            // this node is one of many that share the shards
+	token     string          // the operator's; empty: loopback alone
+	settings  any             // without secrets
+	address   string          // where other nodes reach it
+	peerTLS   *forward.TLS    // nil: calls between nodes are not encrypted
+	book      *rating.Book    // nil: the default
+	tracer    *tracing.Tracer // nil: nothing is followed
 	doors     doors
 	close     []io.Closer
 }
@@ -136,6 +142,12 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err := s.audit.Migrate(ctx); err != nil {
 		return nil, err
 	}
+	if p.common.MetricKeep > 0 {
+		s.points = datapoints.New(p.db, datapoints.Options{Keep: p.common.MetricKeep, Logger: p.log})
+		if err := s.points.Migrate(ctx); err != nil {
+			return nil, err
+		}
+	}
 	info, err := cat.Cluster(ctx)
 	if err != nil {
 		return nil, err
@@ -167,9 +179,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
 		Node: p.node, Address: p.address, Shared: p.shared, Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
-		Transition: p.common.Transition,
-		Streams:    func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
-		Keys:       keys,
+		Transition: p.common.Transition, Tracer: forEngine(p.tracer),
+		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
+		Keys:    keys,
 		Hold: func(id leat.StreamID) (int64, bool) {
 			if s.deliver == nil {
 				return 0, true
@@ -204,7 +216,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	s.broker, err = broker.New(broker.Config{
 		Engine: s.calls, Shared: p.shared, Owner: s.owner(), Peers: s.others(), Catalog: cat, Control: s.node, Authorizer: s.who, Identities: s.who, ReadOnly: p.common.ReadOnly, ShardLimits: broker.ShardLimits(p.common.ShardLimits),
 		ScaleLimits: broker.ScaleLimits(p.common.ScaleLimits), TransitionDelay: p.common.Transition,
-		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log,
+		Region: p.common.Region, Secret: info.Secret[:], AccessKeys: s.keys, StreamKeys: keys, Deliveries: s.deliver, Logger: p.log, Tracer: p.tracer, Points: s.points,
 		RateStep: p.common.Scaling.Every, Meter: s.meter, Billing: s.billing, Audit: s.audit,
 	})
 	if err != nil {
@@ -218,7 +230,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	}
 	failures := auth.NewFailures(nil)
 	s.grpcapi, err = grpcapi.New(grpcapi.Options{
-		TLS: s.credentials(), Failures: failures,
+		TLS: s.credentials(), Failures: failures, Tracer: p.tracer,
 		Broker: s.broker, Auth: s.bearers(&p), Logger: p.log, Ready: s.Ready, Internal: s.internal(),
 		Info: grpcapi.Info{Version: p.version, ClusterID: info.ID.String(), Node: p.node, Session: s.node.Session},
 	})
@@ -229,22 +241,35 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Logger: p.log})
+	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Tracer: p.tracer, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
 	s.metrics.MustRegister(newBillingMetrics(s.billing, s.node.Leads), s.audit.Metrics())
 	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.deliver.Metrics(), s.calls, p.blobs)
+	if p.tracer != nil {
+		s.metrics.MustRegister(p.tracer.Metrics())
+	}
 	if s.console, err = s.newConsole(&p, info.Secret[:]); err != nil {
 		return nil, err
 	}
 	if signatures, err = s.signatures(&p, "firehose"); err != nil {
 		return nil, err
 	}
-	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Logger: p.log})
+	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Tracer: p.tracer, Logger: p.log})
 	if err != nil {
 		return nil, err
+	}
+	if signatures, err = s.signatures(&p, "monitoring"); err != nil {
+		return nil, err
+	}
+	s.cloudwatch, err = cloudwatch.New(cloudwatch.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Tracer: p.tracer, Logger: p.log})
+	if err != nil {
+		return nil, err
+	}
+	if s.points != nil {
+		s.metrics.MustRegister(s.points.Metrics()...)
 	}
 	if s.sharing != nil {
 		s.metrics.MustRegister(s.sharing.metrics()...)
@@ -321,6 +346,9 @@ func (s *Server) Run(ctx context.Context) error {
 	inner.Go(func() error { return s.billing.Run(node, s.node.Leads) })
 	inner.Go(func() error { return s.who.Run(node) })
 	inner.Go(func() error { return s.audit.Run(node, s.node.Leads) })
+	if s.points != nil {
+		inner.Go(func() error { return s.points.Run(node, s.node.Leads, newSampling(s, s.points).gather) })
+	}
 	if s.sharing != nil {
 		inner.Go(func() error { return s.sharing.router.Run(node) })
 	}
@@ -391,11 +419,16 @@ func (s *Server) handler() http.Handler {
 	mux.Handle(web.Root, s.console)
 	mux.Handle(web.Root+"/", s.console)
 	mux.Handle("/debug/", s.debug)
+	mux.Handle(cloudwatch.Pattern, s.cloudwatch)
 	native := s.grpcapi.Handler()
 	mux.Handle("/", native)
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
 		if firehose.Handles(r) {
 			s.firehose.ServeHTTP(w, r)
+			return
+		}
+		if cloudwatch.Handles(r) {
+			s.cloudwatch.ServeHTTP(w, r)
 			return
 		}
 		if kinesis.Handles(r) {

@@ -48,11 +48,11 @@ func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metere
 	if p.peerTLS != nil {
 		out, in = p.peerTLS.Client(), p.peerTLS.Server()
 	}
-	router, err := forward.NewRouter(forward.Config{Local: local, Owners: node.Owners(), Credentials: creds, TLS: out})
+	router, err := forward.NewRouter(forward.Config{Local: local, Owners: node.Owners(), Credentials: creds, TLS: out, Tracer: p.tracer})
 	if err != nil {
 		return nil, err
 	}
-	s := &sharing{router: router, server: forward.NewServer(local, report, creds, p.log)}
+	s := &sharing{router: router, server: forward.NewServer(local, report, creds, p.tracer, p.log)}
 	if p.doors.peers != nil {
 		s.peers = s.server.NewGRPC(in)
 	}

@@ -156,7 +156,7 @@ func forwarding(b testing.TB, memory mem.BufferPool) (owner, gateway string) {
 		api, err := grpcapi.New(grpcapi.Options{
 			Broker: brokers[i], Auth: auth.Anybody{}, Ready: node.Ready, Logger: slog.New(slog.DiscardHandler),
 			Info:     grpcapi.Info{Version: "bench", ClusterID: info.ID.String(), Node: "bench", Session: node.Session},
-			Internal: forward.NewServer(local, nil, creds, nil), Memory: memory,
+			Internal: forward.NewServer(local, nil, creds, nil, nil), Memory: memory,
 		})
 		must(err)
 		stop = append(stop, api.Close)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
 )
@@ -40,6 +41,7 @@ type Options struct {
 	Secret  []byte   // of the cluster, 16 bytes or more: seals sessions, so that they are good on every node
 	Metrics Gatherer // nil: there is no page of health
 	Info    Info
+	Tracer  *tracing.Tracer // nil: requests are not followed
 	Clock   leat.Clock
 	Logger  *slog.Logger
 }

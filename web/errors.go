@@ -17,7 +17,8 @@ type failure struct {
 	Title   string
 	Message string
 	Kind    string
-	Retry   bool // it may go away by itself
+	Request string // its id
+	Retry   bool   // it may go away by itself
 }
 
 var titles = map[leat.Kind]string{
@@ -85,14 +86,15 @@ func fieldOf(err error) string {
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, s *session, err error) {
 	kind := leat.KindOf(err)
 	if kind == leat.KindInternal || kind == leat.KindCorrupt {
-		c.Logger.Error("console: request failed", "path", r.URL.Path, "error", err)
+		c.Logger.ErrorContext(r.Context(), "console: request failed", "path", r.URL.Path, "request_id", requestID(r), "error", err)
 	}
+	c.Tracer.Current(r.Context()).Fail(kind)
 	if errors.Is(err, errSignIn) {
 		c.sendToSignIn(w, r)
 		return
 	}
 	f := failure{
-		Status: statusOf(kind), Title: titles[kind], Message: told(err), Kind: kind.String(),
+		Status: statusOf(kind), Title: titles[kind], Message: told(err), Kind: kind.String(), Request: requestID(r),
 		Retry: kind == leat.KindUnavailable || kind == leat.KindThroughputExceeded || kind == leat.KindInUse,
 	}
 	name := "error"

@@ -96,7 +96,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, s *session, statu
 	}
 	var b bytes.Buffer
 	if err := c.pages.byName[name].ExecuteTemplate(&b, root, p); err != nil {
-		c.Logger.Error("console: a page cannot be made", "page", name, "error", err)
+		c.Logger.ErrorContext(r.Context(), "console: a page cannot be made", "page", name, "request_id", requestID(r), "error", err)
 		http.Error(w, "This page cannot be made. The reason is in this node's log.", http.StatusInternalServerError)
 		return
 	}

@@ -4,6 +4,8 @@
 package web
 
 import (
+	"context"
+	"crypto/rand"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -32,12 +34,15 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
 		h.Set("Cache-Control", "no-store")
+		id := rand.Text()
+		h.Set(requestIDHeader, id)
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
 					panic(p)
 				}
-				c.Logger.Error("console: panic", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				c.Logger.ErrorContext(r.Context(), "console: panic", "path", r.URL.Path, "request_id", id, "panic", p, "stack", string(debug.Stack()))
 				c.fail(w, r, nil, leat.Errorf(leat.KindInternal, "panic"))
 			}
 		}()
@@ -50,8 +55,28 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if c.Tracer != nil && !strings.HasPrefix(r.URL.Path, Root+"/static/") {
+			ctx, span := c.Tracer.Request(c.Tracer.FromHTTP(r.Context(), r.Header), leat.EdgeConsole, "console page")
+			r = r.WithContext(ctx)
+			span.Text("leat.request_id", id)
+			defer func() {
+				span.Text("http.route", r.Pattern) // by the mux
+				span.End(nil)                      // where it has failed, nothing more
+			}()
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// requestIDHeader tells a browser what its request is called in the log.
+const requestIDHeader = "X-Request-Id"
+
+type requestIDKey struct{}
+
+// requestID names a request in answers and logs.
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestIDKey{}).(string)
+	return id
 }
 
 // localHost tells whether a Host header names this machine.

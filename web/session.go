@@ -219,7 +219,7 @@ func (c *Console) signedIn(next handler) http.HandlerFunc {
 				return
 			}
 		}
-		s.who.Origin = auth.Origin(r, leat.EdgeConsole, rand.Text())
+		s.who.Origin = auth.Origin(r, leat.EdgeConsole, requestID(r))
 		ctx, end := c.Broker.Watch(r.Context())
 		heard := &heard{ResponseWriter: w}
 		err = next(heard, r.WithContext(ctx), s)

@@ -82,6 +82,7 @@ func wrongSettings(t *testing.T) map[string][]wrong {
 	granted := with(idp, "oidc-grant", "team=search:operator")
 	client := with(granted, "oidc-client-id", "console")
 	signIn := with(client, "oidc-redirect-url", "https://leat.example.com/console/signin/oidc/callback")
+	traced := map[string]string{"otlp-endpoint": "https://127.0.0.1:1"}
 	peers := map[string]string{"peer-addr": "127.0.0.1:0", "peer-tls-cert": junk, "peer-tls-key": junk, "peer-tls-ca": junk}
 	return map[string][]wrong{
 		"config":              {{value: missing, remedy: readable}, {value: junk, remedy: "write them as name: value"}, {value: filepath.Dir(junk), remedy: readable}},
@@ -114,7 +115,15 @@ func wrongSettings(t *testing.T) map[string][]wrong {
 		"oidc-redirect-url":   {{value: "https://leat.example.com/console", beside: client, remedy: "give https://HOST/console/signin/oidc/callback"}, {value: "http://leat.example.com/console/signin/oidc/callback", beside: client, remedy: "give https://HOST"}, {value: "", beside: client, remedy: "give https://HOST"}},
 		"oidc-scope":          {{value: "email groups", beside: signIn, remedy: "give a list of scopes"}},
 		"oidc-ca-file":        {{value: missing, beside: idp, remedy: readable}, {value: junk, beside: idp, remedy: "give a file of the authorities to trust"}},
-		"data-dir":            {{value: "", remedy: "give a folder"}, {value: junk, remedy: "choose a folder that you may write to"}, {value: filepath.Join(junk, "x"), remedy: "choose a folder that you may write to"}},
+		"otlp-endpoint": {
+			{value: "nowhere", remedy: "give http:// or https://"}, {value: "http://127.0.0.1", remedy: "a host and a port"}, {value: "http://127.0.0.1:4318/v1/traces", remedy: "a host and a port"},
+			{value: "http://leat:" + secret + "@127.0.0.1:4317", remedy: "give them by --otlp-header", hidden: true},
+		},
+		"otlp-header":      {{value: secret, beside: traced, remedy: "give NAME=VALUE", hidden: true}, {value: "a key=" + secret, beside: traced, remedy: "give NAME=VALUE", hidden: true}, {value: "a=" + secret, remedy: "give --otlp-endpoint", hidden: true}},
+		"otlp-ca-file":     {{value: missing, beside: traced, remedy: readable}, {value: junk, beside: traced, remedy: "give a file of the authorities to trust"}, {value: junk, remedy: "give --otlp-endpoint"}, {value: junk, beside: map[string]string{"otlp-endpoint": "http://127.0.0.1:1"}, remedy: "leave it out"}},
+		"trace-sample":     {{value: "2", remedy: "give 0 to 1"}, {value: "-0.1", remedy: "give 0 to 1"}, {value: "often", remedy: "expected a float"}},
+		"metric-retention": {{value: "10m", remedy: "give 1h to 360h, or 0"}, {value: "361h", remedy: "give 1h to 360h"}, {value: "long", remedy: "expected duration"}},
+		"data-dir":         {{value: "", remedy: "give a folder"}, {value: junk, remedy: "choose a folder that you may write to"}, {value: filepath.Join(junk, "x"), remedy: "choose a folder that you may write to"}},
 
 		"postgres": {
 			{value: "", remedy: "give the DSN of a PostgreSQL database"},

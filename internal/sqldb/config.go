@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 )
 
 // Engine is the kind of database.
@@ -35,9 +36,10 @@ type Config struct {
 	// of the journal, which is written to the bucket before the commit. 0 means 10 s.
 	IdleTimeout time.Duration
 
-	Logger *slog.Logger   // nil logs nothing
-	Clock  leat.Clock     // nil means the machine's
-	Jitter func() float64 // in [0, 1), for pauses between runs; nil means math/rand
+	Logger *slog.Logger    // nil logs nothing
+	Tracer *tracing.Tracer // nil: transactions are not followed
+	Clock  leat.Clock      // nil means the machine's
+	Jitter func() float64  // in [0, 1), for pauses between runs; nil means math/rand
 
 	Faults Faults // for tests alone
 }

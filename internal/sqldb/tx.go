@@ -39,12 +39,16 @@ func (tx *Tx) Notes() []any { return tx.notes }
 
 // Tx runs fn in a transaction and commits it when fn returns nil. It may run fn several times, each time after a
 // rollback. Errors that fn made itself come back unchanged.
-func (db *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
+func (db *DB) Tx(ctx context.Context, fn func(tx *Tx) error) (err error) {
+	ctx, span := db.cfg.Tracer.Call(ctx, "sql transaction")
+	defer func() { span.End(err) }()
 	return db.retry(ctx, func() error { return db.run(ctx, db.write, sql.TxOptions{}, fn) })
 }
 
 // View runs fn in a transaction that only reads, on one snapshot.
-func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
+func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) (err error) {
+	ctx, span := db.cfg.Tracer.Call(ctx, "sql view")
+	defer func() { span.End(err) }()
 	opts := sql.TxOptions{ReadOnly: true}
 	if db.Engine == Postgres {
 		opts.Isolation = sql.LevelRepeatableRead

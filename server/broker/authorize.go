@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/policy"
 )
 
@@ -86,7 +87,13 @@ func (SameAccount) Authorize(_ context.Context, who leat.Principal, action Actio
 // may asks whether a caller may act. It is the one place where anything that a caller asks for is allowed or refused, and
 // where the audit log hears of it.
 func (b *Broker) may(ctx context.Context, who leat.Principal, action Action, what Resource) error {
+	var span tracing.Span
+	if b.tracer != nil {
+		b.tracer.Current(ctx).On(what.Account, what.Stream)
+		ctx, span = b.tracer.Begin(ctx, "authorise")
+	}
 	err := b.decide(ctx, who, action, what)
+	span.End(err)
 	b.asked(ctx, who, action, what, err)
 	return err
 }

@@ -16,8 +16,10 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/audit"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/datapoints"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -91,6 +93,8 @@ type Config struct {
 	RateStep   time.Duration
 	Clock      leat.Clock
 	Logger     *slog.Logger
+	Tracer     *tracing.Tracer  // nil: requests are not followed
+	Points     *datapoints.Log  // nil: there are no datapoints
 	AccessKeys AccessKeys       // nil: there are none
 	StreamKeys StreamKeys       // nil: streams cannot be encrypted
 	Meter      Meter            // nil: reads and pushes are not counted
@@ -140,6 +144,8 @@ type Broker struct {
 	region     string
 	transition time.Duration
 	clock      leat.Clock
+	tracer     *tracing.Tracer
+	points     *datapoints.Log
 	log        *slog.Logger
 
 	directory *Directory
@@ -206,6 +212,8 @@ func New(c Config) (*Broker, error) {
 		iterators: newSealer(c.Secret, "shard iterator"),
 		pages:     newSealer(c.Secret, "page token"),
 
+		tracer:     c.Tracer,
+		points:     c.Points,
 		streamKeys: c.StreamKeys,
 		accessKeys: c.AccessKeys,
 		meter:      c.Meter,

@@ -39,6 +39,7 @@ type GetRecordsResult struct {
 
 // GetRecords reads from the place of an iterator on.
 func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetRecordsRequest) (GetRecordsResult, error) {
+	began := b.points.Now()
 	if req.Limit < 0 || req.Limit > leat.MaxGetRecords {
 		return GetRecordsResult{}, leat.Invalid("limit", "limit %d must be from 1 to %d", req.Limit, leat.MaxGetRecords)
 	}
@@ -50,29 +51,19 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
-	if err := b.admitBytesOut(v); err != nil {
-		return GetRecordsResult{}, err
-	}
-	if !b.shared {
-		if err := b.admitRead(v, it.shard); err != nil {
-			return GetRecordsResult{}, err
-		}
-	}
-	lim := shardstore.ReadLimits{Records: req.Limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now()), Limited: true}
-	if lim.Records == 0 {
-		lim.Records = leat.MaxGetRecords
-	}
-	p, err := b.engine.Read(ctx, it.shard, it.offset, lim)
-	if err != nil {
-		return GetRecordsResult{}, refusal(err)
-	}
-	size, err := checked(it.shard, p.Records)
+	p, size, err := b.readPage(ctx, v, it, req.Limit)
+	b.pointRead(v, len(p.Records), size, p.Behind, err, began)
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
 	b.rates.charge(v.Account, size)
 	if !b.shared {
 		b.countRead(v, it.shard, &p, size, true)
+	}
+	if b.tracer != nil {
+		request := b.tracer.Current(ctx)
+		request.Size(len(p.Records), size)
+		request.Text("leat.shard", leat.ShardID(it.shard.Ordinal))
 	}
 	b.meter.CountRead(&v.Stream, int64(len(p.Records)), int64(size))
 	res := GetRecordsResult{Stream: v.Stream, Shard: it.shard, Records: p.Records, Behind: p.Behind}
@@ -83,6 +74,28 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 		res.Next = b.nextIterator(it, p.Next)
 	}
 	return res, nil
+}
+
+// readPage reads what the limits let through, and its size.
+func (b *Broker) readPage(ctx context.Context, v *streamView, it iterator, limit int) (p shardstore.Page, size int, err error) {
+	if err := b.admitBytesOut(v); err != nil {
+		return p, 0, err
+	}
+	if !b.shared {
+		if err := b.admitRead(v, it.shard); err != nil {
+			return p, 0, err
+		}
+	}
+	lim := shardstore.ReadLimits{Records: limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now()), Limited: true}
+	if lim.Records == 0 {
+		lim.Records = leat.MaxGetRecords
+	}
+	p, err = b.engine.Read(ctx, it.shard, it.offset, lim)
+	if err != nil {
+		return shardstore.Page{}, 0, refusal(err)
+	}
+	size, err = checked(it.shard, p.Records)
+	return p, size, err
 }
 
 // admitRead takes a call's share of a shard's limits, where they hold, or refuses it.

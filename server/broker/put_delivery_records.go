@@ -24,6 +24,7 @@ const MaxDeliveryRecordBytes = 1000 << 10
 type PutDeliveryRecordsRequest struct {
 	Delivery string
 	Records  [][]byte
+	One      bool // by Firehose's PutRecord, which has statistics of its own
 }
 
 // DeliveryPut is the outcome of one record.
@@ -34,6 +35,7 @@ type DeliveryPut struct {
 
 // PutDeliveryRecords puts records into a delivery stream that has no source stream.
 func (b *Broker) PutDeliveryRecords(ctx context.Context, who leat.Principal, req PutDeliveryRecordsRequest) ([]DeliveryPut, error) {
+	began := b.points.Now()
 	puts := make([]Put, len(req.Records))
 	for i, data := range req.Records {
 		if len(data) > MaxDeliveryRecordBytes {
@@ -56,7 +58,13 @@ func (b *Broker) PutDeliveryRecords(ctx context.Context, who leat.Principal, req
 	if err != nil {
 		return nil, err
 	}
-	if err := b.put(ctx, v, puts); err != nil {
+	err = b.put(ctx, v, puts)
+	call := manyPuts
+	if req.One {
+		call = onePut
+	}
+	b.pointDirectPuts(who.Account, req.Delivery, call, puts, err, began)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]DeliveryPut, len(puts))

@@ -36,6 +36,7 @@ type PutRecordResult struct {
 
 // PutRecord writes one record.
 func (b *Broker) PutRecord(ctx context.Context, who leat.Principal, req PutRecordRequest) (PutRecordResult, error) {
+	began := b.points.Now()
 	if err := leat.ValidateRecord(&req.Record, leat.MaxRecordBytes); err != nil {
 		return PutRecordResult{}, err
 	}
@@ -56,7 +57,9 @@ func (b *Broker) PutRecord(ctx context.Context, who leat.Principal, req PutRecor
 			return PutRecordResult{}, err
 		}
 	}
-	if err := b.put(ctx, v, puts); err != nil {
+	err = b.put(ctx, v, puts)
+	b.pointPuts(v, onePut, puts, err, began)
+	if err != nil {
 		return PutRecordResult{}, err
 	}
 	p := &puts[0]

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -37,6 +38,7 @@ const (
 // PutRecords writes records and leaves each outcome in its put: Err, and where that is nil Shard, Record.Offset and
 // Record.Time. It returns how many have failed. An error says that the whole call was refused.
 func (b *Broker) PutRecords(ctx context.Context, who leat.Principal, req PutRecordsRequest) (failed int, err error) {
+	began := b.points.Now()
 	if err := checkPuts(req.Puts); err != nil {
 		return 0, err
 	}
@@ -53,7 +55,9 @@ func (b *Broker) PutRecords(ctx context.Context, who leat.Principal, req PutReco
 			return 0, inRecord(i, err)
 		}
 	}
-	if err := b.put(ctx, v, req.Puts); err != nil {
+	err = b.put(ctx, v, req.Puts)
+	b.pointPuts(v, manyPuts, req.Puts, err, began)
+	if err != nil {
 		return 0, err
 	}
 	for i := range req.Puts {
@@ -110,10 +114,33 @@ func (b *Broker) put(ctx context.Context, v *streamView, puts []Put) error {
 	if err == nil {
 		err = b.write(ctx, v, puts)
 	}
+	if b.tracer != nil {
+		tracePuts(b.tracer.Current(ctx), puts)
+	}
 	if !b.shared {
 		b.flows.wrote(v, puts, err)
 	}
 	return err
+}
+
+// tracePuts says in a request's span how much it is about, and how much of it has failed.
+func tracePuts(request tracing.Span, puts []Put) {
+	if !request.Followed() {
+		return
+	}
+	bytes, failed, one := 0, 0, true
+	for i := range puts {
+		bytes += puts[i].Record.Size()
+		one = one && puts[i].Shard == puts[0].Shard
+		if puts[i].Err != nil {
+			failed++
+		}
+	}
+	request.Size(len(puts), bytes)
+	request.Number("leat.failed_records", int64(failed))
+	if one {
+		request.Text("leat.shard", leat.ShardID(puts[0].Shard.Ordinal))
+	}
 }
 
 func (b *Broker) write(ctx context.Context, v *streamView, puts []Put) error {

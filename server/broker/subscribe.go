@@ -69,6 +69,7 @@ func (b *Broker) Subscribe(ctx context.Context, who leat.Principal, req Subscrib
 	}
 	key := subscriptionKey{s.Key, req.Consumer}
 	ctx, done, err := b.subs.begin(ctx, key, b.clock.Now(), v)
+	b.pointSubscription(v, req.Consumer, err)
 	if err != nil {
 		return err
 	}
@@ -76,6 +77,7 @@ func (b *Broker) Subscribe(ctx context.Context, who leat.Principal, req Subscrib
 	p := newPush(b, v, s.Key, offset, nil)
 	p.send = func(e Event) error {
 		err := send(e)
+		b.pointEvent(req.Consumer, &e, err)
 		if err == nil {
 			b.places.note(key, progress{next: p.next, behind: p.behind, seen: b.clock.Now()})
 		}

@@ -64,6 +64,7 @@ type Config struct {
 
 	Clock  leat.Clock
 	Rand   io.Reader
+	Tracer shardstore.Tracer // nil: nothing is followed
 	Logger *slog.Logger
 }
 
@@ -287,7 +288,7 @@ func (n *Node) begin(ctx context.Context, id leat.SessionID) (*shardstore.Store,
 	return shardstore.Open(ctx, shardstore.Config{
 		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
 		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
-		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed, Leads: leads, Keys: n.cfg.Keys,
+		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed, Leads: leads, Keys: n.cfg.Keys, Tracer: n.cfg.Tracer,
 	})
 }
 

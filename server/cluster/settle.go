@@ -114,8 +114,10 @@ func (n *Node) dead(s catalog.Session, watch map[leat.SessionID]pulse) bool {
 }
 
 // recover decides how a dead session ended and closes it in the catalog.
-func (n *Node) recover(ctx context.Context, id leat.SessionID) error {
+func (n *Node) recover(ctx context.Context, id leat.SessionID) (err error) {
 	n.because("recovering session %s", id)
+	ctx, end := n.follow(ctx, "recover session", id)
+	defer func() { end(err) }()
 	trim, err := n.cfg.Catalog.BeginFencing(ctx, id)
 	if errors.Is(err, catalog.ErrClosed) {
 		return nil
@@ -145,6 +147,17 @@ func (n *Node) recover(ctx context.Context, id leat.SessionID) error {
 	return nil
 }
 
+// follow begins a trace of something that the node does about a session; end ends it.
+func (n *Node) follow(ctx context.Context, name string, id leat.SessionID) (_ context.Context, end func(error)) {
+	if n.cfg.Tracer != nil {
+		if traced, span := n.cfg.Tracer.Work(ctx, name); span != nil {
+			span.Text("leat.session", id.String())
+			return traced, span.End
+		}
+	}
+	return ctx, func(error) {}
+}
+
 // release ends the leader's lease of a session that is over, so that its successor need not wait for the end of it.
 func (n *Node) release(ctx context.Context, id leat.SessionID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.DeadAfter) // it has run out by then
@@ -156,10 +169,9 @@ func (n *Node) release(ctx context.Context, id leat.SessionID) {
 
 // take gives unowned shards to the session and opens them in its engine. Where an earlier take came to no clear end,
 // everything that the session owns is looked at again: shards that are open already are left alone.
-func (n *Node) take(ctx context.Context, s *shardstore.Store) (int, error) {
+func (n *Node) take(ctx context.Context, s *shardstore.Store) (opened int, err error) {
 	const batch = 1000
 	var taken []catalog.Taken
-	var err error
 	if n.uncertain {
 		taken, err = n.cfg.Catalog.Owned(ctx, s.Session())
 	} else {
@@ -173,6 +185,8 @@ func (n *Node) take(ctx context.Context, s *shardstore.Store) (int, error) {
 		n.uncertain = false
 		return 0, nil
 	}
+	ctx, end := n.follow(ctx, "take over shards", s.Session())
+	defer func() { end(err) }()
 	n.uncertain = true
 	assigned, err := n.assign(ctx, taken)
 	if err != nil {

@@ -125,8 +125,8 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 
 // lags measures how far the shards of this node are behind.
 func (m *Metrics) lags(ctx context.Context, d *spec.Delivery, send func(string, prometheus.ValueType, float64)) {
-	tracks, err := m.e.tables.cursors(ctx, d.ID)
-	if err != nil {
+	lag, failing, ok := m.e.behind(ctx, d)
+	if !ok {
 		return
 	}
 	retention := leat.MinRetention
@@ -134,23 +134,62 @@ func (m *Metrics) lags(ctx context.Context, d *spec.Delivery, send func(string, 
 		retention = st.Retention
 	}
 	retention += time.Duration(d.Config.HoldSeconds) * time.Second
-	lag, failing, mine := 0.0, 0, false
-	for _, c := range tracks[""] {
-		if _, ok := m.e.cfg.Owns(leat.ShardKey{Stream: d.Stream, Ordinal: c.ordinal}); !ok || c.done {
-			continue
-		}
-		mine = true
-		lag = math.Max(lag, m.e.progress(ctx, d, c).Lag.Seconds())
-		if c.reason != "" {
-			failing++
-		}
-	}
-	if !mine {
-		return
-	}
 	send("failing", prometheus.GaugeValue, float64(failing))
 	send("lag", prometheus.GaugeValue, lag)
 	if lag > 0 {
 		send("left", prometheus.GaugeValue, retention.Seconds()-lag)
 	}
+}
+
+// behind is the age in seconds of the oldest record that is not delivered, of the shards of this node, and how many of them
+// do not go on; ok is false when it has none, or it cannot be told.
+func (e *Engine) behind(ctx context.Context, d *spec.Delivery) (lag float64, failing int, ok bool) {
+	tracks, err := e.tables.cursors(ctx, d.ID)
+	if err != nil {
+		return 0, 0, false
+	}
+	for _, c := range tracks[""] {
+		if _, mine := e.cfg.Owns(leat.ShardKey{Stream: d.Stream, Ordinal: c.ordinal}); !mine || c.done {
+			continue
+		}
+		ok = true
+		lag = math.Max(lag, e.progress(ctx, d, c).Lag.Seconds())
+		if c.reason != "" {
+			failing++
+		}
+	}
+	return lag, failing, ok
+}
+
+// Delivered is what this node has delivered of a delivery stream since it started.
+type Delivered struct {
+	ID, Account, Name string
+	Endpoint          bool // to an HTTP endpoint, and not to a bucket
+	Objects, Records  uint64
+	Failures          uint64
+	Bytes             int64
+	Behind            float64 // seconds; see Known
+	Known             bool    // Behind was asked for, and this node has shards of it
+}
+
+// Delivered tells it of all delivery streams. How far they are behind takes a look into the catalog for each.
+func (e *Engine) Delivered(ctx context.Context, behind bool) []Delivered {
+	e.mu.Lock()
+	known := make([]*spec.Delivery, 0, len(e.known))
+	all := make([]Delivered, 0, len(e.known))
+	for id, d := range e.known {
+		known = append(known, d)
+		one := Delivered{ID: id, Account: d.Account, Name: d.Name, Endpoint: d.Config.Destination.HTTP != nil}
+		if c := e.stats[id]; c != nil {
+			one.Objects, one.Records, one.Bytes, one.Failures = c.objects.Load(), c.records.Load(), c.bytes.Load(), c.failures.Load()
+		}
+		all = append(all, one)
+	}
+	e.mu.Unlock()
+	for i := range all {
+		if behind {
+			all[i].Behind, _, all[i].Known = e.behind(ctx, known[i])
+		}
+	}
+	return all
 }

@@ -417,8 +417,13 @@ func (j *job) write(ctx context.Context) error {
 }
 
 // put writes an object and lets go of its bytes.
-func (j *job) put(ctx context.Context, d *draft, contentType string) error {
+func (j *job) put(ctx context.Context, d *draft, contentType string) (err error) {
 	defer func() { d.body = nil }()
+	ctx, span := j.e.cfg.Tracer.Call(ctx, "put delivery object")
+	if span.Followed() {
+		span.Number("leat.object_bytes", int64(len(d.body)))
+		defer func() { span.End(err) }()
+	}
 	if err := d.bucket.put(ctx, j.delivery.ID, j.p, &d.Object, d.body, contentType); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/delivery/spec"
 	"github.com/leatstream/leat/server/delivery/transform"
@@ -81,6 +82,7 @@ type Config struct {
 	Region  string  // in ARNs
 	Memory  int64   // bytes of records that deliveries hold and work on at a time; 0 means 512 MiB
 	Clock   leat.Clock
+	Tracer  *tracing.Tracer // nil: nothing is followed
 	Logger  *slog.Logger
 	Rand    io.Reader // of identities; nil means crypto/rand
 	// Look is how often the engine looks for what other nodes have changed; 0 means 5 s.

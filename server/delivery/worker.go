@@ -262,7 +262,14 @@ func (w *worker) epochs(parts []Part) (epochs []uint64) {
 }
 
 // carryOut does the rest of the protocol for a plan that is in the catalog.
-func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) error {
+func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) (err error) {
+	ctx, span := w.e.cfg.Tracer.Work(ctx, "deliver")
+	if span.Followed() {
+		span.On(w.want.delivery.Account, "")
+		span.Text("leat.delivery", w.want.delivery.Name)
+		span.Text("leat.plan", p.id)
+		defer func() { span.End(err) }()
+	}
 	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, tell: w.because, jitter: w.jitter}
 	size := w.held
 	if size == 0 {

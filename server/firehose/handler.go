@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/awswire"
 	"github.com/leatstream/leat/server/broker"
@@ -36,7 +37,8 @@ type Options struct {
 	Broker *broker.Broker
 	Auth   Authenticator
 	Clock  leat.Clock
-	Rand   io.Reader // for request ids
+	Rand   io.Reader       // for request ids
+	Tracer *tracing.Tracer // nil: requests are not followed
 	Logger *slog.Logger
 }
 
@@ -46,6 +48,7 @@ type Handler struct {
 	auth       Authenticator
 	clock      leat.Clock
 	rand       io.Reader
+	tracer     *tracing.Tracer
 	log        *slog.Logger
 	operations map[string]operation
 }
@@ -64,7 +67,7 @@ func New(o Options) (*Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, log: o.Logger, operations: operations()}, nil
+	return &Handler{broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, tracer: o.Tracer, log: o.Logger, operations: operations()}, nil
 }
 
 const (
@@ -85,6 +88,7 @@ type call struct {
 	operation string
 	who       leat.Principal
 	body      []byte
+	span      tracing.Span
 }
 
 // ServeHTTP answers one request.
@@ -93,6 +97,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if c.id, err = awswire.NewID(h.rand, w.Header()); err != nil {
 		h.log.Error("no randomness for a request id", "error", err)
+	}
+	if h.tracer != nil {
+		h.follow(c)
 	}
 	out, err := h.guarded(w, c)
 	status := http.StatusOK
@@ -110,6 +117,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // fails only when the caller is gone
+	c.span.End(nil)      // nothing, where it has failed
+}
+
+// follow begins a request's span, below the one that its caller names.
+func (h *Handler) follow(c *call) {
+	name := strings.TrimPrefix(c.r.Header.Get("X-Amz-Target"), targetPrefix)
+	if _, known := h.operations[name]; !known {
+		name = "unknown operation"
+	}
+	var ctx context.Context
+	ctx, c.span = h.tracer.Request(h.tracer.FromHTTP(c.r.Context(), c.r.Header), leat.EdgeFirehose, name)
+	c.span.Text("leat.request_id", c.id)
+	c.r = c.r.WithContext(ctx)
 }
 
 func encode(out any) ([]byte, error) {
@@ -184,6 +204,7 @@ func (h *Handler) read(w http.ResponseWriter, c *call, limit int) ([]byte, error
 // tell logs an error and returns what the caller is told. Faults of the server's own are logged whole, as errors.
 func (h *Handler) tell(c *call, err error) *awswire.Error {
 	told, kind := awswire.Translate(err, c.id, exceptionOf)
+	c.span.Fail(kind)
 	level := slog.LevelDebug
 	switch kind {
 	case leat.KindInternal, leat.KindCorrupt, leat.KindUnknownOutcome:

@@ -34,7 +34,7 @@ func (h *Handler) putRecord(ctx context.Context, c *call, in *putRecordInput) (*
 	if err != nil {
 		return nil, err
 	}
-	puts, err := h.broker.PutDeliveryRecords(ctx, c.who, broker.PutDeliveryRecordsRequest{Delivery: name, Records: [][]byte{data}})
+	puts, err := h.broker.PutDeliveryRecords(ctx, c.who, broker.PutDeliveryRecordsRequest{Delivery: name, Records: [][]byte{data}, One: true})
 	if err != nil {
 		return nil, err
 	}

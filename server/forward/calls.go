@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/stats"
 
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -102,7 +104,12 @@ func (c *calls) snapshot() []*call {
 
 // invoke asks a session. What it returns without an answer of the session is ctx's error, shardstore.ErrNotOwned where the
 // call was certainly not executed or may be made again, or shardstore.ErrUnknownOutcome.
-func (r *Router) invoke(ctx context.Context, one *call, method string, req, resp any) error {
+func (r *Router) invoke(ctx context.Context, one *call, method string, req, resp any) (err error) {
+	if r.tracer != nil {
+		var span tracing.Span
+		ctx, span = r.follow(ctx, one, method)
+		defer func() { span.End(err) }()
+	}
 	to, err := r.pool.get(one.to)
 	if err != nil {
 		return moved(err)
@@ -132,6 +139,19 @@ func (r *Router) invoke(ctx context.Context, one *call, method string, req, resp
 	default:
 		return fmt.Errorf("%w: %w", shardstore.ErrUnknownOutcome, err)
 	}
+}
+
+// follow begins the span of a call, which the other node's are parts of.
+func (r *Router) follow(ctx context.Context, one *call, method string) (context.Context, tracing.Span) {
+	ctx, span := r.tracer.Call(ctx, "forward")
+	if !span.Followed() {
+		return ctx, span
+	}
+	span.Text("rpc.method", strings.TrimPrefix(method, prefix))
+	span.Text("server.address", one.to.address)
+	span.Text("leat.session", one.to.session.String())
+	span.Number("leat.shards", int64(len(one.targets)))
+	return r.tracer.ToGRPC(ctx), span
 }
 
 // sweep ends calls that wait in vain: whose session owns their shards no more, or cannot be connected to.

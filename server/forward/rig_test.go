@@ -336,7 +336,7 @@ func (r *rig) start(ownerWithin time.Duration) *node {
 	}
 	n := &node{r: r, address: l.Addr().String(), road: &road{Listener: l}}
 	n.session.Store(&session{id: leat.NewID[leat.SessionID](nil), owned: map[leat.ShardKey]uint64{}, logs: r.logs, closed: map[leat.ShardKey]bool{}})
-	n.server = forward.NewServer(n.local, n.report, r.credentials(secret), nil)
+	n.server = forward.NewServer(n.local, n.report, r.credentials(secret), nil, nil)
 	n.router, err = forward.NewRouter(forward.Config{Local: n.local, Owners: r.owners, Credentials: r.credentials(secret), OwnerWithin: ownerWithin})
 	if err != nil {
 		r.t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/mem"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/shardstore"
 )
 
@@ -30,7 +31,8 @@ type Config struct {
 	TLS         credentials.TransportCredentials // nil: calls between nodes are not encrypted
 	// OwnerWithin is how long a call waits for an owner that can be reached, unless its context ends before; 0 means 10 s.
 	OwnerWithin time.Duration
-	Memory      mem.BufferPool // of messages; it need not clear it. nil: a pool of its own
+	Tracer      *tracing.Tracer // nil: calls are not followed
+	Memory      mem.BufferPool  // of messages; it need not clear it. nil: a pool of its own
 	Clock       leat.Clock
 }
 
@@ -42,6 +44,7 @@ type Router struct {
 	clock  leat.Clock
 	pool   *pool
 	calls  calls
+	tracer *tracing.Tracer
 	ahead  ahead
 
 	forwarded struct{ calls, records atomic.Uint64 }
@@ -67,7 +70,7 @@ func NewRouter(c Config) (*Router, error) {
 	}
 	return &Router{
 		local: c.Local, owners: c.Owners, within: c.OwnerWithin, clock: c.Clock,
-		pool:  newPool(&c),
+		pool: newPool(&c), tracer: c.Tracer,
 		calls: calls{all: map[*call]struct{}{}},
 	}, nil
 }

@@ -13,28 +13,30 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/forward/internalv1"
 	"github.com/leatstream/leat/shardstore"
 )
 
 // Server answers the Routers of other nodes out of this node's open session.
 type Server struct {
-	local Local
-	tell  Report
-	creds *Credentials
-	log   *slog.Logger
+	local  Local
+	tell   Report
+	creds  *Credentials
+	tracer *tracing.Tracer
+	log    *slog.Logger
 
 	life context.Context // ends with Stop
 	end  context.CancelFunc
 }
 
 // NewServer makes a server for this node's sessions. It has nothing to join: its calls are those of the gRPC server that
-// it is registered with.
-func NewServer(local Local, tell Report, creds *Credentials, log *slog.Logger) *Server {
+// it is registered with. tracer and log may be nil.
+func NewServer(local Local, tell Report, creds *Credentials, tracer *tracing.Tracer, log *slog.Logger) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{local: local, tell: tell, creds: creds, log: log}
+	s := &Server{local: local, tell: tell, creds: creds, tracer: tracer, log: log}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -59,23 +61,24 @@ func (s *Server) Register(g grpc.ServiceRegistrar) {
 		ServiceName: internalv1.EngineService_ServiceDesc.ServiceName,
 		HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{
-			method("Append", s.append), method("Read", s.read), method("Wait", s.wait),
-			method("Locate", s.locate), method("Bounds", s.bounds), method("Report", s.report),
+			method(s, "Append", s.append), method(s, "Read", s.read), method(s, "Wait", s.wait),
+			method(s, "Locate", s.locate), method(s, "Bounds", s.bounds), method(s, "Report", s.report),
 		},
 		Metadata: internalv1.EngineService_ServiceDesc.Metadata,
 	}, s)
 }
 
 // method describes one call, as generated code does for messages that are generated.
-func method[Req, Resp any](name string, do func(context.Context, *Req) (*Resp, error)) grpc.MethodDesc {
+func method[Req, Resp any](s *Server, name string, do func(context.Context, *Req) (*Resp, error)) grpc.MethodDesc {
 	return grpc.MethodDesc{MethodName: name, Handler: func(srv any, ctx context.Context, dec func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
 		req := new(Req)
 		if err := dec(req); err != nil {
 			return nil, err
 		}
 		handle := func(ctx context.Context, req any) (any, error) {
+			ctx, span := s.tracer.Serve(s.tracer.FromGRPC(ctx), "serve "+name)
 			resp, err := do(ctx, req.(*Req))
-			if err != nil {
+			if span.End(err); err != nil {
 				return nil, statusOf(err)
 			}
 			return resp, nil

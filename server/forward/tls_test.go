@@ -99,7 +99,7 @@ func peerPort(t *testing.T, files *forward.TLS) (addr string, creds *forward.Cre
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := forward.NewServer(func() forward.Session { return nil }, nil, creds, nil).NewGRPC(files.Server())
+	g := forward.NewServer(func() forward.Session { return nil }, nil, creds, nil, nil).NewGRPC(files.Server())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = g.Serve(l) }()
 	t.Cleanup(func() { g.Stop(); <-done })

@@ -21,6 +21,7 @@ import (
 
 	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/internal/tracing"
 )
 
 // bodyTime is how long a request's body may take to arrive, and writeTime how long a caller may take to take in a piece of the
@@ -94,7 +95,7 @@ func (s *Server) newGateway() (*runtime.ServeMux, error) {
 
 // incomingHeader passes on what the interceptors read. The gateway itself passes Authorization.
 func incomingHeader(key string) (string, bool) {
-	for _, known := range []string{requestIDKey, accountKey, remoteKey} {
+	for _, known := range []string{requestIDKey, accountKey, remoteKey, tracing.ParentHeader, tracing.StateHeader} {
 		if strings.EqualFold(key, known) {
 			return known, true
 		}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 )
 
 // requestIDKey is the metadata and header that names a request in answers and logs. A caller may bring its own.
@@ -62,6 +63,10 @@ func (s *Server) isInternal(method string) bool { return s.internal != nil && s.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	id := requestID(ctx)
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
+	var span tracing.Span
+	if s.tracer != nil {
+		ctx, span = s.follow(ctx, id, info.FullMethod)
+	}
 	resp, err := s.guarded(ctx, id, info.FullMethod, func(ctx context.Context) (any, error) {
 		if err := s.form(info.FullMethod, req); err != nil {
 			return nil, err
@@ -69,9 +74,31 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		return handler(ctx, req)
 	})
 	if err != nil {
+		span.Fail(failureOf(err))
 		return nil, s.tell(ctx, id, info.FullMethod, err)
 	}
+	span.End(nil)
 	return resp, nil
+}
+
+// follow begins the span of a request, unless another node makes it: server/forward follows those.
+func (s *Server) follow(ctx context.Context, id, method string) (context.Context, tracing.Span) {
+	if s.isInternal(method) || !isAPI(method) {
+		return ctx, tracing.Span{}
+	}
+	edge := leat.EdgeGRPC
+	if inside(ctx) {
+		edge = leat.EdgeREST
+	}
+	ctx, span := s.tracer.Request(s.tracer.FromGRPC(ctx), edge, method[strings.LastIndexByte(method, '/')+1:])
+	span.Text("leat.request_id", id)
+	return ctx, span
+}
+
+// failureOf is the kind of an error.
+func failureOf(err error) leat.Kind {
+	e, _ := kindOf(err)
+	return e.Kind
 }
 
 // stream is the one interceptor of streaming calls; the form of a message is checked as it is received.
@@ -79,12 +106,18 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	ctx := ss.Context()
 	id := requestID(ctx)
 	_ = ss.SetHeader(metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
+	var span tracing.Span
+	if s.tracer != nil {
+		ctx, span = s.follow(ctx, id, info.FullMethod)
+	}
 	_, err := s.guarded(ctx, id, info.FullMethod, func(ctx context.Context) (any, error) {
 		return nil, handler(srv, &checkedStream{ServerStream: ss, ctx: ctx, server: s, method: info.FullMethod})
 	})
 	if err != nil {
+		span.Fail(failureOf(err))
 		return s.tell(ctx, id, info.FullMethod, err)
 	}
+	span.End(nil)
 	return nil
 }
 

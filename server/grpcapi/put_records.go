@@ -82,7 +82,7 @@ func (s *Server) failure(ctx context.Context, err error) (code leatv1.PutRecords
 	case leat.KindThroughputExceeded, leat.KindUnavailable:
 		return leatv1.PutRecordsErrorCode_PUT_RECORDS_ERROR_CODE_PROVISIONED_THROUGHPUT_EXCEEDED, e.Message
 	default:
-		s.log.Error("record failed", "request_id", callerOf(ctx).id, "kind", e.Kind.String(), "error", err)
+		s.log.ErrorContext(ctx, "record failed", "request_id", callerOf(ctx).id, "kind", e.Kind.String(), "error", err)
 		return leatv1.PutRecordsErrorCode_PUT_RECORDS_ERROR_CODE_INTERNAL_FAILURE, "Internal Service Failure"
 	}
 }

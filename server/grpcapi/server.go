@@ -25,6 +25,7 @@ import (
 
 	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/internal/wiremem"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
@@ -41,7 +42,7 @@ type Internal interface {
 	Authenticate(ctx context.Context, method string) error
 }
 
-// Options is what the edge needs; Memory, Clock, Logger, TLS and Internal have defaults.
+// Options is what the edge needs; Memory, Tracer, Clock, Logger, TLS and Internal have defaults.
 type Options struct {
 	Broker *broker.Broker
 	Auth   auth.Authenticator
@@ -50,7 +51,8 @@ type Options struct {
 	TLS    credentials.TransportCredentials
 	// Failures bounds how often an address may fail to sign in; nil: not at all.
 	Failures *auth.Failures
-	Memory   mem.BufferPool // of messages; it need not clear it
+	Memory   mem.BufferPool  // of messages; it need not clear it
+	Tracer   *tracing.Tracer // nil: requests are not followed
 	Clock    leat.Clock
 	Logger   *slog.Logger
 
@@ -84,6 +86,7 @@ type Server struct {
 	internal  Internal // may be nil
 	failures  *auth.Failures
 	memory    mem.BufferPool
+	tracer    *tracing.Tracer
 	puts      putCalls
 
 	grpc     *grpc.Server // for callers from outside
@@ -119,7 +122,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal, failures: o.Failures, memory: o.Memory,
+		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal, failures: o.Failures, memory: o.Memory, tracer: o.Tracer,
 		loopback: bufconn.Listen(loopbackBuffer), stop: make(chan struct{}),
 	}
 	s.grpc, s.inside = s.register(o.TLS), s.register(nil)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 )
 
 // call is one request under way.
@@ -25,7 +26,8 @@ type call struct {
 	wire      wire
 	body      []byte  // of the request; MUST NOT be referred to once the call is over
 	in, out   *[]byte // pooled: body's memory, and the answer's
-	streamed  bool    // the answer has begun by itself: nothing more is sent
+	span      tracing.Span
+	streamed  bool // the answer has begun by itself: nothing more is sent
 }
 
 // buf returns the buffer that the answer is appended to; end keeps what became of it.
@@ -112,6 +114,7 @@ func (h *Handler) fail(c *call, err error) {
 // caller did wrong only for who debugs.
 func (h *Handler) tell(c *call, err error) *awsError {
 	told, kind := translate(err, c.id)
+	c.span.Fail(kind)
 	level := slog.LevelDebug
 	switch kind {
 	case leat.KindInternal, leat.KindCorrupt, leat.KindUnknownOutcome:

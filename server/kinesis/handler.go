@@ -4,6 +4,7 @@
 package kinesis
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tracing"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/awswire"
 	"github.com/leatstream/leat/server/broker"
@@ -29,7 +31,8 @@ type Options struct {
 	Broker *broker.Broker
 	Auth   Authenticator
 	Clock  leat.Clock
-	Rand   io.Reader // for request ids
+	Rand   io.Reader       // for request ids
+	Tracer *tracing.Tracer // nil: requests are not followed
 	Logger *slog.Logger
 }
 
@@ -39,6 +42,7 @@ type Handler struct {
 	auth       Authenticator
 	clock      leat.Clock
 	rand       io.Reader
+	tracer     *tracing.Tracer
 	log        *slog.Logger
 	operations map[string]operation
 	buffers    *buffers
@@ -61,7 +65,7 @@ func New(o Options) (*Handler, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Handler{
-		broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, log: o.Logger,
+		broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, tracer: o.Tracer, log: o.Logger,
 		operations: operations(), buffers: newBuffers(), puts: newPutMemories(), json: jsonWire{newBase64()},
 	}, nil
 }
@@ -86,6 +90,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, wire: h.json}
 	h.name(c)
 	defer h.release(c)
+	if h.tracer != nil {
+		h.follow(c)
+	}
 	if err := h.guarded(c); err != nil {
 		h.fail(c, err)
 		return
@@ -93,6 +100,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !c.streamed {
 		h.answer(c, http.StatusOK)
 	}
+	c.span.End(nil)
+}
+
+// follow begins a request's span, below the one that its caller names.
+func (h *Handler) follow(c *call) {
+	name := strings.TrimPrefix(c.r.Header.Get("X-Amz-Target"), targetPrefix)
+	if _, known := h.operations[name]; !known {
+		name = "unknown operation"
+	}
+	var ctx context.Context
+	ctx, c.span = h.tracer.Request(h.tracer.FromHTTP(c.r.Context(), c.r.Header), leat.EdgeKinesis, name)
+	c.span.Text("leat.request_id", c.id)
+	c.r = c.r.WithContext(ctx)
 }
 
 // name gives a request its ids.

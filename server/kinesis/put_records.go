@@ -142,7 +142,7 @@ func (h *Handler) logFailures(c *call, puts []broker.Put) {
 		}
 	}
 	if n > 0 {
-		h.log.Error("records failed", "request_id", c.id, "records", n, "kind", kindOf(first).Kind.String(), "error", first)
+		h.log.ErrorContext(c.r.Context(), "records failed", "request_id", c.id, "records", n, "kind", kindOf(first).Kind.String(), "error", first)
 	}
 }
 

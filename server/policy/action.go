@@ -27,6 +27,10 @@ var names = map[Action][]string{
 	"UpdateDelivery":     {"firehose:UpdateDestination"},
 	"DeleteDelivery":     {"firehose:DeleteDeliveryStream"},
 	"PutDeliveryRecords": {"firehose:PutRecord", "firehose:PutRecordBatch"},
+
+	"GetMetricData":       {"cloudwatch:GetMetricData"},
+	"GetMetricStatistics": {"cloudwatch:GetMetricStatistics"},
+	"ListMetrics":         {"cloudwatch:ListMetrics"},
 }
 
 // kinesis are the operations that AWS has under the same name.
