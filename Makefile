@@ -33,6 +33,7 @@ test: ## install what the tests need and run them all
 	tools/debian.sh test
 	tools/install.sh minio >/dev/null
 	go test $(TESTFLAGS) $(ARGS) ./...
+	go -C test/manifests test $(TESTFLAGS) ./...
 
 lint: ## check code, protos, scripts, and that generated code is fresh
 	tools/lint.sh
@@ -85,10 +86,10 @@ release: ## build dist/: binaries for VERSION, their SBOMs and checksums
 release-check: ## build twice in two folders and compare
 	tools/release.sh check --check
 
-deploy-check: ## check deploy/ alone, and with Kubernetes' types as well
+deploy-check: ## of make test, what checks deploy/: Helm, Kubernetes' types, promtool, haproxy, Terraform
 	tools/debian.sh deploy
 	go test $(TESTFLAGS) ./test/deploy
-	go -C test/charts test $(TESTFLAGS) ./...
+	go -C test/manifests test $(TESTFLAGS) ./...
 
 fmt: ## format the code and the protos
 	PATH="$$(tools/install.sh golangci-lint buf):$$PATH"

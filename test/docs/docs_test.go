@@ -51,7 +51,7 @@ var notRun = map[string]string{
 	"docs/performance.md": "measures a machine for minutes",
 	"docs/rebuild.md":     "needs a lost database; test/e2e rebuilds one",
 	"docs/reliability.md": "breaks things for minutes",
-	"deploy/README.md":    "needs Docker and Kubernetes; test/deploy checks what it starts",
+	"deploy/README.md":    "needs Docker and Kubernetes; test/deploy and test/manifests check what it starts",
 }
 
 // block is one ```sh block.

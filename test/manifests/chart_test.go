@@ -1,0 +1,301 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/lint"
+	"helm.sh/helm/v3/pkg/lint/support"
+	apps "k8s.io/api/apps/v1"
+	autoscaling "k8s.io/api/autoscaling/v2"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	"sigs.k8s.io/yaml"
+)
+
+const chart = "../../deploy/helm/leat"
+
+// render returns the manifests as `helm template` makes them, by the file that they come from. Values that the chart's schema
+// refuses are an error.
+func render(t *testing.T, values string) (map[string]string, error) {
+	t.Helper()
+	c, err := loader.Load(chart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := map[string]any{}
+	if err := yaml.Unmarshal([]byte(values), &mine); err != nil {
+		t.Fatal(err)
+	}
+	all, err := chartutil.ToRenderValues(c, mine, chartutil.ReleaseOptions{Name: "prod", Namespace: "streams", Revision: 1, IsInstall: true}, kubernetes(t))
+	if err != nil {
+		return nil, err
+	}
+	manifests, err := engine.Engine{Strict: true}.Render(c, all)
+	out := map[string]string{}
+	for name, text := range manifests {
+		out[filepath.Base(name)] = text
+	}
+	return out, err
+}
+
+// kubernetes is the oldest Kubernetes that the chart is for.
+func kubernetes(t *testing.T) *chartutil.Capabilities {
+	t.Helper()
+	v, err := chartutil.ParseKubeVersion("v1.27.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	caps := chartutil.DefaultCapabilities.Copy()
+	caps.KubeVersion = *v
+	return caps
+}
+
+// typed is what a kind decodes into.
+func typed(kind string) any {
+	switch kind {
+	case "Deployment":
+		return &apps.Deployment{}
+	case "Service":
+		return &core.Service{}
+	case "ServiceAccount":
+		return &core.ServiceAccount{}
+	case "ConfigMap":
+		return &core.ConfigMap{}
+	case "PodDisruptionBudget":
+		return &policy.PodDisruptionBudget{}
+	case "HorizontalPodAutoscaler":
+		return &autoscaling.HorizontalPodAutoscaler{}
+	case "NetworkPolicy":
+		return &networking.NetworkPolicy{}
+	case "ServiceMonitor":
+		return &monitoring.ServiceMonitor{}
+	case "PrometheusRule":
+		return &monitoring.PrometheusRule{}
+	}
+	return nil
+}
+
+// decode returns all objects, strictly decoded, and their kinds in order.
+func decode(t *testing.T, values string) (objects []any, kinds []string) {
+	t.Helper()
+	manifests, err := render(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range manifests {
+		if strings.HasSuffix(name, ".txt") {
+			continue
+		}
+		for doc := range strings.SplitSeq("\n"+text, "\n---\n") {
+			var head struct{ Kind string }
+			if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, doc)
+			}
+			if head.Kind == "" {
+				continue
+			}
+			object := typed(head.Kind)
+			if object == nil {
+				t.Errorf("%s: nobody knows the kind %s", name, head.Kind)
+				continue
+			}
+			if err := yaml.UnmarshalStrict([]byte(doc), object); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, doc)
+			}
+			objects, kinds = append(objects, object), append(kinds, head.Kind)
+		}
+	}
+	slices.Sort(kinds)
+	return objects, kinds
+}
+
+// least is what must be given.
+const least = `{image: {repository: registry.example/leat}, secrets: {existingSecret: leat}, s3: {endpoint: "https://s3", bucket: records}}`
+
+// everything turns on what can be.
+const everything = `{image: {repository: registry.example/leat, digest: "sha256:0000000000000000000000000000000000000000000000000000000000000000"},
+	secrets: {existingSecret: leat}, s3: {endpoint: "https://s3", bucket: records, prefix: "x/", caConfigMap: ca},
+	autoscaling: {enabled: true, ackedBytesPerSecond: 20M}, serviceMonitor: {enabled: true, labels: {a: b}}, prometheusRule: {enabled: true}, dashboards: {enabled: true},
+	podLabels: {x: "y"}, podAnnotations: {a: b}, networkPolicy: {clients: [{podSelector: {}}]}, config: {extraArgs: ["--scale-limits=aws"]},
+	nodeSelector: {a: b}, tolerations: [{key: a}], affinity: {nodeAffinity: {}}, imagePullSecrets: [{name: p}], priorityClassName: high}`
+
+// standby has one pod that serves and others that stand by.
+const standby = `{image: {repository: registry.example/leat}, secrets: {existingSecret: a, keys: {masterKey: "", s3AccessKey: ""}}, s3: {endpoint: "https://s3", bucket: records, caConfigMap: ca},
+	shareShards: false}`
+
+func TestChart(t *testing.T) {
+	plain := []string{"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "Service", "ServiceAccount"}
+	for name, c := range map[string]struct {
+		values string
+		kinds  []string
+	}{
+		"least":   {least, plain},
+		"standby": {standby, []string{"Deployment", "NetworkPolicy", "Service", "Service", "ServiceAccount"}},
+		"all":     {everything, append([]string{"ConfigMap", "HorizontalPodAutoscaler", "PrometheusRule", "ServiceMonitor"}, plain...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, kinds := decode(t, c.values)
+			slices.Sort(c.kinds)
+			if !slices.Equal(kinds, c.kinds) {
+				t.Errorf("kinds %q, want %q", kinds, c.kinds)
+			}
+			for _, o := range objects {
+				if d, ok := o.(*apps.Deployment); ok {
+					checkPods(t, d, name)
+					checkSelectors(t, objects, d)
+				}
+			}
+		})
+	}
+}
+
+// TestChartByHelmLint is `helm lint`, with which neither warnings nor errors are left.
+func TestChartByHelmLint(t *testing.T) {
+	for name, text := range map[string]string{"least": least, "standby": standby, "all": everything} {
+		values := map[string]any{}
+		if err := yaml.Unmarshal([]byte(text), &values); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range lint.AllWithKubeVersion(chart, values, "streams", &kubernetes(t).KubeVersion).Messages {
+			if m.Severity > support.InfoSev {
+				t.Errorf("%s: helm lint: %v", name, m)
+			}
+		}
+	}
+}
+
+// checkPods looks at what a wrong template would lose in silence.
+func checkPods(t *testing.T, d *apps.Deployment, name string) {
+	pod := d.Spec.Template
+	for k, v := range d.Spec.Selector.MatchLabels {
+		if pod.Labels[k] != v {
+			t.Errorf("the selector wants %s=%s, pods have %v", k, v, pod.Labels)
+		}
+	}
+	c := pod.Spec.Containers[0]
+	if c.ReadinessProbe.HTTPGet.Path != "/readyz" || c.LivenessProbe.HTTPGet.Path != "/healthz" || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.Spec.SecurityContext.RunAsNonRoot {
+		t.Errorf("probes or rights: %+v", c)
+	}
+	if (d.Spec.Replicas == nil) != (name == "all") {
+		t.Error("replicas and the autoscaler fight")
+	}
+	if shared := slices.Contains(c.Args, "--share-shards=true"); shared == (name == "standby") {
+		t.Errorf("arguments %q", c.Args)
+	}
+	if name == "standby" && d.Spec.Strategy.RollingUpdate.MaxUnavailable.StrVal != "100%" {
+		t.Error("a rollout would wait for nodes that stand by")
+	}
+	mounts := map[string]bool{}
+	for _, v := range pod.Spec.Volumes {
+		mounts[v.Name] = true
+	}
+	for _, m := range c.VolumeMounts {
+		if !mounts[m.Name] {
+			t.Errorf("no volume %s", m.Name)
+		}
+	}
+}
+
+// checkSelectors looks whether what is about the pods finds them.
+func checkSelectors(t *testing.T, objects []any, d *apps.Deployment) {
+	t.Helper()
+	pod := d.Spec.Template
+	ports := map[string]bool{}
+	for _, p := range pod.Spec.Containers[0].Ports {
+		ports[p.Name] = true
+	}
+	finds := func(what string, selector map[string]string) {
+		t.Helper()
+		for k, v := range selector {
+			if pod.Labels[k] != v {
+				t.Errorf("%s selects %s=%s, pods have %v", what, k, v, pod.Labels)
+			}
+		}
+		if len(selector) < 2 {
+			t.Errorf("%s selects %v: other releases' pods too", what, selector)
+		}
+	}
+	for _, c := range pod.Spec.TopologySpreadConstraints {
+		finds("the spread over "+c.TopologyKey, c.LabelSelector.MatchLabels)
+	}
+	if len(pod.Spec.TopologySpreadConstraints) != 2 {
+		t.Errorf("%d constraints spread the pods, want hosts and zones", len(pod.Spec.TopologySpreadConstraints))
+	}
+	scraped := 0
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *core.Service:
+			finds("Service "+o.Name, o.Spec.Selector)
+			for _, p := range o.Spec.Ports {
+				if !ports[p.TargetPort.StrVal] {
+					t.Errorf("Service %s has the port %s of the pods, which is not there", o.Name, p.TargetPort.String())
+				}
+				if p.Name == "http" {
+					scraped++ // by the ServiceMonitor: each pod once
+				}
+			}
+		case *policy.PodDisruptionBudget:
+			finds("the disruption budget", o.Spec.Selector.MatchLabels)
+		case *networking.NetworkPolicy:
+			finds("the network policy", o.Spec.PodSelector.MatchLabels)
+			for _, rule := range o.Spec.Ingress {
+				for _, p := range rule.Ports {
+					if !ports[p.Port.StrVal] {
+						t.Errorf("the network policy opens %s, which is no port of the pods", p.Port.String())
+					}
+				}
+			}
+		case *autoscaling.HorizontalPodAutoscaler:
+			if o.Spec.ScaleTargetRef.Name != d.Name || o.Spec.ScaleTargetRef.Kind != "Deployment" {
+				t.Errorf("the autoscaler scales %v", o.Spec.ScaleTargetRef)
+			}
+			if len(o.Spec.Metrics) != 2 || o.Spec.Metrics[1].Pods.Target.AverageValue.Value() != 20_000_000 {
+				t.Errorf("the autoscaler goes by %v", o.Spec.Metrics)
+			}
+		case *monitoring.ServiceMonitor:
+			finds("the service monitor", o.Spec.Selector.MatchLabels)
+			if o.Spec.Endpoints[0].Port != "http" || o.Spec.Endpoints[0].Path != "/metrics" {
+				t.Errorf("the service monitor scrapes %v", o.Spec.Endpoints)
+			}
+		case *monitoring.PrometheusRule:
+			if len(o.Spec.Groups) < 5 || len(o.Spec.Groups[0].Rules) < 10 {
+				t.Errorf("the rules are not there: %d groups", len(o.Spec.Groups))
+			}
+		case *core.ConfigMap:
+			if len(o.Data) != 2 || !strings.Contains(o.Data["leat-cluster.json"], `"panels"`) {
+				t.Errorf("the dashboards are not there: %d", len(o.Data))
+			}
+		}
+	}
+	if scraped != 1 {
+		t.Errorf("%d Services have a port http: each pod would be scraped as often", scraped)
+	}
+}
+
+func TestWhatTheChartRefuses(t *testing.T) {
+	with := func(more string) string { return strings.TrimSuffix(least, "}") + ", " + more + "}" }
+	for values, want := range map[string]string{
+		with(`shareShards: false, autoscaling: {enabled: true}`):                                                                            "autoscaling needs shareShards",
+		`{image: {repository: a}, secrets: {existingSecret: leat, keys: {s3SecretKey: ""}}, s3: {endpoint: "https://s3", bucket: records}}`: "goes with s3AccessKey",
+		`{}`:                       "existingSecret",
+		with(`replicas: 5`):        "replicas",
+		with(`replicaCount: none`): "replicaCount",
+		with(`image: {repository: a, digest: "sha256:0"}`): "digest",
+		with(`memoryMiB: "a lot"`):                         "memoryMiB",
+	} {
+		if _, err := render(t, values); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", values, err)
+		}
+	}
+}
