@@ -79,7 +79,11 @@ func TestForeignStatusIsUnknownOutcomeOnlyWhereTheRequestLeft(t *testing.T) {
 	if err := c.Ready(t.Context()); leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), "nothing answers at "+c.Endpoint()) {
 		t.Errorf("Ready: %v", err)
 	}
-	if _, err := client.Dial("127.0.0.1:1", client.WithToken("t")); err != nil {
+	c, err = client.Dial("127.0.0.1:1", client.WithToken("t"))
+	if err == nil {
+		err = c.Close()
+	}
+	if err != nil {
 		t.Errorf("a token to this machine: %v", err)
 	}
 }
