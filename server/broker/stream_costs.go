@@ -24,7 +24,7 @@ const (
 	costsKept     = time.Minute
 	costsRest     = 50               // times what a count took
 	costsForgot   = 10 * time.Minute // after nobody has asked
-	costsTakeLong = 30 * time.Second // then a count is given up
+	costsTakeLong = 5 * time.Minute  // then a count is given up
 )
 
 // StreamCosts returns the costs; known is false while they are being counted for the first time. Whoever may not see them is refused, and that is
