@@ -29,13 +29,7 @@ var update = flag.Bool("update", false, "write docs/metrics.md")
 
 const catalogue = "../docs/metrics.md"
 
-// live starts a `leat dev` and stops it with the test.
-func live(t testing.TB) *Server {
-	t.Helper()
-	return liveIn(t, t.TempDir(), time.Minute)
-}
-
-// liveIn is live with a folder, and the time after which records are packed.
+// liveIn starts a `leat dev` in a folder, with the time after which records are packed, and stops it with the test.
 func liveIn(t testing.TB, dir string, packEvery time.Duration, change ...func(*DevConfig)) *Server {
 	t.Helper()
 	c := DevConfig{DataDir: dir, Common: Common{

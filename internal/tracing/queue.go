@@ -40,7 +40,7 @@ func newQueue(out sdk.SpanExporter, log *slog.Logger) *queue {
 // drain sends what waits, as long as ctx lasts, and returns when nothing runs any more. It is called once.
 func (q *queue) drain(ctx context.Context) {
 	defer context.AfterFunc(ctx, q.to.end)() // a batch under way fails then, and those after it
-	_ = q.SpanProcessor.Shutdown(ctx)        // that a collector is away does not make a stop fail
+	_ = q.Shutdown(ctx)                      // that a collector is away does not make a stop fail
 	<-q.to.over
 }
 

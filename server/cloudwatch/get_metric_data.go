@@ -30,13 +30,13 @@ type getMetricDataInput struct {
 }
 
 type metricDataQuery struct {
-	Id         string //nolint:revive // the wire's name
+	Id         string
 	MetricStat *metricStat
 	Expression *string
 	Label      *string
 	ReturnData *bool
-	Period     *int32  // of an expression
-	AccountId  *string //nolint:revive // the wire's name
+	Period     *int32 // of an expression
+	AccountId  *string
 }
 
 type metricStat struct {
@@ -52,7 +52,7 @@ type getMetricDataOutput struct {
 }
 
 type metricDataResult struct {
-	Id         string //nolint:revive // the wire's name
+	Id         string
 	Label      string
 	Timestamps list[moment]
 	Values     list[float64]

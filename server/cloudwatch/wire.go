@@ -163,7 +163,7 @@ func (*formWire) answer(c *call, out any) ([]byte, error) {
 	response := name("Response")
 	response.Attr = []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: space}}
 	err := errors.Join(e.EncodeToken(response), e.EncodeElement(out, name("Result")),
-		e.EncodeElement(struct{ RequestId string }{c.id}, xml.StartElement{Name: xml.Name{Local: "ResponseMetadata"}}), //nolint:revive // the wire's name
+		e.EncodeElement(struct{ RequestId string }{c.id}, xml.StartElement{Name: xml.Name{Local: "ResponseMetadata"}}),
 		e.EncodeToken(response.End()), e.Close())
 	return b.Bytes(), err
 }
