@@ -25,13 +25,13 @@ type measuredStore struct {
 }
 
 // storeOps are the requests of an object store.
-var storeOps = [...]string{"create", "read", "stat", "list", "delete"}
+var storeOps = [...]string{"create", "read", "stat", "list", "delete", "replace", "forget"}
 
 func newMeasuredStore(s blob.Store, tracer *tracing.Tracer) *measuredStore {
 	m := &measuredStore{store: s, tracer: tracer, op: map[string]prometheus.Observer{}, failed: map[string]prometheus.Counter{}}
 	m.times = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "leat_store_request_duration_seconds", Buckets: callBuckets,
-		Help: "Time of a request to the object store that was answered, to the end of its body: create, read, stat, list, delete. Under leat dev the log does not go through the store.",
+		Help: "Time of a request to the object store that was answered, to the end of its body: create, read, stat, list, delete; replace and forget of keys. Under leat dev the log does not go through the store.",
 	}, []string{"op"})
 	m.errors = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "leat_store_request_errors_total",
@@ -46,6 +46,7 @@ func newMeasuredStore(s blob.Store, tracer *tracing.Tracer) *measuredStore {
 var (
 	_ blob.Store  = (*measuredStore)(nil)
 	_ blob.Linker = (*measuredStore)(nil)
+	_ blob.Eraser = (*measuredStore)(nil)
 )
 
 // done counts one request. That an object stands or does not is an answer.
@@ -133,6 +134,30 @@ func (m *measuredStore) Delete(ctx context.Context, key string) error {
 	err := m.store.Delete(ctx, key)
 	m.done("delete", began, err)
 	endStore(span, err)
+	return err
+}
+
+// Replace implements blob.Eraser; errors.ErrUnsupported where the store is none.
+func (m *measuredStore) Replace(ctx context.Context, key string, body []byte) error {
+	e, ok := m.store.(blob.Eraser)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	began := time.Now()
+	err := e.Replace(ctx, key, body)
+	m.done("replace", began, err)
+	return err
+}
+
+// Forget implements blob.Eraser; errors.ErrUnsupported where the store is none.
+func (m *measuredStore) Forget(ctx context.Context, prefix string, deleted bool) error {
+	e, ok := m.store.(blob.Eraser)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	began := time.Now()
+	err := e.Forget(ctx, prefix, deleted)
+	m.done("forget", began, err)
 	return err
 }
 

@@ -74,3 +74,13 @@ func (r *reopening) List(ctx context.Context, prefix, after string, limit int) (
 
 // Delete implements blob.Store.
 func (r *reopening) Delete(ctx context.Context, key string) error { return r.now().Delete(ctx, key) }
+
+// Replace implements blob.Eraser.
+func (r *reopening) Replace(ctx context.Context, key string, body []byte) error {
+	return r.now().Replace(ctx, key, body)
+}
+
+// Forget implements blob.Eraser.
+func (r *reopening) Forget(ctx context.Context, prefix string, deleted bool) error {
+	return r.now().Forget(ctx, prefix, deleted)
+}

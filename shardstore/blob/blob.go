@@ -55,6 +55,20 @@ type Linker interface {
 	Link(ctx context.Context, key, file string) error
 }
 
+// Eraser is a Store that can also change and destroy: for the few small objects whose contents must not outlive their use,
+// the keys of encrypted streams. What wraps a Store MUST pass it on.
+type Eraser interface {
+	Store
+
+	// Replace makes body what stands at key, whatever did before. Whoever reads sees the one or the other, whole. An error:
+	// outcome unknown.
+	Replace(ctx context.Context, key string, body []byte) error
+
+	// Forget destroys what stood at keys with prefix before, where the store keeps that: former versions of the objects that
+	// stand there, and with deleted also those that do not stand any more. What stands stays. It may be called again.
+	Forget(ctx context.Context, prefix string, deleted bool) error
+}
+
 // Info describes one object.
 type Info struct {
 	Key      string

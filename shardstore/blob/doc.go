@@ -11,7 +11,8 @@
 // Invariants that drivers keep:
 //
 //   - Create of one key succeeds for one body only, ever; of many callers
-//     racing for a key exactly one gets nil.
+//     racing for a key exactly one gets nil. Replace, which not every driver
+//     has, is for objects that nobody races for.
 //   - An object is seen whole or not at all. After nil from Create every Read,
 //     Stat and List sees it.
 //   - A driver does not retry by itself. Each call is one attempt, because the

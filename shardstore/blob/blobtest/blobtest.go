@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"ListPages", testListPages},
 		{"ListMany", testListMany},
 		{"Delete", testDelete},
+		{"Replace", testReplace},
+		{"Forget", testForget},
 		{"OddKeys", testOddKeys},
 		{"IllegalKeys", testIllegalKeys},
 		{"Cancelled", testCancelled},

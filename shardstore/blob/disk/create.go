@@ -65,6 +65,62 @@ func (s *Store) Link(ctx context.Context, key, file string) error {
 	return fmt.Errorf("link %s: %w", key, explain(err))
 }
 
+// Replace implements blob.Eraser: the new file takes the name of the old one.
+func (s *Store) Replace(ctx context.Context, key string, body []byte) error {
+	if err := blob.CheckKey(key); err != nil {
+		return err
+	}
+	if err := s.replace(ctx, key, body); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("disk: replace %s: %w", key, err)
+		}
+		return fmt.Errorf("replace %s: %w", key, explain(err))
+	}
+	return nil
+}
+
+func (s *Store) replace(ctx context.Context, key string, body []byte) error {
+	if err := s.mayCreate(ctx); err != nil {
+		return err
+	}
+	tmp := filepath.Join(s.tmp.path, strconv.FormatUint(s.serial.Add(1), 10))
+	err := s.writeTmp(tmp, body)
+	if err == nil {
+		err = s.rename(ctx, tmp, key)
+	}
+	if err != nil {
+		_ = os.Remove(tmp) // what cannot be removed is swept at the next Open
+	}
+	return err
+}
+
+func (s *Store) rename(ctx context.Context, tmp, key string) error {
+	s.folders.RLock()
+	defer s.folders.RUnlock()
+	path := s.path(key)
+	if err := s.makeFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return s.sync(filepath.Dir(path))
+}
+
+// Forget implements blob.Eraser: a folder keeps no versions. What the disk keeps of files that are gone is not ours.
+func (s *Store) Forget(ctx context.Context, prefix string, _ bool) error {
+	if err := blob.CheckList(prefix, ""); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.check()
+}
+
 // mayCreate refuses after Close, and after the failed fsync of a folder.
 func (s *Store) mayCreate(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {

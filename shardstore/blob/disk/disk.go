@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/leatstream/leat/shardstore/blob"
 )
 
 // Objects hold other people's records: nobody but the owner reads them.
@@ -44,6 +46,8 @@ type Store struct {
 	failed  error           // of the first fsync of a folder that failed
 	closed  bool
 }
+
+var _ blob.Eraser = (*Store)(nil)
 
 // fileIO are the calls that tests make fail.
 type fileIO struct {

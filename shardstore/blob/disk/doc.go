@@ -3,7 +3,8 @@
 
 // Package disk is a blob.Store in a folder of a local file system.
 //
-//	<root>/objects/<key>     the objects, one file each, never changed
+//	<root>/objects/<key>     the objects, one file each, never changed but by
+//	                         Replace, which puts another file in their place
 //	<root>/tmp/<random>/…    objects being written; one folder for each open
 //	                         Store, locked with flock while that Store lives
 //

@@ -7,6 +7,7 @@ package fault
 // and divides the difference by the time between.
 type Counts struct {
 	Creates, Reads, Stats, Lists, Deletes int64 // calls, faulty ones included
+	Replaces, Forgets                     int64
 
 	Created  int64 // objects that came to stand, late ones included
 	BytesIn  int64 // of those objects
@@ -39,5 +40,9 @@ func (c *Counts) call(op Op) {
 		c.Lists++
 	case Delete:
 		c.Deletes++
+	case Replace:
+		c.Replaces++
+	case Forget:
+		c.Forgets++
 	}
 }

@@ -23,6 +23,9 @@ const (
 	Stat   Op = "stat"
 	List   Op = "list" // its key is the prefix
 	Delete Op = "delete"
+
+	Replace Op = "replace"
+	Forget  Op = "forget" // its key is the prefix
 )
 
 // Kind is what goes wrong.
@@ -35,7 +38,7 @@ const (
 	LoseAnswer Kind = "lose-answer" // done; answers Err all the same
 )
 
-// Kinds for Create and Delete.
+// Kinds for Create, Delete and Replace.
 const (
 	Late          Kind = "late"           // answers Err, done at Release
 	Twice         Kind = "twice"          // done twice; the second answer comes back (412 of our own bytes)
@@ -102,6 +105,8 @@ type Store struct {
 	// overwriting keeps the delete and create of Overwrite together.
 	overwriting sync.Mutex
 }
+
+var _ blob.Eraser = (*Store)(nil)
 
 // New wraps inner. A nil hook means no faults.
 func New(inner blob.Store, hook Hook) *Store {

@@ -41,8 +41,11 @@ func (s *Store) Release(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("fault: release: nothing is pending")
 	}
-	if d.op == Delete {
+	switch d.op {
+	case Delete:
 		return s.inner.Delete(ctx, d.key)
+	case Replace:
+		return s.replace(ctx, d.key, d.body)
 	}
 	return s.create(ctx, d.key, d.body)
 }

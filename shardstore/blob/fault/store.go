@@ -142,3 +142,42 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	}
 	return f.end(ctx, Delete, key, s.inner.Delete(ctx, key))
 }
+
+// Replace implements blob.Eraser; errors.ErrUnsupported where the store below is none.
+func (s *Store) Replace(ctx context.Context, key string, body []byte) error {
+	f, err := s.begin(ctx, Replace, key)
+	if err != nil {
+		return err
+	}
+	switch f.Kind {
+	case Late:
+		s.keep(Replace, key, body)
+		return fmt.Errorf("replace %s: %w", key, f.Err)
+	case Twice:
+		_ = s.replace(ctx, key, body)
+	case DuplicateLate:
+		s.keep(Replace, key, body)
+	}
+	return f.end(ctx, Replace, key, s.replace(ctx, key, body))
+}
+
+func (s *Store) replace(ctx context.Context, key string, body []byte) error {
+	e, ok := s.inner.(blob.Eraser)
+	if !ok {
+		return fmt.Errorf("replace %s: %w", key, errors.ErrUnsupported)
+	}
+	return e.Replace(ctx, key, body)
+}
+
+// Forget implements blob.Eraser; errors.ErrUnsupported where the store below is none.
+func (s *Store) Forget(ctx context.Context, prefix string, deleted bool) error {
+	f, err := s.begin(ctx, Forget, prefix)
+	if err != nil {
+		return err
+	}
+	e, ok := s.inner.(blob.Eraser)
+	if !ok {
+		return fmt.Errorf("forget %s: %w", prefix, errors.ErrUnsupported)
+	}
+	return f.end(ctx, Forget, prefix, e.Forget(ctx, prefix, deleted))
+}

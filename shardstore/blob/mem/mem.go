@@ -31,6 +31,8 @@ type object struct {
 	modified time.Time
 }
 
+var _ blob.Eraser = (*Store)(nil)
+
 // New returns an empty store that dates objects with now (time.Now if nil).
 func New(now func() time.Time) *Store {
 	if now == nil {
@@ -151,6 +153,33 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	i, _ := slices.BinarySearch(s.keys, key)
 	s.keys = slices.Delete(s.keys, i, i+1)
 	return nil
+}
+
+// Replace implements blob.Eraser.
+func (s *Store) Replace(ctx context.Context, key string, body []byte) error {
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	body = append([]byte{}, body...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.nested(key); ok {
+		return fmt.Errorf("replace %s: object %s stands in the way", key, other)
+	}
+	if _, ok := s.objects[key]; !ok {
+		i, _ := slices.BinarySearch(s.keys, key)
+		s.keys = slices.Insert(s.keys, i, key)
+	}
+	s.objects[key] = object{body: body, modified: s.now()}
+	return nil
+}
+
+// Forget implements blob.Eraser: nothing is kept here that does not stand.
+func (*Store) Forget(ctx context.Context, prefix string, _ bool) error {
+	if err := blob.CheckList(prefix, ""); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 func check(ctx context.Context, key string) error {

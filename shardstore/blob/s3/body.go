@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 )
 
@@ -57,14 +56,21 @@ const maxList = 16 << 20
 
 func (c listCheck) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := c.next.RoundTrip(r)
-	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(r.URL.RawQuery, "list-type=2") {
+	root := ""
+	switch query := r.URL.Query(); {
+	case query.Has("list-type"):
+		root = "<ListBucketResult"
+	case query.Has("versions"):
+		root = "<ListVersionsResult"
+	}
+	if err != nil || resp.StatusCode != http.StatusOK || root == "" {
 		return resp, err
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxList))
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, err
 	}
-	if !bytes.Contains(text, []byte("<ListBucketResult")) {
+	if !bytes.Contains(text, []byte(root)) {
 		return nil, errors.New("the answer to a listing is none")
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(text))

@@ -6,7 +6,8 @@
 // Each call is one HTTP request, never repeated by this package (Stat asks a
 // second time before it says "not found"). A Create is one PUT of the whole body
 // with If-None-Match: * and a CRC32C, never a multipart upload: completing one
-// would drop the condition.
+// would drop the condition. Replace is that PUT without the condition; Forget
+// makes as many requests as there are versions.
 //
 // # What an answer means
 //

@@ -5,10 +5,8 @@ package s3
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -87,29 +85,9 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 	if err := blob.CheckKey(key); err != nil {
 		return err
 	}
-	opts := minio.PutObjectOptions{
-		DisableContentSha256: true, // no aws-chunked body
-		UserMetadata:         map[string]string{"x-amz-checksum-crc32c": s.crc(body)},
-	}
+	opts := s.putOptions(body)
 	opts.SetMatchETagExcept("*")
-	sum := ""
-	if s.signPayload {
-		hash := sha256.Sum256(body)
-		sum = hex.EncodeToString(hash[:])
-	}
-	lent := lend(body)
-	defer lent.takeBack()
-	info, err := s.core.PutObject(ctx, s.bucket, s.prefix+key, lent, int64(len(body)), "", sum, opts)
-	switch {
-	case err != nil && status(err) == http.StatusPreconditionFailed:
-		return fmt.Errorf("s3: create %s: %w", key, blob.ErrExists)
-	case err != nil:
-		return s.fail("create", key, err)
-	case info.ETag == "":
-		// Every S3 names what it stored. A proxy that says 200 to all does not.
-		return fmt.Errorf("s3: create %s: the answer has no ETag, so it is not a store's", key)
-	}
-	return nil
+	return s.put(ctx, "create", key, body, opts)
 }
 
 func (s *Store) crc(body []byte) string {
