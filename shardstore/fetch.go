@@ -177,6 +177,15 @@ func (sh *shard) insert(w *window) (replaced []*window) {
 	return replaced
 }
 
+// uncache takes all windows out, and returns them.
+func (sh *shard) uncache() []*window {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	all := sh.fetched
+	sh.fetched = nil
+	return all
+}
+
 func (sh *shard) remove(w *window) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -219,6 +228,10 @@ func (s *Store) readWindow(ctx context.Context, sh *shard, e Extent, span byteSp
 	s.stats.fetchedBytes.Add(uint64(span.length))
 	w = &window{sh: sh, chunk: c}
 	sh.mu.Lock()
+	if sh.gone {
+		sh.mu.Unlock()
+		return w, nil // for whoever asked for it, and nobody else
+	}
 	replaced := sh.insert(w)
 	sh.mu.Unlock()
 	s.cache.drop(replaced)

@@ -333,3 +333,37 @@ func TestReadWhileMerging(t *testing.T) {
 	r.wantAll(0, want)
 	r.fsck()
 }
+
+// What was read back of a shard leaves memory with it, and nothing else does.
+func TestDroppedShardsLeaveTheCache(t *testing.T) {
+	r := newRig(t).shards(2)
+	r.params.TailBytes = 1
+	s := r.open()
+	for i := range 2 {
+		r.put(i, texts(fmt.Sprint("x", i), 100)...)
+		r.put(i, "last")
+	}
+	if err := s.Pack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	read := func(i int) int64 {
+		t.Helper()
+		if p, err := s.Read(t.Context(), r.key(i), 0, shardstore.ReadLimits{Records: 10, Bytes: 1000}); err != nil || len(p.Records) == 0 {
+			t.Fatalf("%d records, %v", len(p.Records), err)
+		}
+		return s.Stats().CacheBytes
+	}
+	one := read(0)
+	both := read(1)
+	if one == 0 || both <= one {
+		t.Fatalf("the cache has %d bytes, then %d", one, both)
+	}
+	s.DropShards([]leat.ShardKey{r.key(1)})
+	if left := s.Stats().CacheBytes; left != one {
+		t.Errorf("the cache has %d bytes, want %d", left, one)
+	}
+	hits := s.Stats().CacheHits
+	if read(0); s.Stats().CacheHits == hits {
+		t.Error("the other shard has left the cache")
+	}
+}

@@ -279,7 +279,7 @@ func newShard(a Assignment) (*shard, error) {
 	return sh, nil
 }
 
-// DropShards forgets shards of a stream that is being deleted. Their records are not packed any more.
+// DropShards forgets shards of a stream that is being deleted. Their records are not packed any more, and leave the caches.
 func (s *Store) DropShards(keys []leat.ShardKey) {
 	s.mu.Lock()
 	var dropped []*shard
@@ -292,6 +292,7 @@ func (s *Store) DropShards(keys []leat.ShardKey) {
 	s.mu.Unlock()
 	for _, sh := range dropped {
 		s.unindexed.Add(sh.drop())
+		s.cache.drop(sh.uncache())
 	}
 }
 
