@@ -58,7 +58,7 @@ func FsckRemote(ctx context.Context, postgres string, bucket S3, keys MasterKeys
 	return fsck(ctx, remote.DB, wal.NewObjects(remote.Blobs), remote.Blobs, master, report)
 }
 
-func fsck(ctx context.Context, db *sqldb.DB, driver wal.Driver, blobs blob.Store, master *masterkey.Ring, report func(shardstore.Problem)) (r FsckReport, err error) {
+func fsck(ctx context.Context, db *sqldb.DB, driver wal.Driver, blobs blob.Eraser, master *masterkey.Ring, report func(shardstore.Problem)) (r FsckReport, err error) {
 	cat := catalog.New(db, catalog.Options{})
 	if err := cat.Migrate(ctx); err != nil {
 		return r, err
@@ -68,7 +68,7 @@ func fsck(ctx context.Context, db *sqldb.DB, driver wal.Driver, blobs blob.Store
 	}
 	var keys segment.Keys
 	if master != nil {
-		keys = keyring.New(keyring.Options{Catalog: cat, Master: master})
+		keys = keyring.New(keyring.Options{Catalog: cat, Store: keyring.NewStore(blobs, nil), Master: master})
 	}
 	r.FsckStats, err = shardstore.Fsck(ctx, driver, blobs, keys, fsckShards(ctx, cat, blobs), report)
 	return r, err

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/leatstream/leat/server/cluster"
+	"github.com/leatstream/leat/server/keyring"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -98,4 +99,11 @@ func histogram(d *prometheus.Desc, l *wal.Latency) prometheus.Metric {
 		buckets[wal.LatencyBound(i).Seconds()] = below
 	}
 	return prometheus.MustNewConstHistogram(d, l.Count, l.Sum.Seconds(), buckets)
+}
+
+// newKeyMetrics tells how many keys a node holds.
+func newKeyMetrics(keys *keyring.Ring) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "leat_stream_keys", Help: "Keys of encrypted streams in this node's memory. Those of a stream that is erased leave it within seconds.",
+	}, func() float64 { return float64(keys.Known()) })
 }

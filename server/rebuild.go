@@ -14,6 +14,7 @@ import (
 	"github.com/leatstream/leat/server/backup"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/delivery"
+	"github.com/leatstream/leat/server/keyring"
 	"github.com/leatstream/leat/server/rebuild"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
@@ -24,6 +25,8 @@ import (
 type RebuildReport struct {
 	rebuild.Report
 	Check FsckReport // empty when it was not asked for
+	// Erased are the streams whose keys were destroyed: they do not come back, and nobody can open what is left of their records.
+	Erased []keyring.Erased
 }
 
 // Rebuild fills an empty database from the bucket alone and, where check is set, reads every record back. All servers on
@@ -65,7 +68,10 @@ func rebuildFrom(ctx context.Context, postgres string, bucket S3, keys MasterKey
 	for _, p := range r.Problems {
 		report(p)
 	}
-	if err != nil || !check {
+	if err != nil {
+		return r, err
+	}
+	if r.Erased, err = keyring.NewStore(remote.Blobs, nil).AllErased(ctx); err != nil || !check {
 		return r, err
 	}
 	r.Check, err = fsck(ctx, remote.DB, driver, remote.Blobs, master, report)

@@ -111,6 +111,10 @@ func (r *Remote) prove(ctx context.Context, log *slog.Logger) error {
 	if note != "" {
 		log.Warn("lifecycle rules of the bucket were not checked", "reason", note)
 	}
+	// Nothing stands there: it is the right to look for former versions that is tried.
+	if err := r.Blobs.Forget(ctx, "keys/none/", true); err != nil {
+		log.Warn("the keys of streams that are erased could not be destroyed here", "error", err)
+	}
 	stores, names := make([]blob.Store, len(r.doors)), make([]string, len(r.doors))
 	for i, d := range r.doors {
 		stores[i], names[i] = d, d.Endpoint()

@@ -58,6 +58,7 @@ type Server struct {
 	kinesis *kinesis.Handler
 	console *web.Console
 	keys    *auth.KeyStore
+	sealing *keyring.Ring
 	audit   *audit.Log
 	oidc    *auth.OIDC  // nil: tokens of identity providers are not taken
 	login   *auth.Login // nil: nobody signs in to the console there
@@ -127,7 +128,8 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 			s.shut()
 		}
 	}()
-	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal, Deliveries: delivery.Journaled{}})
+	wrapped := keyring.NewStore(p.blobs, nil)
+	cat := catalog.New(p.db, catalog.Options{Logger: p.log, Journal: p.journal, Deliveries: delivery.Journaled{}, DestroyKeys: wrapped.Destroy})
 	if err := cat.Migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -167,9 +169,11 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		}
 	}
 	keys := keyring.New(keyring.Options{
-		Catalog: cat, Master: p.master, Logger: p.log,
+		Catalog: cat, Store: wrapped, Master: p.master, Logger: p.log,
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
+		Loaded:  func() bool { return s.broker.Directory().Loaded() },
 	})
+	s.sealing = keys
 	if err := keys.Load(ctx); err != nil {
 		return nil, err
 	}
@@ -246,7 +250,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(s.node)
-	s.metrics.MustRegister(newBillingMetrics(s.billing, s.node.Leads), s.audit.Metrics())
+	s.metrics.MustRegister(newBillingMetrics(s.billing, s.node.Leads), s.audit.Metrics(), newKeyMetrics(keys))
 	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.deliver.Metrics(), s.calls, p.blobs)
 	if p.tracer != nil {
 		s.metrics.MustRegister(p.tracer.Metrics())
@@ -345,6 +349,7 @@ func (s *Server) Run(ctx context.Context) error {
 	inner.Go(func() error { return s.meter.Run(node) })
 	inner.Go(func() error { return s.billing.Run(node, s.node.Leads) })
 	inner.Go(func() error { return s.who.Run(node) })
+	inner.Go(func() error { return s.sealing.Run(node, s.node.Leads) })
 	inner.Go(func() error { return s.audit.Run(node, s.node.Leads) })
 	if s.points != nil {
 		inner.Go(func() error { return s.points.Run(node, s.node.Leads, newSampling(s, s.points).gather) })

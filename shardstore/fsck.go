@@ -43,6 +43,7 @@ func (p Problem) String() string {
 type FsckStats struct {
 	Shards, Extents, Records uint64
 	Sealed                   uint64 // extents that were not opened, for want of keys: their records' own checksums were not checked
+	Erased                   uint64 // extents whose keys were destroyed: as it should be, nobody can open them
 	Bytes                    int64  // stored bytes read and checked
 	Problems                 int
 }
@@ -157,15 +158,17 @@ func (f *fsck) extent(ctx context.Context, e Extent) error {
 	f.stats.Bytes += int64(len(stored))
 	if e.Sealed() && f.keys == nil {
 		f.stats.Sealed++
-		f.stats.Records += e.Count
-		if err := segment.VerifyExtent(e, stored); err != nil {
-			f.problem(e.Shard, e.Object, e.First, "%v", err)
-		}
+		f.closed(e, stored)
 		return nil
 	}
 	c, err := f.coder.DecodeExtent(e, stored)
-	if leat.KindOf(err) == leat.KindUnavailable {
-		return err // no damage: the key is missing
+	if errors.Is(err, segment.ErrErased) {
+		f.stats.Erased++
+		f.closed(e, stored)
+		return nil
+	}
+	if leat.KindOf(err) == leat.KindUnavailable && !damaged(err) {
+		return err // the key cannot be had here, or not now
 	}
 	if err != nil {
 		f.problem(e.Shard, e.Object, e.First, "%v", err)
@@ -182,4 +185,18 @@ func (f *fsck) extent(ctx context.Context, e Extent) error {
 	}
 	f.stats.Records += e.Count
 	return nil
+}
+
+// closed checks an extent as it is stored.
+func (f *fsck) closed(e Extent, stored []byte) {
+	f.stats.Records += e.Count
+	if err := segment.VerifyExtent(e, stored); err != nil {
+		f.problem(e.Shard, e.Object, e.First, "%v", err)
+	}
+}
+
+// damaged tells whether a key cannot be had because it is damaged or lost itself.
+func damaged(err error) bool {
+	var e *leat.Error
+	return errors.As(errors.Unwrap(err), &e) && e.Kind == leat.KindCorrupt
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // whatIsLeft is what an operator has to know after an erasure.
-const whatIsLeft = "Its keys are gone from the catalog. Backups of the database and older entries of the journal in the bucket still hold them, wrapped: to put these out of reach too, replace the master key and destroy the old one (docs/security.md, Erasure)."
+const whatIsLeft = "The keys of what was encrypted are destroyed: nobody can open what is left of its records, with a backup of the database neither. Where the bucket itself is copied elsewhere, delete keys/ in the copies (docs/security.md, Erasure)."
 
 type streamEraseCmd struct {
 	Name    string        `arg:"" help:"Name of the stream."`

@@ -5,6 +5,8 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,10 +16,12 @@ import (
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server"
 	"github.com/leatstream/leat/server/masterkey"
+	"github.com/leatstream/leat/shardstore"
 )
 
-// TestErase follows an erasure to its end, as docs/security.md has it: the stream's key leaves the catalog, and once the master key is
-// replaced and the old one destroyed, a backup from before cannot be opened any more, while what was kept is read on.
+// TestErase follows an erasure to its end, as docs/security.md has it: when the command ends a catalog of before opens nothing of the
+// stream, with the same master key; and once the master key is replaced and the old one destroyed, a backup of everything from before
+// cannot be opened any more either, while what was kept is read on.
 func TestErase(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	srv := leattest.Start(t, leattest.WithDir(dir))
@@ -48,13 +52,31 @@ func TestErase(t *testing.T) {
 		leatCmd = leatAt(t, srv.Endpoint)
 	}
 	restart()
-	if got := leatCmd("", "stream", "erase", "gone", "-y").ok(t); !strings.Contains(got, "gone erased") || !strings.Contains(got, "master key") {
+	if got := leatCmd("", "stream", "erase", "gone", "-y").ok(t); !strings.Contains(got, "gone erased") || !strings.Contains(got, "destroyed") {
 		t.Errorf("got %s", got)
 	}
 	leatCmd("", "get", "gone", "--from", "trim-horizon").refused(t, 1, "gone")
 
-	// Replace the master key: the new one first, then without the old one.
 	must(srv.Stop())
+
+	// A backup of the catalog knows where the records are, and what is left of them is as it was: nobody opens it.
+	stale := filepath.Join(t.TempDir(), "stale")
+	must(os.CopyFS(stale, os.DirFS(dir)))
+	for _, old := range []string{"catalog.db-wal", "catalog.db-shm"} {
+		if err := os.Remove(filepath.Join(stale, old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	was, err := os.ReadFile(filepath.Join(backup, "catalog.db"))
+	must(err)
+	must(os.WriteFile(filepath.Join(stale, "catalog.db"), was, 0o600))
+	checked, err := server.FsckLocal(t.Context(), stale, func(p shardstore.Problem) { t.Errorf("fsck says %s", p) })
+	must(err)
+	if checked.Erased == 0 || checked.Records != 3 {
+		t.Errorf("with a catalog of before: %+v", checked.FsckStats)
+	}
+
+	// Replace the master key: the new one first, then without the old one.
 	file := filepath.Join(dir, "master.key")
 	old, err := os.ReadFile(file)
 	must(err)
@@ -77,7 +99,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("the catalog has %d keys of streams", keys)
 	}
 
-	// The backup has the erased stream's key still, under a master key that is no more.
+	// A backup of everything has the erased stream's key still, under a master key that is no more.
 	must(os.WriteFile(filepath.Join(backup, "master.key"), []byte(fresh), 0o600))
 	_, err = server.Dev(t.Context(), server.DevConfig{DataDir: backup, Common: server.Common{
 		HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", Region: "us-east-1", ShardLimits: "off", PackEvery: 60e9, LogLevel: "error",

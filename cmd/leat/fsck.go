@@ -59,13 +59,16 @@ func (c *fsckCmd) Run(ctx context.Context, t *terminal) error {
 
 func (c *fsckCmd) report(t *terminal, r server.FsckReport) {
 	if c.Output == formatJSON {
-		_ = json.NewEncoder(t.out).Encode(map[string]any{"shards": r.Shards, "extents": r.Extents, "records": r.Records, "bytes": r.Bytes, "problems": r.Problems, "sealed": r.Sealed, "open_sessions": len(r.Open)})
+		_ = json.NewEncoder(t.out).Encode(map[string]any{"shards": r.Shards, "extents": r.Extents, "records": r.Records, "bytes": r.Bytes, "problems": r.Problems, "sealed": r.Sealed, "erased": r.Erased, "open_sessions": len(r.Open)})
 		return
 	}
 	fmt.Fprintf(t.out, "checked %s in %s of %s: %s read, %s\n", plural(int(r.Records), "record"), plural(int(r.Extents), "extent"),
 		plural(int(r.Shards), "shard"), size(float64(r.Bytes)), plural(r.Problems, "problem"))
 	if r.Sealed > 0 {
 		fmt.Fprintf(t.out, "%s of encrypted streams checked as they are stored: to check the records in them, give --master-key-file\n", plural(int(r.Sealed), "extent"))
+	}
+	if r.Erased > 0 {
+		fmt.Fprintf(t.out, "%s of erased streams checked as they are stored: their keys were destroyed, and nobody can open them\n", plural(int(r.Erased), "extent"))
 	}
 	for _, s := range r.Open {
 		fmt.Fprintf(t.out, "session %s of node %q has not ended: records that are only in its log were not checked (a running server, or one that crashed and has not been started again)\n", s.ID, s.Node)

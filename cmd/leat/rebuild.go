@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/leatstream/leat/server"
+	"github.com/leatstream/leat/server/keyring"
 )
 
 // rebuildCmd is `leat rebuild`.
@@ -45,7 +47,7 @@ func (c *rebuildCmd) Run(ctx context.Context, t *terminal) error {
 func rebuiltJSON(r *server.RebuildReport, problems int, checked bool) map[string]any {
 	return map[string]any{
 		"streams": r.Streams, "deliveries": r.Deliveries, "shards": r.Shards, "sessions": r.Sessions, "packs": r.Packs, "extents": r.Extents, "journal_entries": r.Entries,
-		"problems": problems, "checked_records": r.Check.Records, "checked": checked,
+		"problems": problems, "checked_records": r.Check.Records, "checked": checked, "erased": erasedStreams(r.Erased),
 	}
 }
 
@@ -55,7 +57,18 @@ func printRebuilt(t *terminal, r *server.RebuildReport, problems int, checked bo
 	if r.Deliveries > 0 {
 		fmt.Fprintf(t.out, "%s go on where they were\n", plural(r.Deliveries, "delivery stream"))
 	}
+	for _, e := range r.Erased {
+		fmt.Fprintf(t.out, "stream %s of account %s was erased at %s: it does not come back\n", e.Name, e.Account, e.At.UTC().Format(time.RFC3339))
+	}
 	if checked {
 		fmt.Fprintf(t.out, "checked %s in %s: %s\n", plural(int(r.Check.Records), "record"), plural(int(r.Check.Extents), "extent"), plural(problems, "problem"))
 	}
+}
+
+func erasedStreams(all []keyring.Erased) []map[string]any {
+	out := []map[string]any{}
+	for _, e := range all {
+		out = append(out, map[string]any{"id": e.Stream, "account": e.Account, "name": e.Name, "erased": e.At.UTC()})
+	}
+	return out
 }

@@ -23,8 +23,8 @@ const maxKeyName = 2048
 
 // StreamKeys makes the keys of encrypted streams.
 type StreamKeys interface {
-	// Make makes a new key for a stream. KindUnsupported when the server has no master key.
-	Make(stream leat.StreamID) (catalog.StreamKey, error)
+	// Make makes a new key for a stream, and makes it durable. KindUnsupported when the server has no master key.
+	Make(ctx context.Context, stream leat.StreamID) (catalog.StreamKey, error)
 }
 
 // StartStreamEncryption begins to encrypt a stream. key is what its owner calls the key: an alias, an ARN, any name.
@@ -46,7 +46,7 @@ func (b *Broker) encrypt(ctx context.Context, v *streamView, key string) error {
 	if b.streamKeys == nil {
 		return leat.Errorf(leat.KindUnsupported, "this server cannot encrypt streams: start it with --master-key-file")
 	}
-	k, err := b.streamKeys.Make(v.ID)
+	k, err := b.streamKeys.Make(ctx, v.ID)
 	if err != nil {
 		return err
 	}

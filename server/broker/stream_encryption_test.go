@@ -4,6 +4,7 @@
 package broker_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // keyMaker makes keys that are not secret.
 type keyMaker struct{ err error }
 
-func (m keyMaker) Make(s leat.StreamID) (catalog.StreamKey, error) {
+func (m keyMaker) Make(_ context.Context, s leat.StreamID) (catalog.StreamKey, error) {
 	return catalog.StreamKey{ID: leat.NewID[leat.KeyID](nil), Stream: s, Wrapped: "wrapped"}, m.err
 }
 

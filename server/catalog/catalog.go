@@ -40,6 +40,8 @@ type Options struct {
 	Journal *journal.Log
 	// Deliveries are in the journal too; nil: there are none.
 	Deliveries Deliveries
+	// DestroyKeys destroys the keys of a stream that is DELETING, of which nothing else is left; nil: keys are nowhere else.
+	DestroyKeys func(ctx context.Context, s leat.Stream) error
 	// RemoveBatch is how many extents one transaction of RemoveStream takes away; 0 means 2,000.
 	RemoveBatch int
 }

@@ -168,12 +168,12 @@ func rebuildExtents(tx *sqldb.Tx, r *Rebuilt) error {
 
 func (c *Catalog) rebuildSessions(tx *sqldb.Tx, r *Rebuilt) error {
 	now := c.now()
-	rows, beats := sqldb.NewRows(8, len(r.Sessions)), sqldb.NewRows(2, len(r.Sessions))
+	rows, beats := sqldb.NewRows(9, len(r.Sessions)), sqldb.NewRows(2, len(r.Sessions))
 	for _, s := range r.Sessions {
-		rows.Add(s.Session, "rebuilt", "", string(SessionClosed), s.Trim, r.State.Sessions[s.Session].Opened, now, s.Fence)
+		rows.Add(s.Session, "rebuilt", "", string(SessionClosed), s.Trim, r.State.Sessions[s.Session].Opened, now, s.Fence, 1)
 		beats.Add(s.Session, 0)
 	}
-	_, err := tx.ExecRows("INSERT INTO sessions (id, node, address, state, trimmed, opened, closed, fence) VALUES $rows", rows)
+	_, err := tx.ExecRows("INSERT INTO sessions (id, node, address, state, trimmed, opened, closed, fence, keys_apart) VALUES $rows", rows)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (c *Catalog) OpenSession(ctx context.Context, s Session) error {
 			}
 		}
 		n, err := tx.Exec(`
-INSERT INTO sessions (id, node, address, state, opened, alone) VALUES ($1, $2, $3, 'live', $4, $5)
+INSERT INTO sessions (id, node, address, state, opened, alone, keys_apart) VALUES ($1, $2, $3, 'live', $4, $5, 1)
 ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now(), s.Alone)
 		if err != nil {
 			return err

@@ -4,11 +4,15 @@
 package catalog_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/journal"
 )
 
 func newKey(s leat.Stream, wrapped string) catalog.StreamKey {
@@ -64,6 +68,7 @@ func TestStartAndStopEncryption(t *testing.T) {
 			t.Errorf("keys %+v", all)
 		}
 		for _, want := range []catalog.StreamKey{first, second} {
+			want.Wrapped = journal.KeptApart
 			if k, err := b.StreamKey(ctx, want.ID); err != nil || k != want {
 				t.Errorf("%+v, %v, want %+v", k, err, want)
 			}
@@ -95,10 +100,84 @@ func TestStartEncryptionUnknown(t *testing.T) {
 	})
 }
 
-func TestRewrapAndRemoveStreamKeys(t *testing.T) {
+// While a session of a former version runs, which looks for keys here, they are here.
+func TestKeysOfFormerVersions(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
-		st, other := b.stream("s", 1), b.stream("other", 1)
+		st := b.stream("s", 1)
+		b.must(b.ActivateStream(ctx, st.ID))
+		session := b.session()
+		b.must(b.db.Tx(ctx, func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("UPDATE sessions SET keys_apart = 0 WHERE id = $1", session)
+			return err
+		}))
+		floor := func() (version int) {
+			t.Helper()
+			b.must(b.db.View(ctx, func(tx *sqldb.Tx) error {
+				return tx.Row("SELECT version FROM schema_floor WHERE owner = 'catalog'").Scan(&version)
+			}))
+			return version
+		}
+		k := newKey(st, "one")
+		_, err := b.StartEncryption(ctx, k, "k")
+		b.must(err)
+		b.must(b.RewrapStreamKey(ctx, k.ID, "one", "two"))
+		b.must(b.RewrapStreamKey(ctx, k.ID, "one", "three")) // somebody was faster
+		if got, err := b.StreamKey(ctx, k.ID); err != nil || got.Wrapped != "two" || got.Apart() {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if moved, err := b.KeepApart(ctx, k.ID); err != nil || moved {
+			t.Errorf("moved while it is needed: %v, %v", moved, err)
+		}
+		// The last of them ended, and may be needed again for a day.
+		b.must(b.db.Tx(ctx, func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("UPDATE sessions SET state = 'closed', closed = $2 WHERE id = $1", session, b.clock.Now())
+			return err
+		}))
+		b.clock.advance(23 * time.Hour)
+		if moved, err := b.KeepApart(ctx, k.ID); err != nil || moved {
+			t.Errorf("moved while one may go back: %v, %v", moved, err)
+		}
+		if v := floor(); v != 0 {
+			t.Errorf("programs below version %d are refused already", v)
+		}
+		b.clock.advance(2 * time.Hour)
+		for _, want := range []struct {
+			id    leat.KeyID
+			moved bool
+		}{{k.ID, true}, {k.ID, true}, {leat.KeyID{9}, false}} {
+			b.link.cut("a-")
+			if moved, err := b.KeepApart(ctx, want.id); err != nil || moved != want.moved {
+				t.Errorf("moved: %v, %v", moved, err)
+			}
+		}
+		if got, err := b.StreamKey(ctx, k.ID); err != nil || !got.Apart() {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if v := floor(); v != 12 {
+			t.Errorf("programs below version %d are refused, want 12: they would not find the keys", v)
+		}
+		b.must(b.RewrapStreamKey(ctx, k.ID, "two", "four")) // by a node that was late
+		if got, err := b.StreamKey(ctx, k.ID); err != nil || !got.Apart() {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// A stream's keys are destroyed when nothing else of it is left, and its row goes after them.
+func TestRemoveDestroysKeys(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		var destroyed []leat.StreamID
+		var fail error
+		cat := catalog.New(b.db, catalog.Options{Clock: b.clock, RemoveBatch: 3, DestroyKeys: func(_ context.Context, s leat.Stream) error {
+			if shards, err := b.Shards(ctx, s.ID); err != nil || len(shards) > 0 || s.Status != leat.StreamDeleting || s.Name != "s" {
+				t.Errorf("destroyed with %d shards: %+v, %v", len(shards), s, err)
+			}
+			destroyed = append(destroyed, s.ID)
+			return fail
+		}})
+		st, other := b.stream("s", 2), b.stream("other", 1)
 		for _, s := range []leat.Stream{st, other} {
 			b.must(b.ActivateStream(ctx, s.ID))
 		}
@@ -107,20 +186,32 @@ func TestRewrapAndRemoveStreamKeys(t *testing.T) {
 		b.must(err)
 		_, err = b.StartEncryption(ctx, kept, "k")
 		b.must(err)
-		b.must(b.RewrapStreamKey(ctx, k.ID, "one", "two"))
-		b.must(b.RewrapStreamKey(ctx, k.ID, "one", "three")) // somebody was faster
-		if got, err := b.StreamKey(ctx, k.ID); err != nil || got.Wrapped != "two" {
-			t.Errorf("%+v, %v", got, err)
+		b.want(cat.RemoveStream(ctx, st.ID), leat.KindInUse, "")
+		if len(destroyed) != 0 {
+			t.Error("keys of a stream were destroyed that is not deleted")
 		}
 		b.must(b.BeginDelete(ctx, st.ID, false))
-		if _, err := b.StreamKey(ctx, k.ID); err != nil {
-			t.Errorf("the key went before its stream: %v", err)
+		fail = leat.Errorf(leat.KindUnavailable, "the bucket is away")
+		for range 2 {
+			if err := cat.RemoveStream(ctx, st.ID); leat.KindOf(err) != leat.KindUnavailable {
+				t.Errorf("removed: %v", err)
+			}
+			if _, err := b.StreamKey(ctx, k.ID); err != nil {
+				t.Errorf("the key's name went before the key: %v", err)
+			}
+			if s, err := b.StreamByID(ctx, st.ID); err != nil || s.Status != leat.StreamDeleting {
+				t.Errorf("%+v, %v", s, err)
+			}
 		}
-		b.must(b.RemoveStream(ctx, st.ID))
-		all, err := b.StreamKeys(ctx)
-		b.must(err)
-		if len(all) != 1 || all[0] != kept {
-			t.Errorf("after the stream is gone: %+v", all)
+		fail = nil
+		b.must(cat.RemoveStream(ctx, st.ID))
+		b.must(cat.RemoveStream(ctx, st.ID))
+		if len(destroyed) != 3 {
+			t.Errorf("asked %d times to destroy", len(destroyed))
+		}
+		kept.Wrapped = journal.KeptApart
+		if all, err := b.StreamKeys(ctx); err != nil || len(all) != 1 || all[0] != kept {
+			t.Errorf("after the stream is gone: %+v, %v", all, err)
 		}
 	})
 }

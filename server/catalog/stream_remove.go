@@ -5,6 +5,7 @@ package catalog
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/leatstream/leat"
@@ -12,11 +13,11 @@ import (
 )
 
 // RemoveStream takes a stream that is DELETING out of the catalog: its shards at once, so that nothing is registered for
-// them any more, then its extents in batches, and its own row last. Objects and segments that nothing names afterwards
-// are queued for deletion. It may be called again after it failed; a stream that does not exist is fine. KindInUse when
+// them any more, then its extents in batches, then its keys, and its own row last. Objects and segments that nothing
+// names afterwards are queued for deletion. It may be called again after it failed; a stream that does not exist is fine. KindInUse when
 // the stream is not DELETING.
 func (c *Catalog) RemoveStream(ctx context.Context, id leat.StreamID) error {
-	there, err := c.removeShards(ctx, id)
+	s, there, err := c.removeShards(ctx, id)
 	if err != nil || !there {
 		return err
 	}
@@ -31,11 +32,16 @@ func (c *Catalog) RemoveStream(ctx context.Context, id leat.StreamID) error {
 	if err := c.removeClosedShards(ctx, id); err != nil {
 		return err
 	}
+	// Its extents are gone, and it stays DELETING whatever happens: nobody asks for its keys any more.
+	if c.opts.DestroyKeys != nil {
+		if err := c.opts.DestroyKeys(ctx, s); err != nil {
+			return fmt.Errorf("destroy its keys: %w", err)
+		}
+	}
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
 		if _, err := bump(tx); err != nil {
 			return err
 		}
-		// Its extents are gone: nothing that its keys seal can be found any more.
 		if _, err := tx.Exec("DELETE FROM stream_keys WHERE stream = $1", id); err != nil {
 			return err
 		}
@@ -49,13 +55,14 @@ func (c *Catalog) RemoveStream(ctx context.Context, id leat.StreamID) error {
 
 // removeShards takes the rows that others look at: from here on Register skips the stream's extents and FinishReshard
 // its reshards.
-func (c *Catalog) removeShards(ctx context.Context, id leat.StreamID) (there bool, err error) {
+func (c *Catalog) removeShards(ctx context.Context, id leat.StreamID) (s leat.Stream, there bool, err error) {
 	err = c.settle(ctx, func(tx *sqldb.Tx) error {
 		there = false
 		if _, err := bump(tx); err != nil {
 			return err
 		}
-		s, err := theStream(tx, id)
+		var err error
+		s, err = theStream(tx, id)
 		if leat.KindOf(err) == leat.KindNotFound {
 			return nil
 		}
@@ -75,7 +82,7 @@ func (c *Catalog) removeShards(ctx context.Context, id leat.StreamID) (there boo
 		}
 		return nil
 	})
-	return there, err
+	return s, there, err
 }
 
 // removeExtents takes one batch of extents away and tells whether there may be more.

@@ -5,8 +5,8 @@
 // (`leat rebuild`), and so that a catalog that was restored from a backup is not taken for the present one.
 //
 // The journal is a write-ahead log: entries 1, 2, 3, … without a gap, each an object that is written if absent and never
-// changed or deleted. An entry that stands is decided; the catalog follows. Entries hold states, not steps: applying one
-// twice does no harm.
+// deleted, nor changed (but that Scrub takes keys out of those of former versions). An entry that stands is decided; the
+// catalog follows. Entries hold states, not steps: applying one twice does no harm.
 //
 // # The state machine
 //
@@ -35,8 +35,8 @@
 // tells below which segment each log was packed, so that rebuild scans from there, and where shards end of which no
 // record is left.
 //
-// Invariants: entries never change; the catalog's n never exceeds the last entry; a change that was told to a caller as
-// done is in an entry. It is never asked on the path of a put or a tail read.
+// Invariants: what entries decide never changes; the catalog's n never exceeds the last entry; a change that was told to a
+// caller as done is in an entry. It is never asked on the path of a put or a tail read.
 //
 // Of deliveries it has what was asked for, not what was delivered: that is in objects beside it (server/delivery).
 //
@@ -47,4 +47,5 @@
 //
 //	journal/entries/<n, 20 digits>   "leat-journal 1 <CRC-32C of the rest>\n", then JSON
 //	journal/full/<n, 20 digits>      empty: entry n has the whole state, reading may begin there
+//	journal/scrubbed/<n, 20 digits>  empty: no entry up to n holds a key of a stream
 package journal

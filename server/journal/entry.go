@@ -127,10 +127,10 @@ type Policy struct {
 	Policy   string
 }
 
-// Key seals a stream's records. It is wrapped under the master key.
+// Key seals a stream's records.
 type Key struct {
 	ID      leat.KeyID
-	Wrapped string
+	Wrapped string // KeptApart; of former versions: the key itself, wrapped under the master key
 	Created int64
 }
 

@@ -40,13 +40,13 @@ var ErrTaken = errors.New("journal: another entry has this number")
 
 // Log is the journal of one bucket. Its methods may be called from any goroutine.
 type Log struct {
-	blobs blob.Store
+	blobs blob.Eraser
 	// Begun tells whether a session has left anything in the bucket: then its opening was committed.
 	Begun func(ctx context.Context, s leat.SessionID) (bool, error)
 }
 
 // New makes the journal of a bucket.
-func New(blobs blob.Store, begun func(ctx context.Context, s leat.SessionID) (bool, error)) *Log {
+func New(blobs blob.Eraser, begun func(ctx context.Context, s leat.SessionID) (bool, error)) *Log {
 	return &Log{blobs: blobs, Begun: begun}
 }
 
@@ -116,9 +116,14 @@ func (l *Log) create(ctx context.Context, e *Entry, body []byte) error {
 
 // MarkFull says that reading may begin at an entry. It is a hint alone.
 func (l *Log) MarkFull(ctx context.Context, n uint64) error {
+	return l.mark(ctx, fmt.Sprintf("%s%020d", fulls, n), "full\n")
+}
+
+// mark writes a small object if absent.
+func (l *Log) mark(ctx context.Context, key, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
-	err := l.blobs.Create(ctx, fmt.Sprintf("%s%020d", fulls, n), []byte("full\n"))
+	err := l.blobs.Create(ctx, key, []byte(text))
 	if errors.Is(err, blob.ErrExists) {
 		return nil
 	}

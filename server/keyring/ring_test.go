@@ -14,18 +14,37 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/journal"
 	"github.com/leatstream/leat/server/keyring"
 	"github.com/leatstream/leat/server/masterkey"
 	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob/fault"
+	"github.com/leatstream/leat/shardstore/blob/mem"
 )
 
-// store is the catalog's table in memory, which can be away.
+// store is the catalog's table in memory, which can be away, and the bucket.
 type store struct {
+	*keyring.Store
+	bucket *mem.Store
+
 	mu    sync.Mutex
 	keys  map[leat.KeyID]catalog.StreamKey
 	away  error
 	looks int
 	block chan struct{}
+}
+
+func newStore() *store {
+	bucket := mem.New(nil)
+	return &store{Store: keyring.NewStore(bucket, nil), bucket: bucket, keys: map[leat.KeyID]catalog.StreamKey{}}
+}
+
+func (s *store) Streams(context.Context) ([]leat.Stream, error) { return nil, s.away }
+
+func (s *store) KeepApart(context.Context, leat.KeyID) (bool, error) { return true, s.away }
+
+func (s *store) ScrubJournal(context.Context, func(leat.StreamID, *journal.Key) error) (int, error) {
+	return 0, s.away
 }
 
 func (s *store) StreamKey(_ context.Context, id leat.KeyID) (catalog.StreamKey, error) {
@@ -63,10 +82,11 @@ func (s *store) RewrapStreamKey(_ context.Context, id leat.KeyID, was, wrapped s
 
 func (s *store) add(t *testing.T, r *keyring.Ring, stream leat.StreamID) leat.KeyID {
 	t.Helper()
-	k, err := r.Make(stream)
+	k, err := r.Make(t.Context(), stream)
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.Wrapped = journal.KeptApart
 	s.keys[k.ID] = k
 	return k.ID
 }
@@ -93,21 +113,21 @@ func (c *clock) Now() time.Time { return c.now }
 var errAway = errors.New("the database is away")
 
 func TestKeysStayKnownWhileTheCatalogIsAway(t *testing.T) {
-	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}}
+	s := newStore()
 	stream := leat.StreamID{1}
-	made := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	made := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(1))})
 	id, late := s.add(t, made, stream), s.add(t, made, stream)
 	s.away = errAway
 	if _, err := made.Key(id); err != nil || s.looks != 0 {
 		t.Errorf("a key that was just made is looked for: %v", err)
 	}
 	s.away = nil
-	if bytes.Contains([]byte(s.keys[id].Wrapped), id[:]) || !strings.HasPrefix(s.keys[id].Wrapped, "leat-wrapped-1:") {
-		t.Errorf("stored %q", s.keys[id].Wrapped)
+	if stored, err := s.Get(t.Context(), stream, id); err != nil || !strings.HasPrefix(stored, "leat-wrapped-1:") {
+		t.Errorf("stored %q, %v", stored, err)
 	}
 	c := &clock{now: time.Unix(1000, 0)}
 	streams := map[leat.StreamID]leat.Stream{stream: {DataKey: id}, {2}: {}}
-	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1)), Clock: c, Streams: func(id leat.StreamID) (leat.Stream, bool) {
+	r := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(1)), Clock: c, Streams: func(id leat.StreamID) (leat.Stream, bool) {
 		st, ok := streams[id]
 		return st, ok
 	}})
@@ -143,9 +163,10 @@ func TestKeysStayKnownWhileTheCatalogIsAway(t *testing.T) {
 }
 
 func TestManyWhoWantAKeyAskOnce(t *testing.T) {
-	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}, block: make(chan struct{})}
-	id := s.add(t, keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))}), leat.StreamID{1})
-	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	s := newStore()
+	s.block = make(chan struct{})
+	id := s.add(t, keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(1))}), leat.StreamID{1})
+	r := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(1))})
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -162,17 +183,17 @@ func TestManyWhoWantAKeyAskOnce(t *testing.T) {
 }
 
 func TestLoadWrapsAgainUnderTheFirstMasterKey(t *testing.T) {
-	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}}
-	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	s := newStore()
+	r := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(1))})
 	id := s.add(t, r, leat.StreamID{1})
 	want, err := r.Key(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(2), line(1))}).Load(t.Context()); err != nil {
+	if err := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(2), line(1))}).Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	later := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(2))})
+	later := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(2))})
 	if err := later.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +203,7 @@ func TestLoadWrapsAgainUnderTheFirstMasterKey(t *testing.T) {
 	}
 	s.away = nil
 	for name, m := range map[string]*masterkey.Ring{"the former key": master(t, line(1)), "none": nil} {
-		r := keyring.New(keyring.Options{Catalog: s, Master: m})
+		r := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: m})
 		err := r.Load(t.Context())
 		if leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), "--master-key-file") {
 			t.Errorf("%s: start: %v", name, err)
@@ -194,13 +215,21 @@ func TestLoadWrapsAgainUnderTheFirstMasterKey(t *testing.T) {
 }
 
 func TestADamagedKeyKeepsNobodyElseFromStarting(t *testing.T) {
-	s := &store{keys: map[leat.KeyID]catalog.StreamKey{}}
-	r := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	s := newStore()
+	r := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(1))})
 	a, b := s.add(t, r, leat.StreamID{1}), s.add(t, r, leat.StreamID{2})
-	moved := s.keys[a]
-	moved.Wrapped = s.keys[b].Wrapped // another's
-	s.keys[a] = moved
-	fresh := keyring.New(keyring.Options{Catalog: s, Master: master(t, line(1))})
+	others, err := s.Get(t.Context(), leat.StreamID{2}, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replace(t.Context(), catalog.StreamKey{ID: a, Stream: leat.StreamID{1}, Wrapped: others}); err != nil {
+		t.Fatal(err)
+	}
+	lost := s.add(t, r, leat.StreamID{3})
+	if err := s.bucket.Delete(t.Context(), "keys/"+leat.StreamID{3}.String()+"/"+lost.String()); err != nil {
+		t.Fatal(err)
+	}
+	fresh := keyring.New(keyring.Options{Catalog: s, Store: s.Store, Master: master(t, line(1))})
 	if err := fresh.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -210,11 +239,81 @@ func TestADamagedKeyKeepsNobodyElseFromStarting(t *testing.T) {
 	if _, err := fresh.Key(a); leat.KindOf(err) != leat.KindUnavailable {
 		t.Errorf("another stream's key: %v", err)
 	}
+	if _, err := fresh.Key(lost); leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("a key that is lost: %v", err)
+	}
 }
 
 func TestNoMasterKeyNoStreamKeys(t *testing.T) {
-	_, err := keyring.New(keyring.Options{Catalog: &store{}}).Make(leat.StreamID{1})
+	s := newStore()
+	_, err := keyring.New(keyring.Options{Catalog: s, Store: s.Store}).Make(t.Context(), leat.StreamID{1})
 	if leat.KindOf(err) != leat.KindUnsupported || !strings.Contains(err.Error(), "--master-key-file") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Keys of streams that are gone leave memory in a moment, and no others, whatever else happens to the directory.
+func TestKeysOfStreamsThatAreGoneAreForgotten(t *testing.T) {
+	s := newStore()
+	c := &clock{now: time.Unix(1000, 0)}
+	streams, loaded := map[leat.StreamID]leat.Stream{{1}: {}, {2}: {}}, false
+	r := keyring.New(keyring.Options{
+		Catalog: s, Store: s.Store, Master: master(t, line(1)), Clock: c, Loaded: func() bool { return loaded },
+		Streams: func(id leat.StreamID) (leat.Stream, bool) { st, ok := streams[id]; return st, ok },
+	})
+	gone, kept, unseen := s.add(t, r, leat.StreamID{1}), s.add(t, r, leat.StreamID{2}), s.add(t, r, leat.StreamID{3})
+	pass := func(n int) {
+		for range n {
+			r.Forget()
+			c.now = c.now.Add(time.Second)
+		}
+	}
+	delete(s.keys, gone) // as when its stream's last row has left the catalog
+	pass(10)
+	if r.Known() != 3 {
+		t.Fatalf("%d keys are known before the directory was read", r.Known())
+	}
+	loaded = true
+	streams[leat.StreamID{3}] = leat.Stream{}
+	delete(streams, leat.StreamID{1})
+	pass(2)
+	if _, err := r.Key(gone); err != nil {
+		t.Errorf("at once: %v", err)
+	}
+	streams[leat.StreamID{1}] = leat.Stream{} // it was the directory that was behind
+	pass(5)
+	delete(streams, leat.StreamID{1})
+	pass(2)
+	if r.Known() != 3 {
+		t.Errorf("%d keys are known", r.Known())
+	}
+	pass(1)
+	if r.Known() != 2 {
+		t.Errorf("%d keys are known 3 seconds after the stream was gone", r.Known())
+	}
+	s.away = errAway
+	if _, err := r.Key(gone); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("a forgotten key: %v", err)
+	}
+	for _, id := range []leat.KeyID{kept, unseen} {
+		if _, err := r.Key(id); err != nil {
+			t.Errorf("a key that is needed: %v", err)
+		}
+	}
+}
+
+// A key that the bucket does not take is not made.
+func TestNoKeyWithoutItsObject(t *testing.T) {
+	s := newStore()
+	bucket := fault.New(s.bucket, func(op fault.Op, _ string) fault.Fault {
+		if op == fault.Create {
+			return fault.Fault{Kind: fault.Refuse}
+		}
+		return fault.Fault{}
+	})
+	r := keyring.New(keyring.Options{Catalog: s, Store: keyring.NewStore(bucket, nil), Master: master(t, line(1))})
+	k, err := r.Make(t.Context(), leat.StreamID{1})
+	if leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), "nothing was changed") || r.Known() != 0 {
+		t.Errorf("%v, %v, %d known", k.ID, err, r.Known())
 	}
 }

@@ -4,6 +4,7 @@
 package kinesis_test
 
 import (
+	"context"
 	"crypto/rand"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 // plainKeys makes keys that are not secret.
 type plainKeys struct{}
 
-func (plainKeys) Make(s leat.StreamID) (catalog.StreamKey, error) {
+func (plainKeys) Make(_ context.Context, s leat.StreamID) (catalog.StreamKey, error) {
 	return catalog.StreamKey{ID: leat.NewID[leat.KeyID](rand.Reader), Stream: s, Wrapped: "wrapped"}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"errors"
 
 	"github.com/leatstream/leat"
 )
@@ -29,9 +30,13 @@ type Key struct {
 
 // Keys finds the secrets of keys. An implementation may do I/O, and MUST return soon.
 type Keys interface {
-	// Key returns KeyBytes of secret. KindUnavailable when it cannot be had now or here: never a wrong one.
+	// Key returns KeyBytes of secret. KindUnavailable when it cannot be had now or here: never a wrong one. It is ErrErased when the
+	// key was destroyed.
 	Key(id leat.KeyID) (secret []byte, err error)
 }
+
+// ErrErased says that a key was destroyed on purpose: what it sealed cannot be read again, and is not damaged.
+var ErrErased = errors.New("segment: the key was destroyed")
 
 // Nonce tells two encodings of one extent apart.
 type Nonce [sealNonce]byte

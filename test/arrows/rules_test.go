@@ -124,9 +124,10 @@ var rules = map[string]rule{
 	"server/policy":    {local: []string{"."}, reason: "decides, and knows nothing"},
 	"server/masterkey": {local: []string{"."}, reason: "secrets are wrapped with the standard library alone"},
 	"server/keyring": {
-		local:  []string{".", "server/catalog", "server/masterkey", "shardstore", "shardstore/segment"},
+		local:  []string{".", "server/catalog", "server/journal", "server/masterkey", "shardstore", "shardstore/blob", "shardstore/segment"},
 		tests:  []string{"internal/sqldb", "shardstore/..."},
-		reason: "the engine's keys, from the catalog and the master key",
+		third:  []string{"golang.org/x/..."},
+		reason: "the engine's keys, from the bucket and the master key",
 	},
 	"server/forward/internalv1": {third: anyModule, reason: "generated"},
 	"server/forward": {
