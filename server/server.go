@@ -215,6 +215,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if s.deliver, err = s.newDeliveries(&p, p.db, cat); err != nil {
 		return nil, err
 	}
+	if err := s.deliver.Rewrap(ctx); err != nil {
+		return nil, err
+	}
 	p.common.Scaling.Defaults()
 	s.calls = newMeasuredEngine(s.engine())
 	s.broker, err = broker.New(broker.Config{

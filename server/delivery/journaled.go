@@ -101,7 +101,7 @@ ON CONFLICT (id) DO UPDATE SET state = excluded.state, version = excluded.versio
 	for _, b := range d.Backfills {
 		backfills.Add(d.ID, b.Track, b.Begins, b.Ends, b.Created)
 	}
-	_, err := tx.ExecRows("INSERT INTO delivery_configs (delivery, track, version, config, secrets) VALUES $rows ON CONFLICT (delivery, track, version) DO NOTHING", configs)
+	_, err := tx.ExecRows("INSERT INTO delivery_configs (delivery, track, version, config, secrets) VALUES $rows ON CONFLICT (delivery, track, version) DO UPDATE SET secrets = excluded.secrets", configs)
 	if err == nil {
 		_, err = tx.ExecRows("INSERT INTO delivery_backfills (delivery, track, begins, ends, created) VALUES $rows ON CONFLICT (delivery, track) DO NOTHING", backfills)
 	}

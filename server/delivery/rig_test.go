@@ -50,7 +50,7 @@ type rig struct {
 	node    *cluster.Node
 	cat     *catalog.Catalog
 	journal *journal.Log
-	blobs   blob.Store
+	blobs   blob.Eraser
 	engine  *delivery.Engine
 	alive   atomic.Pointer[delivery.Engine]
 	config  delivery.Config

@@ -100,7 +100,8 @@ func (s *State) stream(c *Stream) {
 	}
 }
 
-// delivery takes a change of a delivery stream in. Configurations, backfills and cursors that are there stay as they are.
+// delivery takes a change of a delivery stream in. Backfills and cursors that are there stay as they are, and so do
+// configurations but for how their secrets are wrapped.
 func (s *State) delivery(c *Delivery) {
 	if c.Gone {
 		delete(s.Deliveries, c.ID)
@@ -114,7 +115,15 @@ func (s *State) delivery(c *Delivery) {
 	if c.Head != nil {
 		d.Head = c.Head
 	}
-	d.Configs = addNew(d.Configs, c.Configs, func(a, b *DeliveryConfig) bool { return a.Track == b.Track && a.Version == b.Version })
+	same := func(a, b *DeliveryConfig) bool { return a.Track == b.Track && a.Version == b.Version }
+	d.Configs = addNew(d.Configs, c.Configs, same)
+	for i := range c.Configs {
+		for j := range d.Configs {
+			if same(&d.Configs[j], &c.Configs[i]) {
+				d.Configs[j].Secrets = c.Configs[i].Secrets
+			}
+		}
+	}
 	d.Backfills = addNew(d.Backfills, c.Backfills, func(a, b *DeliveryBackfill) bool { return a.Track == b.Track })
 	d.Cursors = addNew(d.Cursors, c.Cursors, func(a, b *DeliveryCursor) bool { return a.Track == b.Track && a.Ordinal == b.Ordinal })
 }
