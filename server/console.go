@@ -3,13 +3,16 @@
 
 package server
 
-import "github.com/leatstream/leat/web"
+import (
+	"github.com/leatstream/leat/server/auth"
+	"github.com/leatstream/leat/web"
+)
 
 // newConsole makes the pages for people. Where callers need no credential, people need not sign in.
-func (s *Server) newConsole(p *parts, secret []byte) (*web.Console, error) {
+func (s *Server) newConsole(p *parts, secret []byte, failures *auth.Failures) (*web.Console, error) {
 	bearers := s.bearers(p)
 	o := web.Options{
-		Broker: s.broker, Auth: bearers, Secret: secret,
+		Broker: s.broker, Auth: bearers, Failures: failures, Secret: secret,
 		Info: web.Info{Version: p.version, Node: p.node}, Logger: p.log, Metrics: s.metrics, OIDC: s.oidc, Tracer: p.tracer,
 	}
 	if _, err := bearers.Authenticate(""); err == nil {

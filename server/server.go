@@ -235,7 +235,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 			return nil, err
 		}
 	}
-	failures := auth.NewFailures(nil)
+	failures := auth.NewFailures(nil, s.broker.SignInFailed)
 	s.grpcapi, err = grpcapi.New(grpcapi.Options{
 		TLS: s.credentials(), Failures: failures, Tracer: p.tracer,
 		Broker: s.broker, Auth: s.bearers(&p), Logger: p.log, Ready: s.Ready, Internal: s.internal(),
@@ -248,7 +248,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Tracer: p.tracer, Logger: p.log})
+	s.kinesis, err = kinesis.New(kinesis.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures, Edge: leat.EdgeKinesis}, Tracer: p.tracer, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
@@ -258,20 +258,20 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if p.tracer != nil {
 		s.metrics.MustRegister(p.tracer.Metrics())
 	}
-	if s.console, err = s.newConsole(&p, info.Secret[:]); err != nil {
+	if s.console, err = s.newConsole(&p, info.Secret[:], failures); err != nil {
 		return nil, err
 	}
 	if signatures, err = s.signatures(&p, "firehose"); err != nil {
 		return nil, err
 	}
-	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Tracer: p.tracer, Logger: p.log})
+	s.firehose, err = firehose.New(firehose.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures, Edge: leat.EdgeFirehose}, Tracer: p.tracer, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
 	if signatures, err = s.signatures(&p, "monitoring"); err != nil {
 		return nil, err
 	}
-	s.cloudwatch, err = cloudwatch.New(cloudwatch.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures}, Tracer: p.tracer, Logger: p.log})
+	s.cloudwatch, err = cloudwatch.New(cloudwatch.Options{Broker: s.broker, Auth: &auth.GuardedSignatures{Verifier: signatures, Failures: failures, Edge: leat.EdgeCloudWatch}, Tracer: p.tracer, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
@@ -349,10 +349,10 @@ func (s *Server) Run(ctx context.Context) error {
 	inner.Go(func() error { return s.node.Run(node) })
 	inner.Go(func() error { return s.broker.Run(node) })
 	inner.Go(func() error { return s.keys.Run(node) })
+	inner.Go(func() error { return s.sealing.Run(node, s.node.Leads) })
 	inner.Go(func() error { return s.meter.Run(node) })
 	inner.Go(func() error { return s.billing.Run(node, s.node.Leads) })
 	inner.Go(func() error { return s.who.Run(node) })
-	inner.Go(func() error { return s.sealing.Run(node, s.node.Leads) })
 	inner.Go(func() error { return s.audit.Run(node, s.node.Leads) })
 	if s.points != nil {
 		inner.Go(func() error { return s.points.Run(node, s.node.Leads, newSampling(s, s.points).gather) })

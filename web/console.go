@@ -35,6 +35,8 @@ type Options struct {
 	Keys   auth.Keys          // access keys; nil: nobody signs in with one
 	OIDC   *auth.OIDC         // tells whom an identity provider's claims make what; nil: there is none
 	Login  *auth.Login        // at the provider; nil: nobody signs in there
+	// Failures bounds how often an address may fail to sign in; nil: not at all.
+	Failures *auth.Failures
 	// Open lets everybody in as whoever Auth takes them for, for a server that accepts any credentials. Then requests are
 	// answered for loopback hosts alone, so that a page elsewhere cannot reach the server under a name of its own.
 	Open    bool

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
 )
 
 // signInForm is the page where people sign in.
@@ -49,7 +50,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := signInForm{Next: nextPath(r.PostForm.Get("next")), KeyID: strings.TrimSpace(r.PostForm.Get("key"))}
-	t, err := c.present(r, f.KeyID, r.PostForm.Get("secret"), strings.TrimSpace(r.PostForm.Get("bearer")))
+	t, err := c.try(r, f.KeyID, r.PostForm.Get("secret"), strings.TrimSpace(r.PostForm.Get("bearer")))
 	if err == nil {
 		err = c.sessions.write(w, r, t)
 	}
@@ -62,24 +63,37 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, f.Next, http.StatusSeeOther)
 }
 
-// present checks what somebody signs in with.
-func (c *Console) present(r *http.Request, id, secret, bearer string) (ticket, error) {
-	switch {
-	case bearer != "":
-		t := ticket{Bearer: bearer}
-		_, err := c.check(r.Context(), t)
-		return t, err
-	case id == "" || secret == "":
+// try checks what somebody signs in with, unless too much that was wrong has come from there.
+func (c *Console) try(r *http.Request, id, secret, bearer string) (ticket, error) {
+	if bearer == "" && (id == "" || secret == "") {
 		return ticket{}, leat.Errorf(leat.KindUnauthenticated, "Give an access key's id and its secret, or a token.")
 	}
-	key, err := c.key(r.Context(), id)
-	if err != nil {
+	from := auth.Origin(r, leat.EdgeConsole, "")
+	if err := c.Failures.Check(from); err != nil {
 		return ticket{}, err
 	}
-	if !same(strings.TrimSpace(secret), key.Secret) {
-		return ticket{}, errWrong
+	t, key, err := c.present(r, id, secret, bearer)
+	if leat.KindOf(err) == leat.KindUnauthenticated {
+		c.Failures.Count(auth.Failure{Origin: from, Reason: told(err), Account: key.Account, Credential: key.ID})
 	}
-	return ticket{Key: id}, nil
+	return t, err
+}
+
+// present checks what somebody signs in with. key is the access key that was named, where there is one.
+func (c *Console) present(r *http.Request, id, secret, bearer string) (t ticket, key leat.AccessKey, err error) {
+	if bearer != "" {
+		t.Bearer = bearer
+		_, err := c.check(r.Context(), t)
+		return t, key, err
+	}
+	k, err := c.key(r.Context(), id)
+	if err != nil {
+		return t, key, err
+	}
+	if !same(strings.TrimSpace(secret), k.Secret) {
+		return t, k.AccessKey, errWrong
+	}
+	return ticket{Key: id}, k.AccessKey, nil
 }
 
 func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@
 //   - Everything else (reads of the control plane, calls that were refused or failed) is merged: what is alike but for its
 //     time is one row a round, which counts. Memory and rows are bounded for each account and in all; beyond the bound what
 //     differs is merged too, into one row for each account and outcome.
+//   - Failed attempts to sign in are merged so too, a minute long: who has no credential fills a bounded number of rows.
 //   - Add never waits. Nothing here can fail a call.
 //
 // It does not own: who may read it, what is worth a row, and what must not stand in one (server/broker).

@@ -25,11 +25,15 @@ const (
 	maxChanges  = 16_384 // changes; more wait only while the database is away
 	maxMerged   = 4_096  // rows a round, of all accounts
 	maxAccount  = 256    // rows a round, of one account
+	maxAttempts = 32     // rows of attempts to sign in, every attemptRounds; as many more with credentials that there are
 	maxText     = 500    // characters of a message, and of what a program says that it is
 	maxValue    = 32 << 10
 	writeWithin = 2 * time.Second // how long a change waits for its row
 	flushWithin = 10 * time.Second
 )
+
+// attemptRounds is how many rounds long attempts to sign in are gathered that are alike: a minute.
+const attemptRounds = 4
 
 // DefaultKeep is how long events are kept.
 const DefaultKeep = 90 * 24 * time.Hour
@@ -54,7 +58,9 @@ type Log struct {
 	changes []Event
 	merged  map[likeness]*Event
 	rows    map[string]int // of merged, by account
-	done    chan struct{}  // closed when what waits now has been written
+	tries   map[attempt]*Event
+	begun   time.Time     // when the first of tries came
+	done    chan struct{} // closed when what waits now has been written
 	wake    chan struct{}
 
 	flushing sync.Mutex // one at a time
@@ -75,7 +81,7 @@ func New(db *sqldb.DB, o Options) *Log {
 	var node [6]byte
 	_, _ = rand.Read(node[:]) // never fails
 	return &Log{
-		db: db, opts: o, node: hex.EncodeToString(node[:]), merged: map[likeness]*Event{}, rows: map[string]int{},
+		db: db, opts: o, node: hex.EncodeToString(node[:]), merged: map[likeness]*Event{}, rows: map[string]int{}, tries: map[attempt]*Event{},
 		done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
@@ -108,7 +114,7 @@ func (l *Log) Lost() uint64 { return l.lost.Load() }
 func (l *Log) Waiting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.changes) + len(l.merged)
+	return len(l.changes) + len(l.merged) + len(l.tries)
 }
 
 // Add merges a call into the rows of this round. It never waits.
@@ -134,6 +140,50 @@ func (l *Log) Add(e Event) {
 	l.name(&e)
 	l.merged[k] = &e
 	l.rows[e.Account]++
+}
+
+// attempt is what failed attempts to sign in have in common that are merged into one row.
+type attempt struct {
+	likeness
+	message string
+}
+
+// AddAttempt merges a failed attempt to sign in into the rows of this minute. Whoever comes without a credential can fill no
+// more than maxAttempts of them; what more differs is counted in one. It never waits.
+func (l *Log) AddAttempt(e Event) {
+	e.trim()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.tries) == 0 {
+		l.begun = l.opts.Clock.Now()
+	}
+	if at := l.tryOf(&e); at != nil {
+		at.Times++
+		at.Last = l.opts.Clock.Now()
+		return
+	}
+	l.name(&e)
+	l.tries[attempt{e.likeness(), e.Message}] = &e
+}
+
+// tryOf returns the row that an attempt belongs to, nil for a new one, and changes one that there is no room for. l.mu is held.
+func (l *Log) tryOf(e *Event) *Event {
+	k := attempt{e.likeness(), e.Message}
+	if at := l.tries[k]; at != nil {
+		return at
+	}
+	like := 0
+	for other := range l.tries {
+		if (other.account == "") == (e.Account == "") {
+			like++
+		}
+	}
+	if like < maxAttempts {
+		return nil
+	}
+	e.Account, e.Principal, e.Name, e.Credential, e.Source, e.Agent, e.Request = "", "", "", "", "", "", ""
+	e.Resource, e.Edge, e.Message = "*", "", "more attempts that differ than are kept apart"
+	return l.tries[attempt{e.likeness(), e.Message}]
 }
 
 // Write adds a row of its own and returns when it is durable, or after a moment, when it is yet to be.
@@ -220,11 +270,11 @@ func (l *Log) Run(ctx context.Context, leads func() bool) error {
 			stop()
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWithin)
 			defer cancel()
-			l.tell(l.flush(last, true))
+			l.tell(l.flush(last, true, true))
 			return nil
 		}
 		stop()
-		l.tell(l.flush(ctx, whole))
+		l.tell(l.flush(ctx, whole, false))
 		if whole && l.opts.Clock.Now().Sub(swept) >= sweepEvery && leads() {
 			swept = l.opts.Clock.Now()
 			if err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
@@ -241,22 +291,29 @@ func (l *Log) tell(err error) {
 }
 
 // Flush writes all that waits.
-func (l *Log) Flush(ctx context.Context) error { return l.flush(ctx, true) }
+func (l *Log) Flush(ctx context.Context) error { return l.flush(ctx, true, true) }
 
-// flush writes the changes that wait, and with whole the merged calls too. What cannot be written waits on.
-func (l *Log) flush(ctx context.Context, whole bool) error {
+// flush writes the changes that wait, with whole the merged calls too, and the attempts to sign in when their minute is over
+// or final says so. What cannot be written waits on.
+func (l *Log) flush(ctx context.Context, whole, final bool) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.mu.Lock()
-	changes, merged, done := l.changes, map[likeness]*Event{}, l.done
+	changes, merged, tries, done := l.changes, map[likeness]*Event{}, map[attempt]*Event{}, l.done
 	l.changes, l.done = nil, make(chan struct{})
 	if whole {
 		merged = l.merged
 		l.merged, l.rows = map[likeness]*Event{}, map[string]int{}
 	}
+	if whole && (final || l.opts.Clock.Now().Sub(l.begun) >= attemptRounds*l.opts.Every) {
+		tries, l.tries = l.tries, map[attempt]*Event{}
+	}
 	l.mu.Unlock()
 	all := changes
 	for _, e := range merged {
+		all = append(all, *e)
+	}
+	for _, e := range tries {
 		all = append(all, *e)
 	}
 	if len(all) == 0 {
@@ -286,5 +343,24 @@ func (l *Log) flush(ctx context.Context, whole bool) error {
 			l.rows[e.Account]++
 		}
 	}
+	for k, e := range tries {
+		if at := l.tries[k]; at != nil {
+			e.Times += at.Times
+			e.Last = later(at.Last, e.Last)
+			*at = *e
+		} else if at := l.tryOf(e); at != nil {
+			at.Times += e.Times
+			at.Last = later(at.Last, e.Last)
+		} else {
+			l.tries[attempt{e.likeness(), e.Message}] = e
+		}
+	}
 	return err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -245,3 +245,60 @@ func TestFilters(t *testing.T) {
 		}
 	})
 }
+
+// attempt is a failed attempt to sign in.
+func attempt(source, account, why string) audit.Event {
+	return audit.Event{Account: account, Operation: "SignIn", Resource: "*", Edge: leat.EdgeREST, Source: source, Outcome: leat.KindUnauthenticated.String(), Message: why, Agent: "a"}
+}
+
+// Whoever tries to sign in with nothing, from however many addresses, fills a bounded number of rows; none goes uncounted, and
+// those with a credential that there is stay apart.
+func TestAttemptsAreBounded(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		for i := range 5000 {
+			r.AddAttempt(attempt(fmt.Sprintf("10.0.%d.%d", i/250, i%250), "", "the token is not known"))
+			if i%100 == 0 {
+				r.AddAttempt(attempt("10.1.1.1", "111111111111", "the signature is wrong"))
+			}
+		}
+		r.AddAttempt(attempt("10.0.0.0", "", "something else")) // counted with what there is no room for
+		r.AddAttempt(attempt("10.0.0.1", "", "the token is not known"))
+		r.must(r.Flush(r.Context()))
+		rows, known, total, rest := 0, int64(0), int64(0), int64(0)
+		for _, e := range r.list(audit.Filter{Operation: "SignIn"}) {
+			total += e.Times
+			switch {
+			case e.Account != "":
+				known += e.Times
+			case e.Source == "":
+				rest = e.Times
+			}
+			rows++
+		}
+		if rows > 40 || known != 50 || total != 5052 || rest < 4900 {
+			r.Errorf("%d rows of %d attempts, %d with a credential, %d of them counted together", rows, total, known, rest)
+		}
+	})
+}
+
+// Attempts wait for four rounds, survive a database that is away, and are counted once.
+func TestAttemptsOfAMinuteAreOneRow(t *testing.T) {
+	r := newRig(t, sqldb.Config{SQLite: filepath.Join(t.TempDir(), "a.db")})
+	for range 3 {
+		r.AddAttempt(attempt("10.0.0.1", "", "wrong"))
+		r.clock.Advance(time.Second)
+	}
+	r.away.Store(true)
+	if r.Flush(t.Context()) == nil {
+		t.Fatal("the database was away")
+	}
+	r.AddAttempt(attempt("10.0.0.1", "", "wrong"))
+	r.AddAttempt(attempt("10.0.0.1", "", "wrong in another way"))
+	r.away.Store(false)
+	r.lose.Store(true)
+	r.must(r.Flush(t.Context()))
+	all := r.list(audit.Filter{Operation: "SignIn"})
+	if len(all) != 2 || all[0].Times != 4 || all[1].Times != 1 || !all[0].Last.After(all[0].Time) {
+		t.Errorf("got %+v", all)
+	}
+}

@@ -30,6 +30,8 @@ func (Anybody) Authenticate(string) (leat.Principal, error) {
 // Verify ignores the signature.
 func (a Anybody) Verify(*http.Request, []byte) (leat.Principal, error) { return a.Authenticate("") }
 
+var errNothing = leat.Errorf(leat.KindUnauthenticated, "a credential is missing: send \"authorization: Bearer <token>\"")
+
 // Bootstrap accepts the bearer of one token.
 type Bootstrap struct {
 	digest  [sha256.Size]byte
@@ -55,7 +57,7 @@ func NewBootstrap(token, account string) (*Bootstrap, error) {
 // Digests are compared, so that neither the token's length nor a common beginning shows in the time it takes.
 func (b *Bootstrap) Authenticate(authorization string) (leat.Principal, error) {
 	if authorization == "" {
-		return leat.Principal{}, leat.Errorf(leat.KindUnauthenticated, "a credential is missing: send \"authorization: Bearer <token>\"")
+		return leat.Principal{}, errNothing
 	}
 	scheme, token, ok := strings.Cut(authorization, " ")
 	digest := sha256.Sum256([]byte(strings.TrimSpace(token)))

@@ -44,7 +44,7 @@ func (b *Bearers) Authenticate(authorization string) (leat.Principal, error) {
 		return Anybody{}.Authenticate(authorization)
 	}
 	if authorization == "" {
-		return leat.Principal{}, leat.Errorf(leat.KindUnauthenticated, "a credential is missing: send \"authorization: Bearer <token>\"")
+		return leat.Principal{}, errNothing
 	}
 	return leat.Principal{}, leat.Errorf(leat.KindUnauthenticated, "the credential is wrong: send \"authorization: Bearer <token>\" with a token of this server")
 }

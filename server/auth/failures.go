@@ -4,6 +4,7 @@
 package auth
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -17,9 +18,22 @@ import (
 // share one bound. It is counted on each node alone.
 type Failures struct {
 	clock leat.Clock
+	tell  func(Failure)
 	mu    sync.Mutex
 	left  map[netip.Addr]allowance
 }
+
+// Failure is an attempt to sign in that failed, as others may be told of it: of what was presented it has nothing but the
+// name of a credential that there is.
+type Failure struct {
+	Origin     leat.Origin
+	Reason     string // one of a few
+	Account    string // whose credential it was; empty: of nobody that is known
+	Credential string // its id
+}
+
+// reasonTooMany is that of attempts that were not looked at.
+const reasonTooMany = "too many failures have come from this address: not looked at"
 
 type allowance struct {
 	tokens float64
@@ -32,34 +46,53 @@ const (
 	mostAddresses     = 10_000
 )
 
-// NewFailures makes one; a nil clock is the machine's.
-func NewFailures(clock leat.Clock) *Failures {
+// NewFailures makes one; a nil clock is the machine's. tell hears of each failure, and MUST return at once; nil: nobody does.
+func NewFailures(clock leat.Clock, tell func(Failure)) *Failures {
 	if clock == nil {
 		clock = leat.SystemClock{}
 	}
-	return &Failures{clock: clock, left: map[netip.Addr]allowance{}}
+	if tell == nil {
+		tell = func(Failure) {}
+	}
+	return &Failures{clock: clock, tell: tell, left: map[netip.Addr]allowance{}}
 }
 
 // Check returns KindThroughputExceeded for an address that has failed too often.
-func (f *Failures) Check(from netip.Addr) error {
-	if f == nil {
+func (f *Failures) Check(o leat.Origin) error {
+	if f == nil || f.mayTry(o.Source) {
 		return nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a, known := f.left[group(from)]
-	if !known || f.filled(a) >= 1 {
-		return nil
-	}
+	f.tell(Failure{Origin: grouped(o), Reason: reasonTooMany})
 	return &leat.Error{Kind: leat.KindThroughputExceeded, Message: "too many failures to sign in have come from this address: wait before the next", After: time.Second}
 }
 
-// Failed counts a failure.
-func (f *Failures) Failed(from netip.Addr) {
+func (f *Failures) mayTry(from netip.Addr) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, known := f.left[group(from)]
+	return !known || f.filled(a) >= 1
+}
+
+// Failed counts a failure to sign in, for which err was the reason.
+func (f *Failures) Failed(o leat.Origin, err error) {
+	fail := Failure{Origin: o}
+	fail.Reason, fail.Account, fail.Credential = reasonOf(err)
+	f.Count(fail)
+}
+
+// Count is Failed of a failure whose reason is told already. One without a reason is told nobody: nothing was presented.
+func (f *Failures) Count(fail Failure) {
 	if f == nil {
 		return
 	}
-	from = group(from)
+	f.spend(group(fail.Origin.Source))
+	if fail.Reason != "" {
+		fail.Origin = grouped(fail.Origin)
+		f.tell(fail)
+	}
+}
+
+func (f *Failures) spend(from netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a, known := f.left[from]
@@ -70,6 +103,19 @@ func (f *Failures) Failed(from netip.Addr) {
 		clear(f.left) // whoever has so many addresses is not held up by this
 	}
 	f.left[from] = allowance{tokens: max(tokens-1, 0), at: f.clock.Now()}
+}
+
+// reasonOf says why signing in failed, and whose credential it was.
+func reasonOf(err error) (reason, account, credential string) {
+	var s *SignatureError
+	if errors.As(err, &s) {
+		return signatureReasons[s.Type], s.key.Account, s.key.ID
+	}
+	var e *leat.Error
+	if errors.Is(err, errNothing) || !errors.As(err, &e) {
+		return "", "", ""
+	}
+	return e.Message, "", ""
 }
 
 func (f *Failures) filled(a allowance) float64 {
@@ -87,26 +133,29 @@ func group(from netip.Addr) netip.Addr {
 	return from.Unmap()
 }
 
+func grouped(o leat.Origin) leat.Origin {
+	o.Source = group(o.Source)
+	return o
+}
+
 // GuardedSignatures is a verifier of the AWS wire whose failures are bounded.
 type GuardedSignatures struct {
 	Verifier interface {
 		Verify(r *http.Request, body []byte) (leat.Principal, error)
 	}
 	Failures *Failures
+	Edge     leat.Edge
 }
 
 // Verify returns who signed a request.
 func (g *GuardedSignatures) Verify(r *http.Request, body []byte) (leat.Principal, error) {
-	var from netip.Addr
-	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		from = at.Addr()
-	}
+	from := Origin(r, g.Edge, "")
 	if err := g.Failures.Check(from); err != nil {
 		return leat.Principal{}, errTooManyFailures(err)
 	}
 	who, err := g.Verifier.Verify(r, body)
 	if isFailure(err) {
-		g.Failures.Failed(from)
+		g.Failures.Failed(from, err)
 	}
 	return who, err
 }

@@ -14,16 +14,20 @@ import (
 	"github.com/leatstream/leat/server/auth"
 )
 
+func from(addr string) leat.Origin {
+	return leat.Origin{Source: netip.MustParseAddr(addr), Edge: leat.EdgeGRPC}
+}
+
 func TestFailuresAreBounded(t *testing.T) {
 	clock := &clock{now: noon}
-	f := auth.NewFailures(clock)
-	bad, same, good := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("10.0.0.1")
+	f := auth.NewFailures(clock, nil)
+	bad, same, good := from("2001:db8::1"), from("2001:db8::2"), from("10.0.0.1")
 	n := 0
 	for ; f.Check(bad) == nil; n++ {
 		if n > 10_000 {
 			t.Fatal("there is no bound")
 		}
-		f.Failed(bad)
+		f.Failed(bad, errors.New("wrong"))
 	}
 	if n != 200 {
 		t.Errorf("%d failures were let through", n)
@@ -36,13 +40,13 @@ func TestFailuresAreBounded(t *testing.T) {
 	}
 	clock.advance(time.Second)
 	for n = 0; f.Check(bad) == nil; n++ {
-		f.Failed(bad)
+		f.Failed(bad, errors.New("wrong"))
 	}
 	if n != 10 {
 		t.Errorf("%d failures after a second", n)
 	}
 	var none *auth.Failures
-	none.Failed(bad)
+	none.Failed(bad, nil)
 	if none.Check(bad) != nil {
 		t.Error("nil bounds")
 	}
@@ -57,7 +61,7 @@ func (r refusing) Verify(*http.Request, []byte) (leat.Principal, error) {
 
 func TestGuardedSignatures(t *testing.T) {
 	wrong := &auth.SignatureError{Type: "InvalidSignatureException", Status: 400}
-	g := &auth.GuardedSignatures{Verifier: refusing{wrong}, Failures: auth.NewFailures(&clock{now: noon})}
+	g := &auth.GuardedSignatures{Verifier: refusing{wrong}, Failures: auth.NewFailures(&clock{now: noon}, nil)}
 	r := &http.Request{RemoteAddr: "10.0.0.1:1234"}
 	for range 200 {
 		if _, err := g.Verify(r, nil); !errors.Is(err, wrong) {
@@ -68,7 +72,7 @@ func TestGuardedSignatures(t *testing.T) {
 	if _, err := g.Verify(r, nil); !errors.As(err, &e) || e.Type != "ThrottlingException" {
 		t.Errorf("after too many: %v", err)
 	}
-	away := &auth.GuardedSignatures{Verifier: refusing{&auth.SignatureError{Type: "ServiceUnavailable", Status: 503}}, Failures: auth.NewFailures(&clock{now: noon})}
+	away := &auth.GuardedSignatures{Verifier: refusing{&auth.SignatureError{Type: "ServiceUnavailable", Status: 503}}, Failures: auth.NewFailures(&clock{now: noon}, nil)}
 	for range 300 {
 		if _, err := away.Verify(r, nil); !errors.As(err, &e) || e.Type != "ServiceUnavailable" {
 			t.Fatalf("a fault of the server's was counted: %v", err)

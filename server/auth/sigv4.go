@@ -121,7 +121,7 @@ func (v *SigV4) Verify(r *http.Request, body []byte) (leat.Principal, error) {
 		return leat.Principal{}, errKeysAway()
 	}
 	if err := v.checkSignature(r, &c, scope, key.Secret, body); err != nil {
-		return leat.Principal{}, err
+		return leat.Principal{}, about(err, key.AccessKey)
 	}
 	if !key.Active {
 		return leat.Principal{}, refuse(typeDenied, "Access key "+key.ID+" is disabled.")

@@ -8,6 +8,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+
+	"github.com/leatstream/leat"
 )
 
 // SignatureError is why a signed request was refused, as AWS says it. Its text is for the caller and holds neither
@@ -16,6 +18,8 @@ type SignatureError struct {
 	Type    string // AWS's name of the exception, such as InvalidSignatureException
 	Message string
 	Status  int // of HTTP
+
+	key leat.AccessKey // that it was about, where there is one
 }
 
 // Error returns type and message.
@@ -63,8 +67,22 @@ func errTooManyFailures(err error) error {
 	return &SignatureError{Type: "ThrottlingException", Message: err.Error(), Status: http.StatusBadRequest}
 }
 
-// isFailure tells whether a request did not prove who sent it, other than for a fault of ours.
+// signatureReasons are the failures among the refusals: the request did not prove who sent it, other than for a fault of ours.
+var signatureReasons = map[string]string{
+	typeInvalid:      "the signature is wrong or has expired",
+	typeUnrecognized: "the access key is not known",
+}
+
 func isFailure(err error) bool {
 	var s *SignatureError
-	return errors.As(err, &s) && (s.Type == typeInvalid || s.Type == typeUnrecognized)
+	return errors.As(err, &s) && signatureReasons[s.Type] != ""
+}
+
+// about names the key that a refusal is about.
+func about(err error, key leat.AccessKey) error {
+	var s *SignatureError
+	if errors.As(err, &s) {
+		s.key = key
+	}
+	return err
 }

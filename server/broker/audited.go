@@ -97,6 +97,25 @@ func (b *Broker) asked(ctx context.Context, who leat.Principal, action Action, w
 	}
 }
 
+// opSignIn is what the audit log calls an attempt to sign in. It is no action: nobody needs permission for it.
+const opSignIn = "SignIn"
+
+// SignInFailed puts an attempt to sign in that failed into the audit log: the operator's, and where a credential of an account
+// was tried, that account's.
+func (b *Broker) SignInFailed(f auth.Failure) {
+	if b.audit == nil {
+		return
+	}
+	e := audit.Event{
+		Account: f.Account, Credential: f.Credential, Operation: opSignIn, Resource: "*", Edge: f.Origin.Edge, Agent: f.Origin.Agent,
+		Outcome: leat.KindUnauthenticated.String(), Message: f.Reason,
+	}
+	if f.Origin.Source.IsValid() {
+		e.Source = f.Origin.Source.String()
+	}
+	b.audit.AddAttempt(e)
+}
+
 // changed leaves what an operation changed on the trail of its call: JSON that holds no secret.
 func (b *Broker) changed(ctx context.Context, before, after any) {
 	t, _ := ctx.Value(trailKey{}).(*trail)

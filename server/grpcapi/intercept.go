@@ -149,13 +149,16 @@ func (s *Server) guarded(ctx context.Context, id, method string, run func(contex
 
 // authenticate returns who calls, for which account, and from where.
 func (s *Server) authenticate(ctx context.Context) (who leat.Principal, err error) {
-	from := source(ctx)
+	from := leat.Origin{Source: source(ctx), Edge: leat.EdgeGRPC, Agent: first(ctx, "user-agent")}
+	if inside(ctx) {
+		from.Edge, from.Agent = leat.EdgeREST, first(ctx, agentKey)
+	}
 	if err := s.failures.Check(from); err != nil {
 		return leat.Principal{}, err
 	}
 	if who, err = s.auth.Authenticate(first(ctx, "authorization")); err != nil {
 		if leat.KindOf(err) == leat.KindUnauthenticated {
-			s.failures.Failed(from)
+			s.failures.Failed(from, err)
 		}
 		return leat.Principal{}, err
 	}
@@ -168,10 +171,7 @@ func (s *Server) authenticate(ctx context.Context) (who leat.Principal, err erro
 			return leat.Principal{}, err
 		}
 	}
-	who.Origin = leat.Origin{Source: from, Edge: leat.EdgeGRPC, Agent: first(ctx, "user-agent")}
-	if inside(ctx) {
-		who.Origin.Edge, who.Origin.Agent = leat.EdgeREST, first(ctx, agentKey)
-	}
+	who.Origin = from
 	return who, nil
 }
 
