@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/audit"
@@ -176,28 +175,6 @@ func readable(text json.RawMessage) string {
 	return b.String()
 }
 
-// exportedEvent is an event as the native API writes it.
-type exportedEvent struct {
-	ID         string          `json:"id"`
-	Time       time.Time       `json:"time"`
-	Last       *time.Time      `json:"lastTime,omitempty"`
-	Count      int64           `json:"count,string"`
-	Account    string          `json:"account"`
-	Principal  string          `json:"principal"`
-	Name       string          `json:"name,omitempty"`
-	Credential string          `json:"credential,omitempty"`
-	Operation  string          `json:"operation"`
-	Resource   string          `json:"resource"`
-	Edge       string          `json:"edge,omitempty"`
-	Source     string          `json:"sourceIp,omitempty"`
-	Agent      string          `json:"userAgent,omitempty"`
-	Request    string          `json:"requestId,omitempty"`
-	Outcome    string          `json:"outcome"`
-	Message    string          `json:"message,omitempty"`
-	Before     json.RawMessage `json:"before,omitempty"`
-	After      json.RawMessage `json:"after,omitempty"`
-}
-
 // auditExport writes the events that a filter chooses as JSON, one a line, the oldest first. What goes wrong on the way is the
 // last line.
 func (c *Console) auditExport(w http.ResponseWriter, r *http.Request, s *session) error {
@@ -223,16 +200,7 @@ func (c *Console) auditExport(w http.ResponseWriter, r *http.Request, s *session
 			w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="leat-audit-%s.jsonl"`, c.Clock.Now().UTC().Format("20060102-150405")))
 		}
 		for i := range all {
-			e := &all[i]
-			x := exportedEvent{
-				e.ID, e.Time.UTC(), nil, e.Times, e.Account, e.Principal, e.Name, e.Credential, e.Operation, e.Resource, string(e.Edge), e.Source, e.Agent, e.Request,
-				e.Outcome, e.Message, e.Before, e.After,
-			}
-			if !e.Last.IsZero() && e.Times > 1 {
-				last := e.Last.UTC()
-				x.Last = &last
-			}
-			_ = lines.Encode(x) // who has gone needs nothing, and asks for no further page
+			_ = lines.Encode(all[i].Exported()) // who has gone needs nothing, and asks for no further page
 		}
 		if ask.PageToken = next; next == "" {
 			return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/server/audit"
 )
 
 // auditCmd is `leat audit`.
@@ -112,6 +113,12 @@ func (cmd *auditListCmd) Run(ctx context.Context, c *connection, t *terminal) er
 
 type auditExportCmd struct {
 	auditFilter `embed:""`
+	SnakeCase   bool `help:"Names and numbers as in -o json of the list (source_ip), and as the export of former versions had them, instead of those of the API (sourceIp)."`
+}
+
+// Help is shown by `leat audit export --help`.
+func (auditExportCmd) Help() string {
+	return "The lines are those that the console's export and GET /v1/audit/export have, with the names of the API: lastTime, sourceIp, userAgent, requestId; count is a string."
 }
 
 // Run writes events as JSON, the oldest first. It takes as long as it takes.
@@ -138,7 +145,11 @@ func (cmd *auditExportCmd) Run(ctx context.Context, c *connection, t *terminal) 
 		if err != nil {
 			return err
 		}
-		if err := out.Encode(viewAudit(res.GetEvent())); err != nil {
+		var line any = exportAudit(res.GetEvent())
+		if cmd.SnakeCase {
+			line = viewAudit(res.GetEvent())
+		}
+		if err := out.Encode(line); err != nil {
 			return err
 		}
 	}
@@ -176,6 +187,15 @@ func viewAudit(e *leatv1.AuditEvent) auditView {
 		v.Last = rfc3339(e.GetLastTime())
 	}
 	return v
+}
+
+func exportAudit(e *leatv1.AuditEvent) audit.Exported {
+	event := audit.Event{
+		ID: e.GetId(), Time: e.GetTime().AsTime(), Last: e.GetLastTime().AsTime(), Times: e.GetCount(), Account: e.GetAccount(), Principal: e.GetPrincipal(), Name: e.GetName(),
+		Credential: e.GetCredential(), Operation: e.GetOperation(), Resource: e.GetResource(), Edge: leat.Edge(e.GetEdge()), Source: e.GetSourceIp(),
+		Agent: e.GetUserAgent(), Request: e.GetRequestId(), Outcome: e.GetOutcome(), Message: e.GetMessage(), Before: plain(e.GetBefore()), After: plain(e.GetAfter()),
+	}
+	return event.Exported()
 }
 
 // plain is nothing for no object.

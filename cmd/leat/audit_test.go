@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/leatstream/leat/api/leattest"
+	"github.com/leatstream/leat/server/audit"
 )
 
 func TestAudit(t *testing.T) {
@@ -24,8 +25,13 @@ func TestAudit(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	out := leatCmd("", "audit", "export", "--principal", "dev").ok(t)
-	if lines := objects[auditView](t, out); len(lines) < len(all) || lines[0].Operation != "CreateStream" {
+	lines := objects[audit.Exported](t, out)
+	if len(lines) < len(all) || lines[0].Operation != "CreateStream" || lines[0].Source != "127.0.0.1" || strings.Contains(out, "source_ip") {
 		t.Errorf("got %s", out)
+	}
+	old := leatCmd("", "audit", "export", "--principal", "dev", "--snake-case").ok(t)
+	if was := objects[auditView](t, old); len(was) != len(lines) || was[0].Source != "127.0.0.1" || was[0].ID != lines[0].ID {
+		t.Errorf("with the former names: %s", old)
 	}
 	leatCmd("", "audit", "list", "--since", "yesterday").refused(t, 1, "--since", "24h")
 }
