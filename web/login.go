@@ -12,6 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
 )
 
 // Signing in at an identity provider takes two requests: one sends the browser there, the other is what the browser comes back with. What the second
@@ -82,6 +83,9 @@ func (c *Console) endLogin(w http.ResponseWriter, r *http.Request) {
 	person, err := c.Login.Finish(r.Context(), q.Get("code"), q.Get("iss"), l.Nonce, l.Verifier)
 	if err == nil {
 		err = c.sessions.write(w, r, ticket{Person: &person})
+	}
+	if leat.KindOf(err) == leat.KindUnauthenticated {
+		c.Failures.Count(auth.Failure{Origin: auth.Origin(r, leat.EdgeConsole, ""), Reason: "what the identity provider answered is not accepted"})
 	}
 	if err != nil {
 		c.failLogin(w, r, l.Next, err)
