@@ -70,8 +70,12 @@ func (s *spy) has(line string) bool {
 // await waits until something was done.
 func (s *spy) await(t *testing.T, line string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !s.has(line); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	tick, late := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer tick.Stop()
+	for !s.has(line) {
+		select {
+		case <-tick.C:
+		case <-late:
 			t.Fatalf("no %s", line)
 		}
 	}

@@ -5,13 +5,18 @@ package fault
 
 import (
 	"fmt"
+	"os"
+	"testing"
 	"time"
 
 	"github.com/leatstream/leat/test/e2e/rig"
 )
 
 // The processes of these tests have clocks of their own.
-func init() { rig.LinkerFlags = "-X github.com/leatstream/leat.wrongClocks=yes" }
+func TestMain(m *testing.M) {
+	rig.LinkerFlags = "-X github.com/leatstream/leat.wrongClocks=yes"
+	os.Exit(m.Run())
+}
 
 // setClock gives the processes of a node that start from now on a clock that is ahead by some time, and too fast by some
 // parts per million.
