@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint gen clients bench bench-peers fault soak cluster upgrade mutants release release-check deploy-check fmt clean
+.PHONY: help run build test lint gen clients bench bench-peers fault soak cluster upgrade mutants release release-check deploy-check first-run fmt clean
 
 # What a verb passes on: make run ARGS='--http-addr 127.0.0.1:8080'
 ARGS ?=
@@ -90,6 +90,9 @@ deploy-check: ## of make test, what checks deploy/: Helm, Kubernetes' types, pro
 	tools/debian.sh deploy
 	go test $(TESTFLAGS) ./test/deploy
 	go -C test/manifests test $(TESTFLAGS) ./...
+
+first-run: ## do what README.md says on a new machine, made by debootstrap (as root, 2 GB)
+	tools/first-run.sh $(ARGS)
 
 fmt: ## format the code and the protos
 	PATH="$$(tools/install.sh golangci-lint buf):$$PATH"
