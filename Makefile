@@ -16,7 +16,7 @@ FOR ?= 10m
 
 # -count=1: tests that run bin/leat or a server do not show go test's cache what
 # they depend on. -timeout is for each package.
-TESTFLAGS ?= -count=1 -timeout=20m
+TESTFLAGS ?= -count=1 -timeout=30m
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
