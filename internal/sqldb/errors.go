@@ -37,7 +37,6 @@ const (
 	conflict       // rolled back in favour of another; run it again
 	lost           // the connection broke; another may be had
 	down           // the database cannot be reached, or cannot work
-	unique         // a row with this key exists
 	corrupt
 )
 
@@ -79,8 +78,6 @@ func classifyPostgres(e *pgconn.PgError) class {
 	switch e.Code {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return conflict
-	case "23505":
-		return unique
 	case "57P01", "57P02", "57P05", "25P03": // shut down, crashed, idle too long
 		return lost
 	case "57014", "55P03", "57P03", "25006": // statement_timeout; lock_timeout; starting up or shutting down; a standby
@@ -99,10 +96,6 @@ func classifyPostgres(e *pgconn.PgError) class {
 
 // classifySQLite reads the primary result code, the low byte (sqlite.org/rescode.html).
 func classifySQLite(e *sqlite.Error) class {
-	switch e.Code() {
-	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-		return unique
-	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return conflict
@@ -149,11 +142,6 @@ func rolledBack(err error) bool {
 		return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_CONSTRAINT
 	}
 	return errors.Is(err, pgx.ErrTxCommitRollback) || pgconn.SafeToRetry(err)
-}
-
-// IsUniqueViolation tells whether a row could not be written since one with its key exists.
-func IsUniqueViolation(err error) bool {
-	return err != nil && classify(context.Background(), err) == unique
 }
 
 // IsUnavailable tells whether the database could not be reached or could not work: nothing was committed, and the same

@@ -16,8 +16,12 @@ import (
 	"github.com/leatstream/leat"
 )
 
-// migrationLock is the key of PostgreSQL's advisory lock, one for all that migrates a Leat database.
-const migrationLock = 0x6c656174 // "leat"
+// Keys of PostgreSQL's advisory locks, one of each for all that migrates a Leat database. A migration may be long; what
+// it takes for granted is there in a moment.
+const (
+	migrationLock   = 0x6c656174 // "leat"
+	preparationLock = migrationLock + 1
+)
 
 // migrationRuns bounds how often a migration of SQLite gives way to another process's.
 const migrationRuns = 10
@@ -60,13 +64,8 @@ const latest = -1
 // the files have no such version.
 func (db *DB) MigrateTo(ctx context.Context, s Schema, version int64) error {
 	name, files := s.Name, s.Files
-	if db.Engine == Postgres {
-		if err := db.binaryCollation(ctx); err != nil {
-			return err
-		}
-	}
-	if err := db.makeFloor(ctx, name); err != nil {
-		return fmt.Errorf("make the floor of the %s schema: %w", name, err)
+	if err := db.prepare(ctx, name); err != nil {
+		return fmt.Errorf("prepare the %s schema: %w", name, err)
 	}
 	p, err := db.provider(name, files)
 	if err != nil {
@@ -128,24 +127,26 @@ func (db *DB) migrate(ctx context.Context, name string, p *goose.Provider, versi
 //	UPDATE schema_floor SET version = 11 WHERE owner = 'catalog';
 const Floor = "schema_floor"
 
-// makeFloor makes the table and the owner's row, which lets every program in.
-func (db *DB) makeFloor(ctx context.Context, name string) error {
-	const runs = 3
-	var err error
-	for range runs {
-		err = db.Tx(ctx, func(tx *Tx) error {
-			if _, err := tx.Exec("CREATE TABLE IF NOT EXISTS " + Floor + " (owner TEXT PRIMARY KEY, version BIGINT NOT NULL)"); err != nil {
+// prepare makes what migrations take for granted: the collation of keys, the table of floors, and in it the owner's row,
+// which lets every program in.
+func (db *DB) prepare(ctx context.Context, name string) error {
+	return db.Tx(ctx, func(tx *Tx) error {
+		if db.Engine == Postgres {
+			// Of two nodes that make the same thing at once, PostgreSQL fails one, IF NOT EXISTS or not.
+			if _, err := tx.Exec("SELECT pg_advisory_xact_lock($1)", int64(preparationLock)); err != nil {
 				return err
 			}
-			_, err := tx.Exec("INSERT INTO "+Floor+" (owner, version) VALUES ($1, 0) ON CONFLICT (owner) DO NOTHING", name)
-			return err
-		})
-		if !IsUniqueViolation(err) {
+			// So that both engines sort and compare bytes: SQLite has a collation of this name.
+			if _, err := tx.Exec(`CREATE COLLATION IF NOT EXISTS "binary" (LOCALE = 'C')`); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec("CREATE TABLE IF NOT EXISTS " + Floor + " (owner TEXT PRIMARY KEY, version BIGINT NOT NULL)"); err != nil {
 			return err
 		}
-		// Another node was making the table at this moment.
-	}
-	return err
+		_, err := tx.Exec("INSERT INTO "+Floor+" (owner, version) VALUES ($1, 0) ON CONFLICT (owner) DO NOTHING", name)
+		return err
+	})
 }
 
 // usable tells whether a program that knows a version may use a database of a newer one.
@@ -161,21 +162,6 @@ func (db *DB) usable(ctx context.Context, name string, current, known int64) err
 		return leat.Errorf(leat.KindUnsupported, "the database's %s schema has version %d, which programs that know version %d or later can use, and this one knows %d: run a newer leat", name, current, floor, known)
 	}
 	db.cfg.Logger.Info("the schema is newer than this program and can be used by it", "owner", name, "version", current, "known", known)
-	return nil
-}
-
-// binaryCollation gives PostgreSQL the collation that SQLite calls BINARY, so that both sort and compare bytes.
-func (db *DB) binaryCollation(ctx context.Context) error {
-	err := db.Tx(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(`CREATE COLLATION IF NOT EXISTS "binary" (LOCALE = 'C')`)
-		return err
-	})
-	if IsUniqueViolation(err) {
-		return nil // another node made it at this moment
-	}
-	if err != nil {
-		return fmt.Errorf("make the collation of keys: %w", err)
-	}
 	return nil
 }
 

@@ -101,14 +101,16 @@ func TestMigrateFailsWhole(t *testing.T) {
 // Nodes that start at once apply each migration once.
 func TestMigrateConcurrently(t *testing.T) {
 	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
-		const nodes = 4
-		errs := make(chan error, nodes)
+		const nodes = 8
+		start, errs := make(chan struct{}), make(chan error, nodes)
 		for range nodes {
 			db := open(t, cfg)
 			go func() {
+				<-start
 				errs <- db.Migrate(t.Context(), "test", migrations(first, second, "CREATE TABLE c (n BIGINT)"))
 			}()
 		}
+		close(start)
 		for range nodes {
 			if err := <-errs; err != nil {
 				t.Error(err)

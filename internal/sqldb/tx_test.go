@@ -149,27 +149,6 @@ func TestCallerLeaves(t *testing.T) {
 	})
 }
 
-func TestUniqueViolation(t *testing.T) {
-	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
-		db := open(t, cfg)
-		exec(t, db, "CREATE TABLE a (n BIGINT PRIMARY KEY, m BIGINT UNIQUE, o BIGINT NOT NULL)", "INSERT INTO a VALUES (1, 1, 1)")
-		for statement, want := range map[string]bool{
-			"INSERT INTO a VALUES (1, 2, 1)":    true,
-			"INSERT INTO a VALUES (2, 1, 1)":    true,
-			"INSERT INTO a VALUES (3, 3, NULL)": false,
-			"INSERT INTO b VALUES (3)":          false,
-		} {
-			err := db.Tx(t.Context(), func(tx *sqldb.Tx) error {
-				_, err := tx.Exec(statement)
-				return err
-			})
-			if err == nil || sqldb.IsUniqueViolation(err) != want {
-				t.Errorf("%s: %v, a unique violation: %v", statement, err, !want)
-			}
-		}
-	})
-}
-
 // A view keeps its snapshot while another transaction commits.
 func TestViewIsOneSnapshot(t *testing.T) {
 	onBoth(t, func(t *testing.T, cfg sqldb.Config) {
