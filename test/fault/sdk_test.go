@@ -53,6 +53,9 @@ func newSDKLoad(t *testing.T, b *rig.Backend, binary string) *sdkLoad {
 	for _, n := range l.c.Nodes {
 		n.Binary = binary
 	}
+	if binary != "" {
+		l.c.Nodes[0].Start(t) // alone: releases before this one take no turns at making the first table
+	}
 	l.c.Start(t)
 	rig.Must(t, l.c.Nodes[0].Env(), "stream", "create", mainStream, "--shards", fmt.Sprint(sdkShards))
 	l.c.AwaitBalance(t, 3, 1, rig.Patience)

@@ -192,6 +192,12 @@ func (w *world) rest(but ...int) (goOn func()) {
 		return func() {}
 	}
 	goOn = w.shards.Hold()
+	rests := false
+	defer func() {
+		if !rests {
+			goOn() // or the test, which fails, would wait for the resharder for ever
+		}
+	}()
 	const still = 3 * time.Second
 	var last map[string]string
 	var since time.Time
@@ -208,6 +214,7 @@ func (w *world) rest(but ...int) (goOn func()) {
 		}
 		return nil
 	})
+	rests = true
 	return goOn
 }
 
