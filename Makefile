@@ -15,8 +15,8 @@ ARGS ?=
 FOR ?= 10m
 
 # -count=1: tests that run bin/leat or a server do not show go test's cache what
-# they depend on. -timeout is for each package.
-TESTFLAGS ?= -count=1 -timeout=30m
+# they depend on. -vet=off: make lint vets. -timeout is for each package.
+TESTFLAGS ?= -count=1 -vet=off -timeout=30m
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 

@@ -77,6 +77,9 @@ func soakCluster(t *testing.T) {
 
 // soakDev: one process and one folder.
 func soakDev(t *testing.T) {
+	if _, short := soakFor(t); short {
+		t.Skip("make soak runs it")
+	}
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	n := rig.Dev(t, "dev", dir, soakArgs...)

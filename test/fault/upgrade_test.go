@@ -25,8 +25,15 @@ func TestRollingUpgradeUnderAnSDK(t *testing.T) {
 	l := newSDKLoad(t, b, older)
 	deliver(t, l.c)
 	l.await("on the previous release", 200)
-	for _, to := range []struct{ how, binary string }{{"upgrade", newer}, {"rollback", older}} {
-		for _, n := range l.c.Nodes {
+	back := len(l.c.Nodes)
+	if runFor(t) == 0 {
+		back = 1 // make upgrade takes all of them back
+	}
+	for _, to := range []struct {
+		how, binary string
+		nodes       []*rig.Node
+	}{{"upgrade", newer, l.c.Nodes}, {"rollback", older, l.c.Nodes[:back]}} {
+		for _, n := range to.nodes {
 			began := time.Now()
 			n.Stop(t)
 			n.Binary = to.binary
