@@ -98,7 +98,13 @@ func (s *Store) encode(b *batch, h segment.Header) []byte {
 		_, span = s.cfg.Tracer.Begin(b.traced.commit, "segment encode")
 	}
 	sortChunks(b)
-	object, extents, err := s.coder.Encode(h, b.chunks, b.controls, segment.Options{Codec: segment.CodecS2, Key: b.sealing()})
+	o := segment.Options{Codec: segment.CodecS2, Key: b.sealing()}
+	if b.bytes >= reuseFrom {
+		if used, ok := s.objects.Get().(*[]byte); ok {
+			o.Into = *used
+		}
+	}
+	object, extents, err := s.coder.Encode(h, b.chunks, b.controls, o)
 	if err != nil {
 		// Encode fails only when chunks contradict themselves: memory is not to be trusted, so nothing may be acked.
 		panic("shardstore: segment does not add up: " + err.Error())
@@ -157,6 +163,17 @@ func (s source) Durable(n uint64) {
 	s.stats.durable(b)
 	b.committed()
 	close(b.done)
+}
+
+// Segments of this many bytes are written into memory that earlier ones have left: to make and to clear as much is a good
+// part of the work of encoding. Tests reuse all.
+var reuseFrom = 1 << 20
+
+// Free keeps the memory of a large segment for the next one.
+func (s source) Free(object []byte) {
+	if cap(object) >= reuseFrom {
+		s.objects.Put(&object)
+	}
 }
 
 // failAll ends every batch that is not durable: their outcome is not known, or was never sent.

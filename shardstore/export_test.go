@@ -3,6 +3,9 @@
 
 package shardstore
 
+// ReuseAll has segments of any size written into the memory of earlier ones.
+func ReuseAll() { reuseFrom = 1 }
+
 // EncodeClosing shows encodeClosing to tests.
 func EncodeClosing(c Closing) ([]byte, error) { return encodeClosing(c) }
 

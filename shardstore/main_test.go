@@ -7,7 +7,12 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/leatstream/leat/shardstore"
 )
 
 // Every goroutine of a session is gone when its test is over.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	shardstore.ReuseAll()
+	goleak.VerifyTestMain(m)
+}

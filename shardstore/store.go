@@ -36,11 +36,12 @@ const (
 
 // Store is one live session of one node: the shards it owns and their log. See the package comment.
 type Store struct {
-	cfg    Config
-	coder  *segment.Coder
-	writer *wal.Writer
-	guard  *clockGuard
-	stats  stats
+	cfg     Config
+	coder   *segment.Coder
+	objects sync.Pool // of *[]byte: memory of large segments that are durable
+	writer  *wal.Writer
+	guard   *clockGuard
+	stats   stats
 
 	mu         sync.Mutex // the sequencer
 	state      state

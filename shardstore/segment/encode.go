@@ -21,6 +21,9 @@ type Options struct {
 	// nothing is sealed.
 	// The header MUST have a nonce that no other object has.
 	Key func(leat.ShardKey) Key
+	// Into is memory for the object, which is used if its capacity is enough; what it holds does not matter. The caller
+	// MUST NOT use it otherwise as long as it uses the object.
+	Into []byte
 }
 
 // Encode makes a whole object of chunks, which MUST be sorted by shard and first offset and have records, and control
@@ -47,7 +50,10 @@ func (c *Coder) Encode(h Header, chunks []*Chunk, controls []Control, o Options)
 	if o.Key != nil && nonce.IsZero() {
 		return nil, nil, broken("an object with sealed extents has no nonce")
 	}
-	object = make([]byte, 0, sizeOf(runs, controls, o))
+	object = o.Into[:0]
+	if size := sizeOf(runs, controls, o); size > cap(object) {
+		object = make([]byte, 0, size)
+	}
 	object = h.Append(object)
 	extents = make([]Extent, len(runs))
 	w := writer{coder: c, codec: o.Codec, key: o.Key, nonce: nonce, verify: verifier{content: true}}

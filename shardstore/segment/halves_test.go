@@ -78,4 +78,16 @@ func sameObjects(t rapid.TB, one, two *segment.Coder, chunks []*segment.Chunk, c
 			t.Errorf("extent %d = %+v, want %+v", i, extents[i], wantExtents[i])
 		}
 	}
+	o.Into = bytes.Repeat([]byte{0xa5}, len(want)+len(want)/4+1<<16)
+	again, _, err := one.Encode(header(segment.KindPack, 9), chunks, nil, o)
+	if err != nil || !bytes.Equal(again, want) {
+		t.Fatalf("into memory that was used before: %d bytes that differ from the %d before (%v)", len(again), len(want), err)
+	}
+	if cap(o.Into) >= cap(want) && &again[0] != &o.Into[0] {
+		t.Error("memory that is enough is not used")
+	}
+	o.Into = o.Into[:0:1]
+	if again, _, err = one.Encode(header(segment.KindPack, 9), chunks, nil, o); err != nil || !bytes.Equal(again, want) {
+		t.Fatalf("into memory that is too small: %d bytes that differ from the %d before (%v)", len(again), len(want), err)
+	}
 }

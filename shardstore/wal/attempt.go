@@ -44,6 +44,9 @@ type written struct {
 
 	ctx    context.Context // of the tries under way; nil for none
 	cancel context.CancelFunc
+
+	users   int  // tries and looks that may read bytes; Run's own
+	settled bool // told durable; Run's own
 }
 
 // header is nil until the segment is encoded.
@@ -64,6 +67,7 @@ func (w *Writer) take(ctx context.Context, now time.Time, n uint64) {
 	w.m.taken(now, int(w.pending.Load()))
 	w.next.Store(n + 1)
 	w.begin(ctx, s)
+	s.users++
 	try := s.ctx
 	w.tries.Go(func() {
 		s.bytes = s.encode()
@@ -87,6 +91,7 @@ func (w *Writer) begin(ctx context.Context, s *written) {
 // send tries once more: the same bytes to the same place (rule 1).
 func (w *Writer) send(ctx context.Context, s *written) {
 	w.begin(ctx, s)
+	s.users++
 	try := s.ctx
 	w.tries.Go(func() {
 		// A twin may be due before a slow encoding is done.
@@ -112,18 +117,37 @@ func (w *Writer) answer(s *written, err error) {
 			w.o.Logger.Debug("segment not known to be durable", "session", w.o.Session, "segment", s.n, "error", err)
 		}
 		w.m.answer(w.o.Clock.Now(), s.n, r, err)
+		w.left(s)
 	})
 }
 
 // verify reads the header of a segment back.
 func (w *Writer) verify(ctx context.Context, s *written) {
 	w.begin(ctx, s)
+	s.users++
 	look := s.ctx
 	w.stats.verifies.Add(1)
 	w.tries.Go(func() {
 		state, err := w.o.Driver.Verify(look, w.o.Session, s.n, s.header())
-		w.say(func() { w.m.verifiedAs(w.o.Clock.Now(), s.n, state, err) })
+		w.say(func() {
+			w.m.verifiedAs(w.o.Clock.Now(), s.n, state, err)
+			w.left(s)
+		})
 	})
+}
+
+// left notes that a try or a look reads the bytes no more.
+func (w *Writer) left(s *written) {
+	s.users--
+	w.free(s)
+}
+
+// free gives the bytes back to the source when nothing needs them any more.
+func (w *Writer) free(s *written) {
+	if s.settled && s.users == 0 {
+		w.o.Source.Free(s.bytes)
+		s.bytes = nil
+	}
 }
 
 // durable tells the source, and lets go of the segment and of twins under way.
@@ -135,6 +159,8 @@ func (w *Writer) durable(now time.Time, n uint64) {
 	w.flushed.Store(n + 1)
 	w.publish()
 	w.o.Source.Durable(n)
+	s.settled = true
+	w.free(s)
 }
 
 func isStall(err error) bool { return errors.Is(err, ErrStalled) }

@@ -121,6 +121,8 @@ func (s *benchSource) Take(uint64) func() []byte {
 
 func (s *benchSource) Durable(uint64) { s.done <- struct{}{} }
 
+func (s *benchSource) Free([]byte) {}
+
 // BenchmarkWriter is the writer's own cost: a round through it over a store in memory.
 func BenchmarkWriter(b *testing.B) {
 	g := waltest.NewSegments()

@@ -20,11 +20,14 @@ import (
 // Source is what a Writer writes. All calls come from the goroutine of Run.
 type Source interface {
 	// Take freezes what is pending as segment n and returns a function that encodes it, which is called once, on a
-	// goroutine of its own. The bytes MUST NOT be changed or used again afterwards: a late try may still read them.
-	// Take is called in order of n, only when something is pending, and MUST Notify what remains.
+	// goroutine of its own. The bytes MUST NOT be changed afterwards, unless Free gives them back: a late try may still
+	// read them. Take is called in order of n, only when something is pending, and MUST Notify what remains.
 	Take(n uint64) (encode func() []byte)
 	// Durable says that segment n and all earlier ones are durable. Called in order.
 	Durable(n uint64)
+	// Free gives the bytes of a segment back: it is durable, Durable was called, and no try reads them any more. It is
+	// not called for every segment: the bytes of those that are under way at the end are left to the garbage collector.
+	Free(segment []byte)
 }
 
 // Options are what a Writer needs.

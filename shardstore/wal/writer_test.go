@@ -40,11 +40,15 @@ func (c call) is(verify bool, n uint64) bool { return c.verify == verify && c.n 
 // script is a driver that does what the test says.
 type script struct {
 	calls chan call
+	deaf  bool // a call goes on though its context is over
 }
 
 func (d *script) ask(ctx context.Context, c call) reply {
 	c.ctx, c.reply = ctx, make(chan reply, 1)
 	d.calls <- c
+	if d.deaf {
+		return <-c.reply
+	}
 	select {
 	case r := <-c.reply:
 		return r
@@ -277,6 +281,35 @@ func TestTwins(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the slow twin goes on")
 	}
+}
+
+// A segment's bytes are the source's again when it is durable and its last try is over, not before.
+func TestBytesComeBack(t *testing.T) {
+	r := newRig(t, wal.ObjectParams())
+	r.d.deaf = true
+	done := r.src.Append(1)
+	slow := r.call(false, 0)
+	was := bytes.Clone(slow.bytes)
+	r.pass(wal.ObjectParams().HedgeAfter)
+	r.call(false, 0).answer(nil)
+	r.wait(done)
+	done = r.src.Append(1)
+	r.call(false, 1).answer(nil)
+	r.wait(done)
+	freed := func(n int) {
+		t.Helper()
+		for end := time.Now().Add(patience); r.src.Freed() != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d segments came back, want %d", r.src.Freed(), n)
+			}
+		}
+	}
+	freed(1)
+	if !bytes.Equal(slow.bytes, was) {
+		t.Error("the bytes changed during a try")
+	}
+	slow.answer(nil)
+	freed(2)
 }
 
 func TestFenced(t *testing.T) {

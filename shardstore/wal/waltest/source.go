@@ -5,6 +5,7 @@ package waltest
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/leatstream/leat/shardstore/segment"
@@ -16,8 +17,9 @@ type Source struct {
 	Notify func(pending int)
 	Target int // bytes of one segment; 0 for no bound
 
-	t   testing.TB
-	seg *Segments
+	t     testing.TB
+	seg   *Segments
+	freed atomic.Int64
 
 	mu      sync.Mutex
 	pending []appended
@@ -103,3 +105,14 @@ func (s *Source) Durable(n uint64) {
 	s.taken = s.taken[1:]
 	s.durable++
 }
+
+// Free implements wal.Source. It spoils the bytes, so that a try which still reads them writes what no test expects.
+func (s *Source) Free(segment []byte) {
+	for i := range segment {
+		segment[i] = 0xa5
+	}
+	s.freed.Add(1)
+}
+
+// Freed is how many segments were given back.
+func (s *Source) Freed() int { return int(s.freed.Load()) }
