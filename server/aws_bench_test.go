@@ -97,7 +97,7 @@ func dev(b *testing.B) *server.Server {
 		b.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	makeStream(b, conn)
+	makeStream(b, leatv1.NewStreamServiceClient(conn))
 	return srv
 }
 

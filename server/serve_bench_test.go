@@ -14,10 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/internal/pgtest"
 	"github.com/leatstream/leat/internal/s3test"
@@ -42,12 +40,12 @@ func BenchmarkServePut(b *testing.B) {
 	bucket := s3test.Start(b)
 	o := server.S3{Endpoint: []string{"http://" + bucket.Endpoint}, Bucket: bucket.Bucket(b), Region: bucket.Region, AccessKey: bucket.AccessKey, SecretKey: bucket.SecretKey}
 	srv := serve(b, o)
-	conn, err := grpc.NewClient(srv.GRPCAddr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	c, err := client.Dial(srv.GRPCAddr())
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = conn.Close() })
-	makeStream(b, conn)
+	b.Cleanup(func() { _ = c.Close() })
+	makeStream(b, c.Streams)
 	bare, err := s3.Open(s3.Options{Endpoint: o.Endpoint[0], Bucket: o.Bucket, Region: o.Region, AccessKey: o.AccessKey, SecretKey: o.SecretKey, Prefix: "bare"})
 	if err != nil {
 		b.Fatal(err)
@@ -56,12 +54,12 @@ func BenchmarkServePut(b *testing.B) {
 	var ratios, puts, floors []float64
 	barePuts(b, bare, -1)
 	for range warmUps {
-		leatPuts(b, conn)
+		leatPuts(b, c)
 	}
 	for b.Loop() {
 		for round := range 3 {
 			floor := barePuts(b, bare, round)
-			rate := leatPuts(b, conn)
+			rate := leatPuts(b, c)
 			b.Logf("MB/s: %.0f, bare PUTs %.0f", rate, floor)
 			floors, puts, ratios = append(floors, floor), append(puts, rate), append(ratios, rate/floor)
 		}
@@ -105,9 +103,8 @@ func serve(b *testing.B, o server.S3) *server.Server {
 	return srv
 }
 
-func makeStream(b testing.TB, conn *grpc.ClientConn) {
+func makeStream(b testing.TB, streams leatv1.StreamServiceClient) {
 	b.Helper()
-	streams := leatv1.NewStreamServiceClient(conn)
 	if _, err := streams.CreateStream(b.Context(), &leatv1.CreateStreamRequest{Stream: "s", ShardCount: 4}); err != nil {
 		b.Fatal(err)
 	}
@@ -156,9 +153,8 @@ func barePuts(b *testing.B, store *s3.Store, round int) float64 {
 	})
 }
 
-func leatPuts(b *testing.B, conn *grpc.ClientConn) float64 {
+func leatPuts(b *testing.B, c *client.Client) float64 {
 	b.Helper()
-	records := leatv1.NewRecordServiceClient(conn)
 	batches := make([]*leatv1.PutRecordsRequest, 16)
 	for i := range batches {
 		batches[i] = &leatv1.PutRecordsRequest{Stream: "s"}
@@ -169,7 +165,7 @@ func leatPuts(b *testing.B, conn *grpc.ClientConn) float64 {
 		}
 	}
 	return during(b, len(batches), func(ctx context.Context, worker, _ int) (int, error) {
-		answer, err := records.PutRecords(ctx, batches[worker])
+		answer, err := c.Records.PutRecords(ctx, batches[worker])
 		if err == nil && answer.FailedRecordCount > 0 {
 			err = errors.New(answer.Records[0].ErrorMessage)
 		}

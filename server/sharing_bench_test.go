@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/mem"
 
 	"github.com/leatstream/leat"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
@@ -171,6 +172,6 @@ func forwarding(b testing.TB, memory mem.BufferPool) (owner, gateway string) {
 	for node.Ready() != nil || !brokers[1].Directory().Loaded() {
 		must(b.Context().Err())
 	}
-	makeStream(b, conn)
+	makeStream(b, leatv1.NewStreamServiceClient(conn))
 	return roads[0].Addr().String(), roads[1].Addr().String()
 }
