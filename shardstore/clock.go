@@ -37,6 +37,9 @@ func errClock() error {
 	return &leat.Error{Kind: leat.KindUnavailable, Message: "this node's clock has jumped and its records would have wrong times: set the clock right", After: maxClockJump}
 }
 
+// ClockWrong says why the wall clock is not to be trusted now; nil: it is.
+func (s *Store) ClockWrong() error { return s.guard.check() }
+
 // check returns nil when the wall clock is to be trusted. Housekeeping calls it too, so that the base of an idle node moves
 // along with slow corrections. At most one caller at a time asks the reference; the others are refused
 // meanwhile.

@@ -48,6 +48,8 @@ type Engine interface {
 type Control interface {
 	// Kick wakes it; it never blocks.
 	Kick()
+	// ClockWrong tells what is wrong with this node's clock, as KindUnavailable; nil: nothing that is known.
+	ClockWrong() error
 }
 
 // ShardLimits says whether the per-shard limits of AWS hold on this server.

@@ -63,3 +63,22 @@ func TestReadOnlyMaintenance(t *testing.T) {
 	r.Broker = open
 	r.put("s", "k", "after")
 }
+
+// A node whose clock is wrong changes nothing, since changes are noted with its time. It passes puts on, which their shards'
+// owners time, and reads.
+func TestAWrongClockChangesNothing(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	ctx := t.Context()
+	r.stream("s", 1)
+	r.wrong = leat.Errorf(leat.KindUnavailable, "the clock is wrong")
+	r.put("s", "k", "data")
+	if got := r.from("s", broker.StartingPosition{Type: broker.TrimHorizon}); got != "data" {
+		t.Errorf("read %q", got)
+	}
+	_, err := r.CreateStream(ctx, who, broker.CreateStreamRequest{Stream: "new", Shards: 1})
+	r.wantKind(err, leat.KindUnavailable, "")
+	err = r.DeleteStream(ctx, who, broker.DeleteStreamRequest{Stream: "s"})
+	r.wantKind(err, leat.KindUnavailable, "")
+	r.wrong = nil
+	r.stream("new", 1)
+}

@@ -31,9 +31,12 @@ type rig struct {
 	catalog *catalog.Catalog
 	db      *sqldb.DB
 	kicks   int
+	wrong   error // with the clock of the node
 }
 
 func (r *rig) Kick() { r.kicks++ }
+
+func (r *rig) ClockWrong() error { return r.wrong }
 
 func newRig(t *testing.T, limits broker.ShardLimits, change ...func(*broker.Config)) *rig {
 	t.Helper()

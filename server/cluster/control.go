@@ -103,8 +103,8 @@ func (n *Node) reconcile(ctx context.Context, s *shardstore.Store) (again time.D
 
 // settleStream brings one stream that is not at rest a step further.
 func (n *Node) settleStream(ctx context.Context, s *shardstore.Store, st catalog.Unsettled) (wait time.Duration, did bool, err error) {
-	if wait := st.Since.Add(n.cfg.Transition).Sub(n.cfg.Clock.Now()); wait > 0 {
-		return wait, false, nil // transitions must be seen by tools that wait for them
+	if wait := n.unseen(st.Since); wait > 0 {
+		return wait, false, nil
 	}
 	switch st.Status {
 	case leat.StreamCreating:
@@ -113,6 +113,16 @@ func (n *Node) settleStream(ctx context.Context, s *shardstore.Store, st catalog
 		return 0, true, n.remove(ctx, s, st)
 	}
 	return n.reshard(ctx, s, st)
+}
+
+// unseen is for how long a transition must still be seen by tools that wait for it; 0 for no longer. One that begins in
+// the future was written by a node whose clock is ahead, by a year perhaps: that is not waited for.
+func (n *Node) unseen(since time.Time) time.Duration {
+	wait := since.Add(n.cfg.Transition).Sub(n.cfg.Clock.Now())
+	if wait < 0 || wait > n.cfg.Transition {
+		return 0
+	}
+	return wait
 }
 
 // activate opens a new stream for puts once every shard of it is open here.

@@ -17,10 +17,11 @@ import (
 // leader is what the leader's loop remembers. All of it may be lost: the next leader begins anew.
 type leader struct {
 	m       *member
-	settled uint64    // the revision at which no stream was in transition
-	expired time.Time // when shards were last expired
-	turn    int       // of picking shards to move
-	unowned time.Time // since when shards have had no owner; zero: none
+	settled uint64                  // the revision at which no stream was in transition
+	expired time.Time               // when shards were last expired
+	turn    int                     // of picking shards to move
+	unowned time.Time               // since when shards have had no owner; zero: none
+	fenced  map[leat.SessionID]bool // sessions that are being fenced, and that was said
 }
 
 // lead does what one session does for all, with each beat in which it leads: it fences who is silent, brings streams to
@@ -28,6 +29,7 @@ type leader struct {
 // step is a compare-and-swap or decided once.
 func (m *member) lead(ctx context.Context) {
 	l := &leader{m: m, expired: m.n.cfg.Clock.Now()}
+	waits := nag{log: m.n.cfg.Logger, clock: m.n.cfg.Clock, what: "the leader waits"}
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,8 +43,8 @@ func (m *member) lead(ctx context.Context) {
 		}
 		err := errors.Join(l.fence(ctx, len(p.Peers)), l.settle(ctx, &p), l.expire(ctx), l.balance(ctx, &p))
 		l.leftovers()
-		if err != nil && ctx.Err() == nil {
-			m.n.cfg.Logger.Warn("the leader waits", "error", err)
+		if ctx.Err() == nil {
+			waits.tried(err)
 		}
 	}
 }
@@ -69,13 +71,17 @@ func (l *leader) fence(ctx context.Context, sessions int) error {
 	}
 	m.mu.Unlock()
 	ids = append(ids, suspects...)
+	said := l.fenced
+	l.fenced = make(map[leat.SessionID]bool, len(ids))
 	if len(ids) == 0 {
 		return nil
 	}
 	errs := make([]error, len(ids))
 	var all sync.WaitGroup
 	for i, id := range ids {
-		m.n.cfg.Logger.Warn("fencing a session", "session", id, "leader", m.id)
+		if l.fenced[id] = true; !said[id] {
+			m.n.cfg.Logger.Warn("fencing a session", "session", id, "leader", m.id)
+		}
 		all.Go(func() { errs[i] = m.n.recover(ctx, id) })
 	}
 	all.Wait()
@@ -150,10 +156,10 @@ func (l *leader) settle(ctx context.Context, p *catalog.Pulse) error {
 	return errors.Join(errs...)
 }
 
-// step brings one stream further. Transitions last long enough to be seen by tools that wait for them.
+// step brings one stream further.
 func (l *leader) step(ctx context.Context, p *catalog.Pulse, st *catalog.Unsettled) (did bool, err error) {
 	n := l.m.n
-	if st.Since.Add(n.cfg.Transition).After(n.cfg.Clock.Now()) {
+	if n.unseen(st.Since) > 0 {
 		return false, nil
 	}
 	switch st.Status {

@@ -115,6 +115,7 @@ type Node struct {
 
 	mu   sync.Mutex
 	why  string                  // why no session is open
+	off  error                   // what the last look at the reference clock found wrong
 	mine map[leat.SessionID]bool // sessions of this process that are over
 }
 
@@ -171,6 +172,17 @@ func (n *Node) Stats() (st shardstore.Stats, ok bool) {
 
 // Store returns the open session's engine, or nil. For tests and operators' tools.
 func (n *Node) Store() *shardstore.Store { return n.store.Load() }
+
+// ClockWrong tells what is wrong with this node's clock as far as it knows; nil: nothing. What such a node wrote into the
+// catalog would have a wrong time.
+func (n *Node) ClockWrong() error {
+	if s := n.store.Load(); s != nil {
+		return s.ClockWrong()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.off
+}
 
 func (n *Node) because(format string, args ...any) {
 	n.mu.Lock()
@@ -269,10 +281,14 @@ func (n *Node) checkClock() error {
 	}
 	after := n.cfg.Clock.Now()
 	const most = time.Second
+	var wrong error
 	if off := max(before.Sub(ref), ref.Sub(after)); off > most {
-		return leat.Errorf(leat.KindUnavailable, "this node's clock is wrong by %v beside the database's: set it right (NTP), records would have wrong times", off.Round(time.Millisecond))
+		wrong = leat.Errorf(leat.KindUnavailable, "this node's clock is wrong by %v beside the database's: set it right (NTP), records would have wrong times", off.Round(time.Millisecond))
 	}
-	return nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.off = wrong
+	return wrong
 }
 
 // begin begins a session's log.

@@ -118,8 +118,14 @@ func TestWrongClockOpensNoSession(t *testing.T) {
 		err := a.Ready()
 		return err != nil && strings.Contains(err.Error(), "clock is wrong by")
 	})
+	if err := a.ClockWrong(); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("of the clock the node says %v", err)
+	}
 	off.Store(0)
 	a.awaitReady()
+	if err := a.ClockWrong(); err != nil {
+		t.Errorf("of a clock that is right the node says %v", err)
+	}
 }
 
 // slowBegin stands for any opening that takes longer than DeadAfter: a slow PUT, the read lease, many shards.

@@ -51,12 +51,17 @@ func newWorld(t *testing.T) *world {
 // open opens the catalog by connections of its own.
 func (w *world) open(faults sqldb.Faults) *catalog.Catalog {
 	w.t.Helper()
+	return w.openWith(faults, catalog.Options{})
+}
+
+func (w *world) openWith(faults sqldb.Faults, o catalog.Options) *catalog.Catalog {
+	w.t.Helper()
 	db, err := sqldb.Open(w.t.Context(), sqldb.Config{SQLite: w.file, Faults: faults})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = db.Close() })
-	return catalog.New(db, catalog.Options{})
+	return catalog.New(db, o)
 }
 
 // life is one running node.

@@ -269,7 +269,7 @@ func (m *member) reshards(ctx context.Context, s *shardstore.Store) (due time.Du
 		if st.Status != leat.StreamUpdating {
 			continue
 		}
-		if wait := st.Since.Add(m.n.cfg.Transition).Sub(m.n.cfg.Clock.Now()); wait > 0 {
+		if wait := m.n.unseen(st.Since); wait > 0 {
 			due = sooner(due, wait)
 			continue
 		}

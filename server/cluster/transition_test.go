@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
 )
@@ -57,4 +58,46 @@ func TestTransitionsAreSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	lasts("delete", s.ID, leat.StreamDeleting, began)
+}
+
+// ahead is a clock that is fast by an hour.
+type ahead struct{ leat.SystemClock }
+
+func (c ahead) Now() time.Time { return c.SystemClock.Now().Add(time.Hour) }
+
+// A stream that a node with a wrong clock has changed comes to rest, not an hour later.
+func TestTransitionsFromTheFuture(t *testing.T) {
+	for name, kind := range map[string]func(*cluster.Config){"alone": func(*cluster.Config) {}, "shared": shared} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.node("a", kind).awaitReady()
+			wrong := w.openWith(sqldb.Faults{}, catalog.Options{Clock: ahead{}})
+			settled := func(what string) {
+				t.Helper()
+				await(t, what+" is done", func() bool {
+					a.Kick()
+					all, err := w.cat.UnsettledStreams(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					return len(all) == 0
+				})
+			}
+			s, err := wrong.CreateStream(t.Context(), catalog.NewStream{
+				Account: leat.DevAccount, Name: "s", Mode: leat.ModeProvisioned, Shards: 1, Retention: leat.MinRetention, MaxRecordBytes: leat.DefaultMaxRecordBytes,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			settled("the creation")
+			if _, err := wrong.BeginReshard(t.Context(), s.ID, catalog.Split(0, leat.FullRange.Middle())); err != nil {
+				t.Fatal(err)
+			}
+			settled("the split")
+			if err := wrong.BeginDelete(t.Context(), s.ID, false); err != nil {
+				t.Fatal(err)
+			}
+			settled("the deletion")
+		})
+	}
 }

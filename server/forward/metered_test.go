@@ -28,6 +28,8 @@ func (still) NewTimer(d time.Duration) (<-chan time.Time, func()) {
 }
 func (*shared) Kick() {}
 
+func (*shared) ClockWrong() error { return nil }
+
 // shared is two nodes with a broker each. Of a provisioned stream with two shards, ordinal 0 is node 0's and 1 is node 1's.
 type shared struct {
 	*rig

@@ -4,11 +4,15 @@
 package fault
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/test/e2e/rig"
 )
 
@@ -34,6 +38,17 @@ func (f clusterFaults) usualClocks() {
 	}
 }
 
+// changesNothing: what a node with a wrong clock is asked to change, it refuses, or the streams would have its times.
+func (f clusterFaults) changesNothing(w *world, i int) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), callWithin)
+	defer cancel()
+	_, err := f.c.Client(i).Streams.CreateStream(ctx, &leatv1.CreateStreamRequest{Stream: "never", ShardCount: 1})
+	if leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), "clock") {
+		w.t.Fatalf("CreateStream of a node whose clock is wrong: %v", err)
+	}
+}
+
 // wrongClock: a node comes up with a clock that is wrong by minutes. It serves nothing until that is right again, since
 // its records would have wrong times; the others serve its shards.
 func (f clusterFaults) wrongClock(w *world) {
@@ -50,6 +65,7 @@ func (f clusterFaults) wrongClock(w *world) {
 	rig.Eventually(w.t, rig.Patience, "a node whose clock is wrong serves nothing", func() error { return stands(w.t.Context(), n) })
 	w.served(i)
 	w.progress("while a clock is wrong", 200, rig.Patience)
+	f.changesNothing(w, i)
 	if err := stands(w.t.Context(), n); err != nil {
 		w.t.Fatalf("a node whose clock is wrong by %v serves: %v", off, err)
 	}
