@@ -59,7 +59,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return runServer(ctx, s, func() {
-		fmt.Fprintf(os.Stdout, "leat %[1]s serves AWS Kinesis on %[2]s, REST on %[2]s/v1 and gRPC on %[3]s\n", version, s.URL(), s.GRPCAddr())
+		fmt.Fprintf(os.Stdout, "leat serve, version %[1]s, serves AWS Kinesis on %[2]s, REST on %[2]s/v1 and gRPC on %[3]s\n", version, s.URL(), s.GRPCAddr())
 	})
 }
 
