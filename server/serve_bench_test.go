@@ -29,7 +29,7 @@ const benchSpell = 3 * time.Second
 // warmUps is how many spells are not measured, so that a server has filled its memory of recent records (benchMemory, MiB):
 // on a virtual machine the first touch of a page can cost more than all else that is done for the records in it.
 const (
-	warmUps     = 2
+	warmUps     = 4
 	benchMemory = 256
 )
 
