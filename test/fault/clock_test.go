@@ -5,6 +5,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -62,7 +63,14 @@ func (f clusterFaults) wrongClock(w *world) {
 	}
 	setClock(n, off, 0)
 	n.Launch(w.t)
-	rig.Eventually(w.t, rig.Patience, "a node whose clock is wrong serves nothing", func() error { return stands(w.t.Context(), n) })
+	rig.Eventually(w.t, rig.Patience, "a node whose clock is wrong serves nothing, and says why", func() error {
+		err := n.Ready(w.t.Context())
+		var not *rig.NotReady
+		if errors.As(err, &not) && strings.Contains(not.Body, "clock is wrong") {
+			return nil
+		}
+		return errors.Join(errors.New("it does not say so"), err)
+	})
 	w.served(i)
 	w.progress("while a clock is wrong", 200, rig.Patience)
 	f.changesNothing(w, i)
