@@ -36,7 +36,7 @@ func (b *Billing) Book(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return b.sumUp(ctx)
 }
 
 // Booked is the time up to which hours are in the ledger; 0 when there are none.
@@ -180,21 +180,26 @@ func (b *Billing) bookHour(tx *sqldb.Tx, hour int64, streams []leat.StreamID) er
 		}
 		return strings.Compare(string(x.mode), string(y.mode))
 	})
-	rows := sqldb.NewRows(6+int(rating.Meters), len(places))
+	rows := sqldb.NewRows(7+int(rating.Meters), len(places))
+	sums := sqldb.NewRows(3+int(rating.Meters), len(places))
 	now := b.now()
 	for _, p := range places {
 		e := is[p]
 		if e.q == (rating.Quantities{}) {
 			continue
 		}
-		row := []any{p.stream, hour, string(p.mode), e.seq, e.account, now}
+		row, sum := []any{p.stream, hour, string(p.mode), e.seq, e.account, now, int64(1)}, []any{e.account, p.stream, string(p.mode)}
 		for _, n := range e.q {
-			row = append(row, n)
+			row, sum = append(row, n), append(sum, n)
 		}
 		rows.Add(row...)
+		sums.Add(sum...)
 	}
-	_, err = tx.ExecRows("INSERT INTO billing_ledger (stream, hour, mode, seq, account, booked, "+columns("")+") VALUES $rows", rows)
-	return err
+	_, err = tx.ExecRows("INSERT INTO billing_ledger (stream, hour, mode, seq, account, booked, summed, "+columns("")+") VALUES $rows", rows)
+	if err != nil {
+		return err
+	}
+	return addSums(tx, hour, sums)
 }
 
 // columns are the ledger's quantities, each in a function of SQL where one is named.

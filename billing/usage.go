@@ -5,6 +5,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -34,31 +35,19 @@ func (b *Billing) Usage(ctx context.Context, account string, from, to time.Time,
 	return all, err
 }
 
-// rate prices what the ledger has of a month, as far as it was booked until then. The hours between two changes of prices are summed
-// up by the database.
+// rate prices what the ledger has of a month, as far as it was booked until then.
 func rate(tx *sqldb.Tx, book *rating.Book, account string, p rating.Period, until int64, shares bool) (rating.Bill, error) {
-	borders := []int64{leat.Micros(p.Start)}
-	for _, l := range book.Prices {
-		if at := leat.Micros(l.Effective); at > borders[0] && at < leat.Micros(p.End) {
-			borders = append(borders, at)
-		}
-	}
-	borders = append(borders, leat.Micros(p.End))
+	enough := errors.New("nobody wants more")
 	rows := func(yield func(*rating.Usage, error) bool) {
-		for i := range len(borders) - 1 {
-			// An hour has the prices of when it begins.
-			err := tx.Each("SELECT stream, mode, MIN(hour), "+columns("SUM")+" FROM billing_ledger WHERE account = $1 AND hour >= $2 AND hour < $3 AND booked <= $4 GROUP BY stream, mode", func(scan sqldb.Scan) error {
-				u := rating.Usage{Account: account}
-				if err := scan(append([]any{sqldb.ID(&u.Stream), &u.Mode, &u.Hour}, scanInto(&u.Quantities)...)...); err != nil {
-					return err
-				}
-				if !yield(&u, nil) {
-					return context.Canceled
+		for _, w := range stretches(book, p) {
+			err := eachSum(tx, account, w, until, func(u *rating.Usage) error {
+				u.Hour = w.from
+				if !yield(u, nil) {
+					return enough
 				}
 				return nil
-			}, account, borders[i], borders[i+1], until)
-			if err != nil {
-				yield(nil, err)
+			})
+			if errors.Is(err, enough) || err != nil && !yield(nil, err) {
 				return
 			}
 		}
@@ -74,12 +63,10 @@ func rate(tx *sqldb.Tx, book *rating.Book, account string, p rating.Period, unti
 func (b *Billing) Sums(ctx context.Context, account string, from, to time.Time) (all []rating.Usage, err error) {
 	err = b.db.View(ctx, func(tx *sqldb.Tx) error {
 		all = nil
-		return tx.Each("SELECT stream, mode, "+columns("SUM")+" FROM billing_ledger WHERE account = $1 AND hour >= $2 AND hour < $3 GROUP BY stream, mode ORDER BY stream, mode", func(scan sqldb.Scan) error {
-			u := rating.Usage{Account: account}
-			err := scan(append([]any{sqldb.ID(&u.Stream), &u.Mode}, scanInto(&u.Quantities)...)...)
-			all = append(all, u)
-			return err
-		}, account, from, to)
+		return eachSum(tx, account, window{leat.Micros(from), leat.Micros(to)}, forever, func(u *rating.Usage) error {
+			all = append(all, *u)
+			return nil
+		})
 	})
 	return all, err
 }

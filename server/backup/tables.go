@@ -45,6 +45,9 @@ var leftOut = map[string]string{
 	"closed_shards": "the objects that end sessions say it",
 	"deletions":     "what nothing names is found again",
 
+	"billing_stretches": "they say what of the ledger is summed up: nothing of a restored one",
+	"billing_sums":      "made anew from the ledger",
+
 	// The journal in the bucket has these; in backups they would be there for thieves, and outlive what is erased.
 	"stream_keys":      "wrapped keys of streams",
 	"access_keys":      "wrapped secrets",
