@@ -25,22 +25,19 @@ prices:
 // ledger books some hours of a stream's shards, as releases did that knew no sums.
 func ledger(r *rig, stream leat.StreamID, account, hour string, shards, hours int) {
 	r.t.Helper()
-	inLedger(r, stream, account, hour, shards, hours, 0)
+	r.must(r.db.Tx(r.t.Context(), func(tx *sqldb.Tx) error { return rows(tx, stream, account, hour, shards, hours, 0) }))
 }
 
-// inLedger writes rows of the ledger, with the mark of one whose sums are written elsewhere, or without it.
-func inLedger(r *rig, stream leat.StreamID, account, hour string, shards, hours, summed int) {
-	r.t.Helper()
-	at := leat.Micros(moment(hour))
-	r.must(r.db.Tx(r.t.Context(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`
+// rows writes rows of the ledger; summed is 1 where their sums are written elsewhere.
+func rows(tx *sqldb.Tx, stream leat.StreamID, account, hour string, shards, hours, summed int) error {
+	_, err := tx.Exec(`
 INSERT INTO billing_ledger (stream, hour, mode, seq, account, booked, put_records, put_bytes, put_units, storage_day, storage_week, storage_long, shard_hours, shard_extended_hours,
 	stream_hours, consumer_hours, consumer_shard_hours, read_records, read_bytes, push_records, push_bytes, delivery_records, delivery_bytes, delivery_rounded_bytes,
 	delivery_converted_bytes, delivery_partitioned_bytes, delivery_objects, summed)
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $5)
-SELECT $1, $2 + i * 3600000000, 'PROVISIONED', 7, $3, $2, 0, 0, 0, 0, 0, 0, $4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CAST($6 AS BIGINT) FROM n`, stream, at, account, int64(shards)*3600*1e6, hours, summed)
-		return err
-	}))
+SELECT $1, $2 + i * 3600000000, 'PROVISIONED', 7, $3, $2, 0, 0, 0, 0, 0, 0, $4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CAST($6 AS BIGINT) FROM n`,
+		stream, leat.Micros(moment(hour)), account, int64(shards)*3600*1e6, hours, summed)
+	return err
 }
 
 // What streams cost this month are their parts of the draft, and of no other month or account.

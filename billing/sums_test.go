@@ -168,8 +168,16 @@ func BenchmarkCosts(b *testing.B) {
 func benchmarkCosts(b *testing.B, cfg sqldb.Config) {
 	r := newRig(b, cfg, priced)
 	r.at("2026-11-30 23:00")
-	for range 1000 {
-		inLedger(r, leat.NewID[leat.StreamID](nil), orders, "2026-11-01 00:00", 4, 719, 1)
+	for i := 0; i < 1000; i += 20 {
+		r.must(r.db.Tx(b.Context(), func(tx *sqldb.Tx) error {
+			for j := range 20 {
+				id := leat.StreamID{15: byte(i + j), 14: byte((i + j) >> 8)}
+				if err := rows(tx, id, orders, "2026-11-01 00:00", 4, 719, 1); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
 	}
 	count := func() time.Duration {
 		began := time.Now()

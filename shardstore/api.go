@@ -58,6 +58,7 @@ type ReadLimits struct {
 	Bytes   int   // of data and partition keys
 	MinTime int64 // microseconds: records older than this are skipped as expired; 0 for none
 	Limited bool  // the shard's limits of reads hold for it: for who counts at the shard's owner; the store does not
+	Look    bool  // it is the server's own, and counted as nobody's read: for the same; the store does not care
 }
 
 // Bounds is where a shard begins and ends now.

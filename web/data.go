@@ -196,7 +196,7 @@ func (l *looker) scan(ctx context.Context, at string) error {
 		if l.filter != nil || p.Key != "" {
 			want = scanPage
 		}
-		res, err := l.c.Broker.GetRecords(ctx, l.who, broker.GetRecordsRequest{Stream: p.Stream.Name, Iterator: at, Limit: want})
+		res, err := l.c.Broker.GetRecords(ctx, l.who, broker.GetRecordsRequest{Stream: p.Stream.Name, Iterator: at, Limit: want, Look: true})
 		if err != nil {
 			if leat.KindOf(err) == leat.KindThroughputExceeded && len(p.Rows) > 0 {
 				p.Next, p.TimeOver = at, true
@@ -295,7 +295,7 @@ func (l *looker) newestOf(ctx context.Context, shard leat.ShardKey) error {
 	if err != nil {
 		return err
 	}
-	res, err := l.c.Broker.GetRecords(ctx, l.who, broker.GetRecordsRequest{Stream: p.Stream.Name, Iterator: at, Limit: int(look)})
+	res, err := l.c.Broker.GetRecords(ctx, l.who, broker.GetRecordsRequest{Stream: p.Stream.Name, Iterator: at, Limit: int(look), Look: true})
 	if err != nil {
 		return err
 	}
@@ -390,7 +390,7 @@ func (c *Console) find(r *http.Request, s *session) (leat.ShardKey, *leat.Record
 	if err != nil {
 		return leat.ShardKey{}, nil, err
 	}
-	res, err := c.Broker.GetRecords(r.Context(), s.who, broker.GetRecordsRequest{Stream: name, Iterator: at, Limit: 1})
+	res, err := c.Broker.GetRecords(r.Context(), s.who, broker.GetRecordsRequest{Stream: name, Iterator: at, Limit: 1, Look: true})
 	if err != nil {
 		return leat.ShardKey{}, nil, err
 	}

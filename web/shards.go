@@ -252,7 +252,7 @@ func (c *Console) showShard(w http.ResponseWriter, r *http.Request, s *session, 
 	}
 	p.Width = width(p.Shard.Range)
 	p.Range = hashRange{p.Shard.Range.Start.String(), p.Shard.Range.End.String(), hexKey(p.Shard.Range.Start), hexKey(p.Shard.Range.End)}
-	p.Node = c.owner(r.Context(), s.who, p.Shard.Owner)
+	p.Node = c.owner(r.Context(), s.who, &p.Shard)
 	d := p.Stream
 	page := c.streamPage(d, "shards", &p)
 	page.Crumbs = append(page.Crumbs, crumb{d.Name, streamPath(d.Name)}, crumb{"Shards", streamPath(d.Name) + "/shards"})
@@ -275,13 +275,16 @@ func hexKey(k leat.HashKey) string {
 }
 
 // owner names the node of a session; empty where the caller may not know it.
-func (c *Console) owner(ctx context.Context, who leat.Principal, id leat.SessionID) string {
+func (c *Console) owner(ctx context.Context, who leat.Principal, shard *leat.Shard) string {
 	nodes, err := c.Broker.ListNodes(ctx, who)
 	if err != nil {
 		return ""
 	}
+	if shard.Owner.IsZero() && len(nodes) == 1 { // it serves all shards, and no shard says so
+		shard.Owner = nodes[0].ID
+	}
 	for i := range nodes {
-		if nodes[i].ID == id {
+		if nodes[i].ID == shard.Owner {
 			return nodes[i].Node
 		}
 	}

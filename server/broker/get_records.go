@@ -25,6 +25,9 @@ type GetRecordsRequest struct {
 	Stream   string // name or ARN; optional: the iterator names it. Where given they MUST agree
 	Iterator string
 	Limit    int // records, 1 to 10,000; 0 means 10,000
+	// Look says that a person looks at records, in the console, who is no reader of the stream: nobody pays for it, and it is in no count of what
+	// is read and how far readers are behind. The shard's limits hold.
+	Look bool
 }
 
 // GetRecordsResult is one page of a shard.
@@ -51,21 +54,26 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
-	p, size, err := b.readPage(ctx, v, it, req.Limit)
-	b.pointRead(v, len(p.Records), size, p.Behind, err, began)
+	lim := shardstore.ReadLimits{Records: req.Limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now()), Limited: true, Look: req.Look}
+	p, size, err := b.readPage(ctx, v, it, lim)
+	if !req.Look {
+		b.pointRead(v, len(p.Records), size, p.Behind, err, began)
+	}
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
 	b.rates.charge(v.Account, size)
 	if !b.shared {
-		b.countRead(v, it.shard, &p, size, true)
+		b.countRead(v, it.shard, &p, size, &lim)
 	}
 	if b.tracer != nil {
 		request := b.tracer.Current(ctx)
 		request.Size(len(p.Records), size)
 		request.Text("leat.shard", leat.ShardID(it.shard.Ordinal))
 	}
-	b.meter.CountRead(&v.Stream, int64(len(p.Records)), int64(size))
+	if !req.Look {
+		b.meter.CountRead(&v.Stream, int64(len(p.Records)), int64(size))
+	}
 	res := GetRecordsResult{Stream: v.Stream, Shard: it.shard, Records: p.Records, Behind: p.Behind}
 	if p.Ended {
 		res.Children = b.children(ctx, v, it.shard.Ordinal, p.Became)
@@ -77,7 +85,7 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 }
 
 // readPage reads what the limits let through, and its size.
-func (b *Broker) readPage(ctx context.Context, v *streamView, it iterator, limit int) (p shardstore.Page, size int, err error) {
+func (b *Broker) readPage(ctx context.Context, v *streamView, it iterator, lim shardstore.ReadLimits) (p shardstore.Page, size int, err error) {
 	if err := b.admitBytesOut(v); err != nil {
 		return p, 0, err
 	}
@@ -86,7 +94,6 @@ func (b *Broker) readPage(ctx context.Context, v *streamView, it iterator, limit
 			return p, 0, err
 		}
 	}
-	lim := shardstore.ReadLimits{Records: limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now()), Limited: true}
 	if lim.Records == 0 {
 		lim.Records = leat.MaxGetRecords
 	}
@@ -110,12 +117,14 @@ func (b *Broker) admitRead(v *streamView, shard leat.ShardKey) error {
 	return nil
 }
 
-// countRead counts a page. Of a read that the limits hold for they are charged with its size.
-func (b *Broker) countRead(v *streamView, shard leat.ShardKey, p *shardstore.Page, size int, limited bool) {
-	if limited && b.metered(v) {
+// countRead counts a page, unless it was a look. Of a read that the limits hold for they are charged with its size.
+func (b *Broker) countRead(v *streamView, shard leat.ShardKey, p *shardstore.Page, size int, lim *shardstore.ReadLimits) {
+	if lim.Limited && b.metered(v) {
 		b.meters.readBytes(shard, size)
 	}
-	b.flows.read(v, shard, len(p.Records), size, p.Behind)
+	if !lim.Look {
+		b.flows.read(v, shard, len(p.Records), size, p.Behind)
+	}
 }
 
 // children returns the children of a shard that has ended. They may be known a moment later than the end: then there

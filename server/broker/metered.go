@@ -75,14 +75,14 @@ func (m Metered) Read(ctx context.Context, shard leat.ShardKey, from uint64, lim
 		}
 	}
 	p, err := m.OwnShards.Read(ctx, shard, from, lim)
-	if err != nil || v == nil {
+	if err != nil || v == nil || lim.Look && !lim.Limited {
 		return p, err
 	}
 	size := 0
 	for i := range p.Records {
 		size += p.Records[i].Size()
 	}
-	m.b.countRead(v, shard, &p, size, lim.Limited)
+	m.b.countRead(v, shard, &p, size, &lim)
 	return p, nil
 }
 

@@ -110,7 +110,7 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 	p.paid.spend(float64(size))
 	p.b.rates.charge(p.view.Account, size)
 	if !p.b.shared {
-		p.b.countRead(p.view, p.shard, &page, size, false)
+		p.b.countRead(p.view, p.shard, &page, size, &shardstore.ReadLimits{})
 	}
 	moved := page.Next != p.next
 	p.next, p.behind = page.Next, page.Behind

@@ -280,3 +280,25 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%g allocations for a call of 500 records", n)
 	}
 }
+
+// A person's look at records is nobody's read: neither what goes out nor how far readers are behind changes by it.
+func TestLooksAreNotCounted(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	d := r.stream("s", 1)
+	r.put("s", "k", "12345")
+	r.put("s", "k", "67890")
+	r.clock.Advance(time.Minute)
+	page, err := r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: r.iterator("s", "0", broker.StartingPosition{Type: broker.TrimHorizon}), Limit: 1, Look: true})
+	r.must(err)
+	if len(page.Records) != 1 || page.Behind == 0 {
+		t.Fatalf("%d records, %s behind", len(page.Records), page.Behind)
+	}
+	if got := r.ShardRates(d.ID)[0]; got.Total.RecordsOut != 0 || got.Total.BytesOut != 0 || got.IteratorAge != 0 {
+		t.Errorf("a look is counted: %+v", got)
+	}
+	_, err = r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: r.iterator("s", "0", broker.StartingPosition{Type: broker.TrimHorizon}), Limit: 1})
+	r.must(err)
+	if got := r.ShardRates(d.ID)[0]; got.Total.RecordsOut != 1 || got.IteratorAge == 0 {
+		t.Errorf("a read is not counted: %+v", got)
+	}
+}

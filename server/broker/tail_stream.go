@@ -18,7 +18,7 @@ import (
 // time is skipped over more.
 //
 // It is not for programs, which must not miss a record: those use GetRecords or Subscribe. It is not counted as a read and
-// takes nothing of the shards' limits.
+// takes nothing of the shards' limits, whichever node owns them.
 //
 // AWS has no such operation.
 
@@ -148,7 +148,7 @@ func (t *tail) newest(ctx context.Context, shard leat.ShardKey, next uint64) (Ta
 	if quota := uint64(t.quota); bounds.Tail > next+quota {
 		from = bounds.Tail - quota
 	}
-	page, err := t.b.engine.Read(ctx, shard, from, shardstore.ReadLimits{Records: t.quota, Bytes: tailBytes, MinTime: t.view.horizon(t.b.clock.Now())})
+	page, err := t.b.engine.Read(ctx, shard, from, shardstore.ReadLimits{Records: t.quota, Bytes: tailBytes, MinTime: t.view.horizon(t.b.clock.Now()), Look: true})
 	if err != nil {
 		return TailBatch{}, shardstore.Page{}, err
 	}

@@ -125,13 +125,14 @@ func sameSession(tx *sqldb.Tx, s Session) error {
 	return nil
 }
 
-// Beat counts one heartbeat and returns how many there have been. shardstore.ErrFenced when the session is not live.
-func (c *Catalog) Beat(ctx context.Context, id leat.SessionID) (beats uint64, err error) {
+// Beat counts one heartbeat of a session that shares with nobody, notes what it reports of its load, and returns how many beats there have been.
+// shardstore.ErrFenced when the session is not live.
+func (c *Catalog) Beat(ctx context.Context, id leat.SessionID, r Report) (beats uint64, err error) {
 	err = c.db.Tx(ctx, func(tx *sqldb.Tx) error {
 		err := tx.Row(`
-UPDATE beats SET beat = beat + 1
+UPDATE beats SET beat = beat + 1, shards = $2, bytes_in = $3, records_in = $4
 WHERE session = $1 AND EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND state = 'live')
-RETURNING beat`, id).Scan(sqldb.U64(&beats))
+RETURNING beat`, id, r.Shards, r.BytesIn, r.RecordsIn).Scan(sqldb.U64(&beats))
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("session %s: %w", id, shardstore.ErrFenced)
 		}

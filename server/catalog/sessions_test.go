@@ -369,6 +369,6 @@ func TestPostgresAway(t *testing.T) {
 func errOf[T any](_ T, err error) error { return err }
 
 func beat(b *bundle, s leat.SessionID) error {
-	_, err := b.Beat(b.t.Context(), s)
+	_, err := b.Beat(b.t.Context(), s, catalog.Report{})
 	return err
 }

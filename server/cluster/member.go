@@ -203,12 +203,8 @@ func (m *member) last() catalog.Pulse {
 
 // report is what the next beat tells.
 func (m *member) report() catalog.Report {
-	r := catalog.Report{Revision: m.applied.Load()}
-	if s := m.store.Load(); s != nil {
-		st := s.Stats()
-		r.Shards = st.Shards
-		r.BytesIn, r.RecordsIn = m.load.rates(m.n.cfg.Clock.Now(), 10*m.n.cfg.Heartbeat, st.Bytes, st.Records)
-	}
+	r := m.n.report(m.store.Load(), &m.load)
+	r.Revision = m.applied.Load()
 	return r
 }
 

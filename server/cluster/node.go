@@ -446,8 +446,9 @@ func (n *Node) closedClean(ctx context.Context, id leat.SessionID) error {
 // stability). A catalog that says the session is over ends it at once.
 func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCauseFunc) {
 	fails := nag{log: n.cfg.Logger, clock: n.cfg.Clock, what: "heartbeats fail; puts and reads go on"}
+	var taken load
 	for last := uint64(0); n.sleep(ctx, n.cfg.Heartbeat) == nil; {
-		beats, err := n.cfg.Catalog.Beat(ctx, id)
+		beats, err := n.cfg.Catalog.Beat(ctx, id, n.report(n.store.Load(), &taken))
 		if err == nil && beats <= last {
 			n.disown(id, end)
 			return
@@ -469,6 +470,16 @@ func (n *Node) beat(ctx context.Context, id leat.SessionID, end context.CancelCa
 			fails.tried(err)
 		}
 	}
+}
+
+// report is what a beat tells of the session's store; nil: of one that is being opened.
+func (n *Node) report(s *shardstore.Store, l *load) (r catalog.Report) {
+	if s != nil {
+		st := s.Stats()
+		r.Shards = st.Shards
+		r.BytesIn, r.RecordsIn = l.rates(n.cfg.Clock.Now(), 10*n.cfg.Heartbeat, st.Bytes, st.Records)
+	}
+	return r
 }
 
 // disown ends a session whose own heartbeats the catalog has forgotten: another database, older than this session's last

@@ -90,7 +90,7 @@ func (e *Engine) stretch(ctx context.Context, stream leat.StreamID, b *spec.Back
 
 // arrival returns when the record at an offset, or the first one after it that is kept, arrived.
 func (e *Engine) arrival(ctx context.Context, key leat.ShardKey, at uint64) (micros int64, ok bool) {
-	page, err := e.cfg.Records.Read(ctx, key, at, shardstore.ReadLimits{Records: 1, Bytes: 1})
+	page, err := e.cfg.Records.Read(ctx, key, at, shardstore.ReadLimits{Records: 1, Bytes: 1, Look: true})
 	if err != nil || len(page.Records) == 0 {
 		return 0, false
 	}

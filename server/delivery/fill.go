@@ -82,7 +82,7 @@ func (w *worker) read(ctx context.Context, s *source, most int64, buf *buffer) (
 	if s.ended || room <= 0 {
 		return true, false, nil
 	}
-	lim := shardstore.ReadLimits{Records: leat.MaxGetRecords, Bytes: int(min(room, pageBytes))}
+	lim := shardstore.ReadLimits{Records: leat.MaxGetRecords, Bytes: int(min(room, pageBytes)), Look: true}
 	if s.stop >= 0 {
 		lim.Records = int(min(uint64(s.stop)-s.pos, leat.MaxGetRecords))
 	}

@@ -323,7 +323,7 @@ func (w *worker) gather(ctx context.Context, j *job, part Part) error {
 		}
 	}
 	for from := part.First; from < part.End; {
-		page, err := w.e.cfg.Records.Read(ctx, key, from, shardstore.ReadLimits{Records: int(min(part.End-from, leat.MaxGetRecords)), Bytes: pageBytes})
+		page, err := w.e.cfg.Records.Read(ctx, key, from, shardstore.ReadLimits{Records: int(min(part.End-from, leat.MaxGetRecords)), Bytes: pageBytes, Look: true})
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@
 package forward_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -211,6 +212,14 @@ func TestLimitsOfReadsHoldAtTheOwner(t *testing.T) {
 			t.Errorf("a push through node %d reads %d records", node, len(page.Records))
 		}
 	}
+	// What a server reads for itself is nobody's read, at whichever node: a live tail, a delivery, a look of the console.
+	for node := range 2 {
+		page, err := s.nodes[node].router.Read(t.Context(), s.shards[shard].Key, 0, shardstore.ReadLimits{Records: 10, Bytes: 1 << 20, Look: true})
+		s.must(err)
+		if len(page.Records) != 10 {
+			t.Errorf("a look through node %d reads %d records", node, len(page.Records))
+		}
+	}
 	own, other := s.rates(1, shard).Total, s.rates(0, shard).Total
 	if own.RecordsOut != 7*10 || own.BytesOut != 7*10*100 || own.ThrottledReads != 3 {
 		t.Errorf("the owner has counted %+v: want 70 records in 7 pages, and 3 reads refused", own)
@@ -279,5 +288,52 @@ func TestLoadWithoutANode(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// A live tail and a look of the console count as nobody's read at the shard's owner, whichever node they are asked of; a look takes of its limits.
+func TestLooksAreNobodysReads(t *testing.T) {
+	s := newShared(t)
+	for shard := range 2 {
+		s.put(0, 10, shard)
+		for node := range 2 {
+			it, err := s.brokers[node].GetShardIterator(t.Context(), tester, broker.GetShardIteratorRequest{
+				Stream: "s", Shard: leat.ShardID(uint64(shard)), Start: broker.StartingPosition{Type: broker.TrimHorizon},
+			})
+			s.must(err)
+			page, err := s.brokers[node].GetRecords(t.Context(), tester, broker.GetRecordsRequest{Iterator: it, Limit: 5, Look: true})
+			s.must(err)
+			if len(page.Records) != 5 {
+				t.Fatalf("a look has %d records", len(page.Records))
+			}
+			ctx, seen := context.WithCancel(t.Context())
+			go func() {
+				for ctx.Err() == nil {
+					all := []broker.Put{{Record: leat.Record{PartitionKey: "k", ExplicitHash: &s.shards[shard].Range.Start, Data: []byte("x")}}}
+					_, _ = s.brokers[node].PutRecords(ctx, tester, broker.PutRecordsRequest{Stream: "s", Puts: all})
+				}
+			}()
+			s.must(s.brokers[node].TailStream(ctx, tester, broker.TailStreamRequest{Stream: "s", Shard: leat.ShardID(uint64(shard))}, func(broker.TailBatch) error {
+				seen()
+				return nil
+			}))
+		}
+		for node := range 2 {
+			if got := s.rates(node, shard).Total; got.RecordsOut != 0 || got.BytesOut != 0 {
+				t.Errorf("node %d has counted %d records and %d bytes out of shard %d", node, got.RecordsOut, got.BytesOut, shard)
+			}
+		}
+	}
+	// The limits hold for looks: five reads a second of a shard, and two were made of it.
+	refused := 0
+	for range leat.ShardReadsPerSec {
+		it, err := s.brokers[0].GetShardIterator(t.Context(), tester, broker.GetShardIteratorRequest{Stream: "s", Shard: leat.ShardID(1), Start: broker.StartingPosition{Type: broker.TrimHorizon}})
+		s.must(err)
+		if _, err := s.brokers[0].GetRecords(t.Context(), tester, broker.GetRecordsRequest{Iterator: it, Limit: 1, Look: true}); leat.KindOf(err) == leat.KindThroughputExceeded {
+			refused++
+		}
+	}
+	if refused != 2 {
+		t.Errorf("%d looks were refused: want 2", refused)
 	}
 }

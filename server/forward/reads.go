@@ -21,7 +21,7 @@ func (r *Router) Read(ctx context.Context, shard leat.ShardKey, from uint64, lim
 		var out page
 		err = r.remote(ctx, o, shard, internalv1.EngineService_Read_FullMethodName, &internalv1.ReadRequest{
 			Session: o.peer.session[:], Shard: wireShard(shard, o.epoch), From: from,
-			MaxRecords: uint32(lim.Records), MaxBytes: uint64(lim.Bytes), MinTime: lim.MinTime, Limited: lim.Limited,
+			MaxRecords: uint32(lim.Records), MaxBytes: uint64(lim.Bytes), MinTime: lim.MinTime, Limited: lim.Limited, Look: lim.Look,
 		}, &out)
 		if p = out.Page; p.Became != nil {
 			r.ahead.learn(o.peer, p.Became)

@@ -186,7 +186,7 @@ func (s *Server) read(ctx context.Context, req *internalv1.ReadRequest) (*page, 
 		return nil, err
 	}
 	p, err := local.Read(ctx, shard, req.GetFrom(), shardstore.ReadLimits{
-		Records: int(req.GetMaxRecords()), Bytes: int(min(req.GetMaxBytes(), math.MaxInt32)), MinTime: req.GetMinTime(), Limited: req.GetLimited(),
+		Records: int(req.GetMaxRecords()), Bytes: int(min(req.GetMaxBytes(), math.MaxInt32)), MinTime: req.GetMinTime(), Limited: req.GetLimited(), Look: req.GetLook(),
 	})
 	return &page{p}, err
 }

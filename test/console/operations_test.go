@@ -83,6 +83,21 @@ func TestNodesAndKeys(t *testing.T) {
 	w.create(t, "orders", 1)
 	w.putOne(t, "orders", "k", []byte("x"))
 	v.get("/console/health").is(t, 200, "Records put are acknowledged", "100.000 %", "Log flush", "Reads are answered within 1 s", "delivered before they expire", "Nobody is behind")
+	// What a node takes in is what its session tells with its heartbeats.
+	took := regexp.MustCompile(`<td class="n">[1-9][0-9.,]* (?:[KM]i)?B/s</td><td class="n">[1-9][0-9.,]*/s</td>`)
+	limit := time.Now().Add(patience)
+	for !took.MatchString(v.get("/console/nodes").body) {
+		if time.Now().After(limit) {
+			t.Fatalf("records flow, and the node says that it takes nothing:\n%s", v.get("/console/nodes").body)
+		}
+		if err := w.put(t.Context(), "orders", 200); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// To look at old records is not to read: nobody is behind for it, and nothing went out.
+	v.get("/console/streams/orders/data?from=oldest").is(t, 200, "looked at")
+	v.get("/console/health").is(t, 200, "Nobody is behind")
+	v.get("/console/streams/orders/shards/0").is(t, 200, "dev, session", "<span>Bytes out</span><b>0 B/s</b>")
 	w.readBehind(t, "orders")
 	v.get("/console/health").is(t, 200, "readers of", "orders, shard 0", "Time until records are lost")
 	const at = "/console/keys"

@@ -747,7 +747,10 @@ type ReadRequest struct {
 	MinTime int64 `protobuf:"varint,6,opt,name=min_time,json=minTime,proto3" json:"min_time,omitempty"`
 	// Whether the shard's limits of reads hold for it, which its owner counts: GetRecords, but
 	// not a push.
-	Limited       bool `protobuf:"varint,7,opt,name=limited,proto3" json:"limited,omitempty"`
+	Limited bool `protobuf:"varint,7,opt,name=limited,proto3" json:"limited,omitempty"`
+	// Whether the server reads for itself, as for a live tail of the console or for a delivery, so that
+	// the shard's owner does not count it as a reader's.
+	Look          bool `protobuf:"varint,8,opt,name=look,proto3" json:"look,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -827,6 +830,13 @@ func (x *ReadRequest) GetMinTime() int64 {
 func (x *ReadRequest) GetLimited() bool {
 	if x != nil {
 		return x.Limited
+	}
+	return false
+}
+
+func (x *ReadRequest) GetLook() bool {
+	if x != nil {
+		return x.Look
 	}
 	return false
 }
@@ -1428,7 +1438,7 @@ const file_leat_internal_v1_engine_proto_rawDesc = "" +
 	"\fReshardChild\x12-\n" +
 	"\x05shard\x18\x01 \x01(\v2\x17.leat.internal.v1.ShardR\x05shard\x12*\n" +
 	"\x11starting_hash_key\x18\x02 \x01(\fR\x0fstartingHashKey\x12&\n" +
-	"\x0fending_hash_key\x18\x03 \x01(\fR\rendingHashKey\"\xdd\x01\n" +
+	"\x0fending_hash_key\x18\x03 \x01(\fR\rendingHashKey\"\xf1\x01\n" +
 	"\vReadRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12-\n" +
 	"\x05shard\x18\x02 \x01(\v2\x17.leat.internal.v1.ShardR\x05shard\x12\x12\n" +
@@ -1437,7 +1447,8 @@ const file_leat_internal_v1_engine_proto_rawDesc = "" +
 	"maxRecords\x12\x1b\n" +
 	"\tmax_bytes\x18\x05 \x01(\x04R\bmaxBytes\x12\x19\n" +
 	"\bmin_time\x18\x06 \x01(\x03R\aminTime\x12\x18\n" +
-	"\alimited\x18\a \x01(\bR\alimited\"\xf2\x01\n" +
+	"\alimited\x18\a \x01(\bR\alimited\x12\x12\n" +
+	"\x04look\x18\b \x01(\bR\x04look\"\xf2\x01\n" +
 	"\fReadResponse\x12\x12\n" +
 	"\x04next\x18\x01 \x01(\x04R\x04next\x12\x18\n" +
 	"\ahorizon\x18\x02 \x01(\x04R\ahorizon\x12\x12\n" +
