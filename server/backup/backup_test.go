@@ -277,8 +277,8 @@ func TestRefused(t *testing.T) {
 		kind  leat.Kind
 		says  string
 	}{
-		"a newer schema":             {edit(`"billing":3`, `"billing":4`), leat.KindUnsupported, "newer leat"},
-		"another owner":              {edit(`"billing":3`, `"billing":3,"oracle":1`), leat.KindUnsupported, `"oracle"`},
+		"a newer schema":             {edit(`"billing":4`, `"billing":5`), leat.KindUnsupported, "newer leat"},
+		"another owner":              {edit(`"billing":4`, `"billing":4,"oracle":1`), leat.KindUnsupported, `"oracle"`},
 		"a header of a newer form":   {edit(`{"cluster"`, `{"moon":1,"cluster"`), leat.KindCorrupt, "moon"},
 		"no header":                  {good[1:], leat.KindCorrupt, "damaged"},
 		"nothing":                    {nil, leat.KindCorrupt, "damaged"},
