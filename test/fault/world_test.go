@@ -201,7 +201,8 @@ func (w *world) rest(but ...int) (goOn func()) {
 	const still = 3 * time.Second
 	var last map[string]string
 	var since time.Time
-	rig.Eventually(w.t, rig.Patience, "nothing moves", func() error {
+	const patience = 5 * rig.Patience // a long run has a thousand shards, most of them closed, and a node that comes back gets its part
+	rig.Eventually(w.t, patience, "nothing moves", func() error {
 		now, err := w.owners(but...)
 		if err != nil {
 			return err
