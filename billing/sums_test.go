@@ -166,6 +166,8 @@ func BenchmarkCosts(b *testing.B) {
 }
 
 func benchmarkCosts(b *testing.B, cfg sqldb.Config) {
+	cfg.TxTimeout = 10 * time.Minute // the ledger's hours take long on a busy machine
+	cfg.StatementTimeout = cfg.TxTimeout
 	r := newRig(b, cfg, priced)
 	r.at("2026-11-30 23:00")
 	for i := 0; i < 1000; i += 20 {

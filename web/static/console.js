@@ -30,6 +30,12 @@
     }
   };
 
+  // Where the places, or a stream's pages, do not fit, the present one is in sight.
+  for (const a of $$(".side nav [aria-current], .tabs [aria-current]")) {
+    const all = a.parentElement;
+    if (all.scrollWidth > all.clientWidth) all.scrollLeft = a.getBoundingClientRect().left - all.getBoundingClientRect().left - 24;
+  }
+
   // Preferences: kept in cookies, so that the server writes the next page as it should be.
   document.addEventListener("click", (e) => {
     const b = e.target.closest("[data-toggle]");
@@ -136,6 +142,7 @@
     while (n >= 1024 && i < 4) { n /= 1024; i++; }
     return (n >= 100 || i === 0 ? n.toFixed(0) : n.toFixed(1)) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][i];
   };
+  const powers = Array.from({ length: 50 }, (_, i) => 2 ** i); // steps between the lines of bytes
   const drawCharts = (anew) => {
     if (!window.uPlot) return;
     for (const el of $$("[data-chart]")) {
@@ -157,7 +164,7 @@
         tzDate: (t) => days || root.dataset.zone === "utc" ? uPlot.tzDate(new Date(t * 1e3), "UTC") : new Date(t * 1e3),
         cursor: { y: false, points: { size: 6 } },
         scales: { x: days ? { range: (_, lo, hi) => [lo - 43200, hi + 43200] } : {}, y: { range: (_, lo, hi) => [0, hi > 0 ? hi * 1.15 : 1] } },
-        axes: [{ ...axis, space: 70, values: days ? "{MM}-{DD}" : "{HH}:{mm}" }, { ...axis, size: 64, space: 34, values: (u, vs) => vs.map((v) => el.dataset.unit === "B" ? units(v) : Number(v).toLocaleString("en")) }],
+        axes: [{ ...axis, space: 70, size: 30, values: days ? "{MM}-{DD}" : "{HH}:{mm}" }, { ...axis, size: 64, space: 34, ...(el.dataset.unit === "B" ? { incrs: powers } : {}), values: (u, vs) => vs.map((v) => el.dataset.unit === "B" ? units(v) : Number(v).toLocaleString("en")) }],
         legend: { markers: { width: 0, fill: (u, i) => u.series[i]._stroke ?? colours[(i - 1) % 3] } },
         series: [{ label: "At", value: (u, v) => v == null ? "–" : uPlot.fmtDate(days ? "{YYYY}-{MM}-{DD}" : "{HH}:{mm}:{ss}")(u._tz ? u._tz(v) : new Date(v * 1e3)) },
           ...columns.map((c, i) => ({ label: table.tHead.rows[0].cells[c].textContent, stroke: colours[i % 3], width: 1.5, fill: i === 0 ? colours[0] + (days ? "88" : "14") : undefined, paths: days ? uPlot.paths.bars({ size: [0.7, 48] }) : undefined, points: { show: false }, value }))],
@@ -170,10 +177,10 @@
   // What htmx exchanges keeps its open details and its charts.
   let opened = [];
   document.addEventListener("htmx:beforeSwap", (e) => { opened = $$("details[open][id]", e.detail.target).map((d) => d.id); });
+  document.addEventListener("htmx:afterSwap", () => drawCharts(false)); // before anything is painted without them
   document.addEventListener("htmx:afterSettle", () => {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     showTimes();
-    drawCharts(false);
   });
   document.addEventListener("htmx:beforeRequest", (e) => { // nothing for a hidden page; and what has the focus is not taken away
     const el = e.detail.elt;
