@@ -19,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
+
+	"github.com/leatstream/leat"
 )
 
 // The SDK's model is the list of operations and members. When it grows, these tests name what is missing here.
@@ -41,8 +43,48 @@ func TestOperationsAreTheModels(t *testing.T) {
 // modelled is an operation whose input and output are compared with the model's.
 type modelled struct {
 	name   string
-	method any               // of Handler
+	method any               // of Handler; or the input of an operation that decodes it and writes its answer by itself
 	shapes map[string]string // the model's shape of each member of the input
+}
+
+// input is the type of what the operation is asked with.
+func (o modelled) input() reflect.Type {
+	if t := reflect.TypeOf(o.method); t.Kind() != reflect.Func {
+		return t
+	}
+	return reflect.TypeOf(o.method).In(3).Elem()
+}
+
+// modelledOperations are all that are built.
+func modelledOperations() []modelled { return append(controlOperations(), dataOperations()...) }
+
+// dataOperations are those that decode by themselves. Their answers are held against the SDK by what it reads in them.
+func dataOperations() []modelled {
+	return []modelled{
+		{"GetRecords", getRecordsInput{}, shapes(schemas.GetRecordsInput.Members())},
+		{"PutRecord", putRecordInput{}, shapes(schemas.PutRecordInput.Members())},
+		{"PutRecords", putRecordsInput{}, shapes(schemas.PutRecordsInput.Members())},
+		{"SubscribeToShard", subscribeToShardInput{}, shapes(schemas.SubscribeToShardInput.Members())},
+	}
+}
+
+// TestEachOperationIsModelledOrRefused finds an operation that is built and stands in no table here.
+func TestEachOperationIsModelledOrRefused(t *testing.T) {
+	listed := map[string]bool{}
+	for _, op := range modelledOperations() {
+		if listed[op.name] {
+			t.Errorf("%s stands in the tables twice", op.name)
+		}
+		listed[op.name] = true
+	}
+	for name, o := range operations() {
+		if listed[name] {
+			continue
+		}
+		if err := o.run(nil, t.Context(), &call{wire: jsonWire{}}); leat.KindOf(err) != leat.KindUnsupported {
+			t.Errorf("%s is built, and nothing compares it with the model: %v", name, err)
+		}
+	}
 }
 
 func controlOperations() []modelled {
@@ -61,6 +103,7 @@ func controlOperations() []modelled {
 		{"DisableEnhancedMonitoring", (*Handler).disableEnhancedMonitoring, shapes(schemas.DisableEnhancedMonitoringInput.Members())},
 		{"EnableEnhancedMonitoring", (*Handler).enableEnhancedMonitoring, shapes(schemas.EnableEnhancedMonitoringInput.Members())},
 		{"GetResourcePolicy", (*Handler).getResourcePolicy, shapes(schemas.GetResourcePolicyInput.Members())},
+		{"GetShardIterator", (*Handler).getShardIterator, shapes(schemas.GetShardIteratorInput.Members())},
 		{"IncreaseStreamRetentionPeriod", (*Handler).increaseStreamRetentionPeriod, shapes(schemas.IncreaseStreamRetentionPeriodInput.Members())},
 		{"ListShards", (*Handler).listShards, shapes(schemas.ListShardsInput.Members())},
 		{"ListStreamConsumers", (*Handler).listStreamConsumers, shapes(schemas.ListStreamConsumersInput.Members())},
@@ -96,31 +139,42 @@ func shapes[S interface{ TargetID() T }, T any](members map[string]S) map[string
 // constraints are those of the model's shapes, as check tags. ShardCount and TargetShardCount have no upper bound in
 // the model; AWS was seen to refuse more than 100,000.
 func constraints(shape, member string) (string, bool) {
+	if member == "DryRun" {
+		return "reserved", true // what AWS has and this server refuses
+	}
 	tag, ok := map[string]string{
-		"BooleanObject":                           "",
-		"ConsumerARN":                             "pattern=consumerARN,len=1..2048",
-		"ConsumerName":                            "pattern=consumerName,len=1..128",
-		"DescribeStreamInputLimit":                "range=1..10000",
-		"EncryptionType":                          "enum=NONE|KMS",
-		"HashKey":                                 "pattern=hashKey",
-		"KeyId":                                   "len=1..2048",
-		"ListShardsInputLimit":                    "range=1..10000",
-		"ListStreamConsumersInputLimit":           "range=1..10000",
-		"ListStreamsInputLimit":                   "range=1..10000",
-		"ListTagsForStreamInputLimit":             "range=1..50",
-		"MaxRecordSizeInKiB":                      "range=1024..10240",
-		"MetricsNameList":                         "items=1..7,eachEnum=IncomingBytes|IncomingRecords|OutgoingBytes|OutgoingRecords|WriteProvisionedThroughputExceeded|ReadProvisionedThroughputExceeded|IteratorAgeMilliseconds|ALL",
+		"BooleanObject":                 "",
+		"ConsumerARN":                   "pattern=consumerARN,len=1..2048",
+		"ConsumerName":                  "pattern=consumerName,len=1..128",
+		"Data":                          "len=0..10485760",
+		"DescribeStreamInputLimit":      "range=1..10000",
+		"EncryptionType":                "enum=NONE|KMS",
+		"GetRecordsInputLimit":          "range=1..10000",
+		"HashKey":                       "pattern=hashKey",
+		"KeyId":                         "len=1..2048",
+		"ListShardsInputLimit":          "range=1..10000",
+		"ListStreamConsumersInputLimit": "range=1..10000",
+		"ListStreamsInputLimit":         "range=1..10000",
+		"ListTagsForStreamInputLimit":   "range=1..50",
+		"MaxRecordSizeInKiB":            "range=1024..10240",
+		"MetricsNameList":               "items=1..7,eachEnum=IncomingBytes|IncomingRecords|OutgoingBytes|OutgoingRecords|WriteProvisionedThroughputExceeded|ReadProvisionedThroughputExceeded|IteratorAgeMilliseconds|ALL",
 		"MinimumThroughputBillingCommitmentInput": "",
 		"NaturalIntegerObject":                    "range=0..2147483647",
 		"NextToken":                               "len=1..1048576",
+		"PartitionKey":                            "len=1..256",
 		"Policy":                                  "",
 		"PositiveIntegerObject":                   "range=1..100000",
+		"PutRecordsRequestEntryList":              "items=1..500",
 		"RecordDistributionStrategy":              "enum=AUTO|USER_PARTITION_KEY",
 		"ResourceARN":                             "pattern=resourceARN,len=1..2048",
 		"RetentionPeriodHours":                    "",
 		"ScalingType":                             "enum=UNIFORM_SCALING",
+		"SequenceNumber":                          "pattern=sequenceNumber",
 		"ShardFilter":                             "",
 		"ShardId":                                 "pattern=shardId,len=1..128",
+		"ShardIterator":                           "len=1..512",
+		"ShardIteratorType":                       "enum=AFTER_SEQUENCE_NUMBER|LATEST|AT_TIMESTAMP|AT_SEQUENCE_NUMBER|TRIM_HORIZON",
+		"StartingPosition":                        "",
 		"StreamARN":                               "pattern=streamARN,len=1..2048",
 		"StreamId":                                "pattern=streamId,len=1..24",
 		"StreamModeDetails":                       "",
@@ -133,11 +187,15 @@ func constraints(shape, member string) (string, bool) {
 	return tag, ok
 }
 
-// TestInputsAreTheModels compares the members of inputs, which are required, and their constraints.
+// TestInputsAreTheModels compares the members of inputs and of the structures in them, which are required, and their
+// constraints.
 func TestInputsAreTheModels(t *testing.T) {
-	for _, op := range controlOperations() {
+	client := reflect.TypeFor[*sdk.Client]()
+	for _, op := range modelledOperations() {
 		required := requiredBy(t, op.name)
-		in := reflect.TypeOf(op.method).In(3).Elem()
+		in := op.input()
+		method, _ := client.MethodByName(op.name)
+		sameMembers(t, op.name, in, method.Type.In(2).Elem())
 		ours := map[string]string{}
 		for i := range in.NumField() {
 			name, _, _ := strings.Cut(in.Field(i).Tag.Get("json"), ",")
@@ -148,7 +206,8 @@ func TestInputsAreTheModels(t *testing.T) {
 			if !known {
 				t.Errorf("%s.%s: the constraints of shape %s are not in the table", op.name, member, shape)
 			}
-			if slices.Contains(required, member) {
+			// The model leaves the key out for streams that distribute records without one, which are not built.
+			if slices.Contains(required, member) || op.name == "PutRecord" && member == "PartitionKey" {
 				want = strings.TrimSuffix("required,"+want, ",")
 			}
 			got, there := ours[member]
