@@ -80,6 +80,7 @@ type options struct {
 	engine     func(broker.Engine) broker.Engine // stands before the real one
 	blobs      func(blob.Store) blob.Store       // likewise
 	tail       int64                             // bytes of records kept in memory; 0 for the default
+	clock      leat.Clock                        // the broker's; nil for the machine's
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -122,7 +123,7 @@ func newRig(t testing.TB, o options) *rig {
 	}
 	r.broker, err = broker.New(broker.Config{
 		Engine: engine, Catalog: cat, Control: r.node, ShardLimits: o.limits, StreamKeys: o.keys,
-		Region: "eu-west-1", Secret: info.Secret[:], TransitionDelay: time.Millisecond, Logger: log,
+		Region: "eu-west-1", Secret: info.Secret[:], TransitionDelay: time.Millisecond, Clock: o.clock, Logger: log,
 	})
 	r.must(err)
 	h, err := kinesis.New(kinesis.Options{Broker: r.broker, Auth: o.auth, Logger: log})

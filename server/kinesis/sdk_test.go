@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -133,6 +134,43 @@ func TestSDKSubscribes(t *testing.T) {
 			var gone *types.ResourceNotFoundException
 			if !asError(events.Err(), &gone) {
 				t.Errorf("the stream ended with %v", events.Err())
+			}
+		})
+	}
+}
+
+// hasty is a clock for which the time of a subscription is over in a moment.
+type hasty struct{ leat.SystemClock }
+
+func (c hasty) NewTimer(d time.Duration) (<-chan time.Time, func()) {
+	if d == leat.SubscriptionTime {
+		d = 300 * time.Millisecond
+	}
+	return c.SystemClock.NewTimer(d)
+}
+
+// After five minutes the stream ends without an error, and its consumer goes on at once where the last event says.
+func TestSDKSubscribesAgain(t *testing.T) {
+	for name, h2 := range map[string]bool{"HTTP/1.1": false, "h2c": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, options{clock: hasty{}})
+			r.stream("s", 1)
+			arn, c, from := r.consumer("s", "c"), r.client(h2), horizon()
+			for _, text := range []string{"a", "b", "c"} {
+				r.put("s", text)
+				out, err := c.SubscribeToShard(t.Context(), &sdk.SubscribeToShardInput{ConsumerARN: arn, ShardId: aws.String("shardId-000000000000"), StartingPosition: from})
+				r.must(err)
+				var all []types.Record
+				for e := range out.GetStream().Events() {
+					event := e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent).Value
+					all = append(all, event.Records...)
+					from = &types.StartingPosition{Type: types.ShardIteratorTypeAfterSequenceNumber, SequenceNumber: event.ContinuationSequenceNumber}
+				}
+				r.must(out.GetStream().Err())
+				r.should(out.GetStream().Close())
+				if joined(all) != text || from.SequenceNumber == nil {
+					t.Fatalf("%q was pushed, want %q; it goes on at %v", joined(all), text, from.SequenceNumber)
+				}
 			}
 		})
 	}
