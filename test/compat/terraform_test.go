@@ -61,6 +61,7 @@ type stream struct {
 	mode      types.StreamMode
 	shards    int32
 	retention int32
+	size      int32 // max_record_size_in_kib
 	metrics   []types.MetricsName
 	key       string // kms_key_id; empty: encryption_type is NONE
 	tags      map[string]string
@@ -70,7 +71,8 @@ type stream struct {
 func (f *terraform) create(s stream) {
 	f.Helper()
 	name := &s.name
-	in := &kinesis.CreateStreamInput{StreamName: name, StreamModeDetails: &types.StreamModeDetails{StreamMode: s.mode}}
+	f.limits(s)
+	in := &kinesis.CreateStreamInput{StreamName: name, StreamModeDetails: &types.StreamModeDetails{StreamMode: s.mode}, MaxRecordSizeInKiB: &s.size, Tags: s.tags}
 	if s.mode == types.StreamModeProvisioned {
 		in.ShardCount = &s.shards
 	}
@@ -87,9 +89,15 @@ func (f *terraform) create(s stream) {
 		_, err = f.k.StartStreamEncryption(f.Context(), &kinesis.StartStreamEncryptionInput{StreamName: name, EncryptionType: types.EncryptionTypeKms, KeyId: &s.key})
 		f.changed(s.name, err)
 	}
-	if len(s.tags) > 0 {
-		_, err = f.k.AddTagsToStream(f.Context(), &kinesis.AddTagsToStreamInput{StreamName: name, Tags: s.tags})
-		must(f, err)
+}
+
+// limits is what the provider asks before it plans a stream: whether the account has room for it.
+func (f *terraform) limits(s stream) {
+	f.Helper()
+	out, err := f.k.DescribeLimits(f.Context(), &kinesis.DescribeLimitsInput{})
+	must(f, err)
+	if *out.OpenShardCount+s.shards > *out.ShardLimit || *out.OnDemandStreamCount+1 > *out.OnDemandStreamCountLimit {
+		f.Fatalf("the provider would refuse: %d shards of %d, %d on-demand streams of %d", *out.OpenShardCount, *out.ShardLimit, *out.OnDemandStreamCount, *out.OnDemandStreamCountLimit)
 	}
 }
 
@@ -99,7 +107,7 @@ func (f *terraform) plan(want stream) {
 	s := f.waitStream(want.name)
 	got := stream{
 		name: aws.ToString(s.StreamName), mode: s.StreamModeDetails.StreamMode, shards: aws.ToInt32(s.OpenShardCount),
-		retention: aws.ToInt32(s.RetentionPeriodHours), key: aws.ToString(s.KeyId), tags: map[string]string{},
+		retention: aws.ToInt32(s.RetentionPeriodHours), size: aws.ToInt32(s.MaxRecordSizeInKiB), key: aws.ToString(s.KeyId), tags: map[string]string{},
 	}
 	for _, m := range s.EnhancedMonitoring {
 		got.metrics = append(got.metrics, m.ShardLevelMetrics...)
@@ -163,6 +171,10 @@ func (f *terraform) update(was, s stream) {
 		_, err := f.k.StopStreamEncryption(ctx, &kinesis.StopStreamEncryptionInput{StreamName: name, EncryptionType: types.EncryptionTypeKms, KeyId: &was.key})
 		f.changed(s.name, err)
 	}
+	if s.size != was.size {
+		_, err := f.k.UpdateMaxRecordSize(ctx, &kinesis.UpdateMaxRecordSizeInput{StreamARN: arnOf(s.name), MaxRecordSizeInKiB: &s.size})
+		f.changed(s.name, err)
+	}
 	var untag []string
 	for key := range was.tags {
 		if _, kept := s.tags[key]; !kept {
@@ -217,7 +229,7 @@ func TestTerraformStream(t *testing.T) {
 	t.Parallel()
 	f := newTerraform(t)
 	now := stream{
-		name: "terraform", mode: types.StreamModeProvisioned, shards: 2, retention: 24,
+		name: "terraform", mode: types.StreamModeProvisioned, shards: 2, retention: 24, size: 2048,
 		metrics: []types.MetricsName{types.MetricsNameIncomingBytes, types.MetricsNameOutgoingBytes},
 		key:     "alias/aws/kinesis", tags: map[string]string{"Environment": "test", "Owner": "one"},
 	}
@@ -230,6 +242,7 @@ func TestTerraformStream(t *testing.T) {
 		{"shard_count", func(s *stream) { s.shards = 3 }},
 		{"retention up", func(s *stream) { s.retention = 48 }},
 		{"retention down", func(s *stream) { s.retention = 24 }},
+		{"max_record_size_in_kib", func(s *stream) { s.size = 10240 }},
 		{"metrics", func(s *stream) {
 			s.metrics = []types.MetricsName{types.MetricsNameOutgoingBytes, types.MetricsNameIteratorAgeMilliseconds}
 		}},
@@ -254,7 +267,7 @@ func TestTerraformStream(t *testing.T) {
 func TestTerraformStreamConsumer(t *testing.T) {
 	t.Parallel()
 	f := newTerraform(t)
-	f.create(stream{name: "terraform", mode: types.StreamModeOnDemand, retention: 24})
+	f.create(stream{name: "terraform", mode: types.StreamModeOnDemand, retention: 24, size: 1024})
 	ctx := f.Context()
 	made, err := f.k.RegisterStreamConsumer(ctx, &kinesis.RegisterStreamConsumerInput{StreamARN: arnOf("terraform"), ConsumerName: aws.String("c")})
 	must(f, err)
