@@ -47,24 +47,34 @@ func TestAWSCLI(t *testing.T) {
 // Debian's boto3. Another python3 may come first in PATH.
 func TestBoto3(t *testing.T) {
 	t.Parallel()
-	program(t, "", nil, "/usr/bin/python3", "testdata/boto3_walk.py", "http://"+dev(t).HTTP)
+	t.Run("dev", func(t *testing.T) {
+		program(t, "", nil, "/usr/bin/python3", "testdata/boto3_walk.py", "http://"+dev(t).HTTP)
+	})
+	t.Run("serve", func(t *testing.T) {
+		n := serve(t, "--shard-limits", "off")
+		program(t, "", newKey(t, n, "boto3").env(), "/usr/bin/python3", "testdata/boto3_walk.py", "http://"+n.HTTP)
+	})
 }
 
 // The SDK for JavaScript speaks HTTP/2 with prior knowledge, and signs :authority where others sign host.
 func TestJavaScript(t *testing.T) {
 	t.Parallel()
 	dir := javaScript(t)
-	walk := func(t *testing.T, n *rig.Node, env ...string) {
+	walk := func(t *testing.T, endpoint string, env ...string) {
 		t.Helper()
-		out := program(t, dir, env, "node", "walk.mjs", "http://"+n.HTTP)
+		out := program(t, dir, env, "node", "walk.mjs", endpoint)
 		if !strings.Contains(out, "NodeHttp2Handler") {
 			t.Errorf("the SDK did not speak HTTP/2: %s", out)
 		}
 	}
-	t.Run("dev", func(t *testing.T) { walk(t, dev(t)) })
+	t.Run("dev", func(t *testing.T) { walk(t, "http://"+dev(t).HTTP) })
 	t.Run("serve", func(t *testing.T) {
 		n := serve(t, "--shard-limits", "off")
-		walk(t, n, newKey(t, n, "js").env()...)
+		walk(t, "http://"+n.HTTP, newKey(t, n, "js").env()...)
+	})
+	t.Run("TLS", func(t *testing.T) {
+		n, ca, _ := devTLS(t)
+		walk(t, "https://"+n.HTTP, "NODE_EXTRA_CA_CERTS="+ca)
 	})
 }
 
