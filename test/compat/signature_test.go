@@ -152,6 +152,75 @@ func TestPresignedRequests(t *testing.T) {
 	}
 }
 
+// doer is an HTTP client of the SDK.
+type doer func(*http.Request) (*http.Response, error)
+
+// Do sends a request.
+func (f doer) Do(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A body need not be signed where the client says so, and its length need not be known before it ends. Chunks that are
+// signed one by one are refused, with what to do instead.
+func TestHowBodiesAreSent(t *testing.T) {
+	t.Parallel()
+	n := serve(t)
+	k := newKey(t, n, "producer")
+	signed := client(t, n, k.as)
+	create(t, signed, "s", 1)
+	put := func(c *kinesis.Client, data string) {
+		t.Helper()
+		_, err := c.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: []byte(data)})
+		must(t, err)
+	}
+	put(signed, "signed")
+	put(client(t, n, k.as, func(o *kinesis.Options) {
+		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, v4.AddContentSHA256HeaderMiddleware)
+		next := o.HTTPClient
+		o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+			if got := r.Header.Get("X-Amz-Content-Sha256"); got != "UNSIGNED-PAYLOAD" {
+				t.Errorf("the SDK signs the body: %q", got)
+			}
+			return next.Do(r)
+		})
+	}), "unsigned")
+
+	raw := func(body, payload string) (status int, answer string) {
+		t.Helper()
+		// A reader that net/http does not know has no length: the body goes in chunks.
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+n.HTTP+"/", io.MultiReader(strings.NewReader(body)))
+		must(t, err)
+		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		req.Header.Set("X-Amz-Target", "Kinesis_20131202.PutRecord")
+		req.Header.Set("X-Amz-Content-Sha256", payload)
+		must(t, v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: k.id, SecretAccessKey: k.secret}, req, payload, "kinesis", region, time.Now()))
+		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		res, err := c.Do(req)
+		must(t, err)
+		defer res.Body.Close()
+		got, err := io.ReadAll(res.Body)
+		must(t, err)
+		return res.StatusCode, string(got)
+	}
+	const body = `{"StreamName":"s","PartitionKey":"k","Data":"aW4gY2h1bmtz"}` // in chunks
+	if status, answer := raw(body, hash(body)); status != http.StatusOK {
+		t.Errorf("in chunks: %d %s", status, answer)
+	}
+	for about, e := range map[string]struct{ body, payload, says string }{
+		"another body":           {strings.Replace(body, "aW4g", "b24g", 1), hash(body), "does not match"},
+		"chunks that are signed": {body, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "send the request whole"},
+	} {
+		if status, answer := raw(e.body, e.payload); status != http.StatusBadRequest || !strings.Contains(answer, "InvalidSignatureException") || !strings.Contains(answer, e.says) {
+			t.Errorf("%s: %d %s", about, status, answer)
+		}
+	}
+	var got []string
+	for _, r := range read(t, signed, iterator(t, signed, "s", "shardId-000000000000"), 3) {
+		got = append(got, string(r.Data))
+	}
+	if want := "signed, unsigned, in chunks"; strings.Join(got, ", ") != want {
+		t.Errorf("the records are %q, want %s", got, want)
+	}
+}
+
 func hash(body string) string {
 	sum := sha256.Sum256([]byte(body))
 	return hex.EncodeToString(sum[:])
