@@ -18,6 +18,8 @@ type signInForm struct {
 	Keys     bool   // access keys can be used
 	Provider string // where people can sign in; empty: nowhere
 	Login    string // where that begins
+	Out      bool   // somebody who came by the provider has signed out
+	End      string // where they end their session there too; empty: nowhere
 	KeyID    string
 	Error    string
 }
@@ -32,7 +34,11 @@ func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, loginLink(next), http.StatusSeeOther)
 		return
 	}
-	c.showSignIn(w, r, http.StatusOK, signInForm{Next: next})
+	f := signInForm{Next: next}
+	if c.Login != nil && r.URL.Query().Get("out") == "yes" {
+		f.Out, f.End = true, c.Login.End(r.Context())
+	}
+	c.showSignIn(w, r, http.StatusOK, f)
 }
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int, f signInForm) {
@@ -97,11 +103,15 @@ func (c *Console) present(r *http.Request, id, secret, bearer string) (t ticket,
 }
 
 func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
+	to := Root + "/signin"
+	if t, ok := c.sessions.read(r); ok && t.Person != nil {
+		to += "?out=yes"
+	}
 	c.sessions.end(w, r) // a sign-out that somebody else brings about does no harm, and other sites cannot
 	if c.Login != nil {
 		c.setLogin(w, providerCookie, "", 0)
 	}
-	http.Redirect(w, r, Root+"/signin", http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // nextPath is where to go after signing in: a page of the console and nowhere else.

@@ -49,6 +49,7 @@ type State struct {
 	Basic  bool                 // the client's secret is taken in a header alone; otherwise in the form alone
 	Fails  int                  // status with which the token endpoint fails; 0: it does not
 	Scopes []string             // that were asked for last
+	End    string               // its end_session_endpoint; empty: it names none
 }
 
 // Issuer is a provider.
@@ -144,10 +145,14 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.Basic {
 			method = "client_secret_basic"
 		}
-		answer(w, http.StatusOK, map[string]any{
+		about := map[string]any{
 			"issuer": name, "jwks_uri": i.URL + "/keys", "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
 			"token_endpoint_auth_methods_supported": []string{method},
-		})
+		}
+		if s.End != "" {
+			about["end_session_endpoint"] = s.End
+		}
+		answer(w, http.StatusOK, about)
 	case r.URL.Path == "/keys":
 		answer(w, http.StatusOK, jose.JSONWebKeySet{Keys: s.Keys})
 	case r.URL.Path == "/authorize":

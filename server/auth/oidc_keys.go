@@ -34,13 +34,14 @@ type keySet struct {
 	about   provider // empty: to be asked for
 }
 
-// provider is what an issuer says of itself (OpenID Connect Discovery 1.0, 3).
+// provider is what an issuer says of itself (OpenID Connect Discovery 1.0, 3, and RP-Initiated Logout 1.0, 2.1).
 type provider struct {
-	Issuer    string   `json:"issuer"`
-	Keys      string   `json:"jwks_uri"`
-	Authorize string   `json:"authorization_endpoint"`
-	Token     string   `json:"token_endpoint"`
-	TokenAuth []string `json:"token_endpoint_auth_methods_supported"`
+	Issuer     string   `json:"issuer"`
+	Keys       string   `json:"jwks_uri"`
+	Authorize  string   `json:"authorization_endpoint"`
+	Token      string   `json:"token_endpoint"`
+	TokenAuth  []string `json:"token_endpoint_auth_methods_supported"`
+	EndSession string   `json:"end_session_endpoint"` // empty: it has none
 }
 
 // errNoKeys says that no keys could be fetched yet.

@@ -120,6 +120,31 @@ func (l *Login) Begin(ctx context.Context, state, nonce, verifier string) (strin
 	return c.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)), nil
 }
 
+// End returns where people end their session at the provider too (OpenID Connect RP-Initiated Logout 1.0); empty where the provider names no such
+// place or cannot be asked. No ID token is kept for it and no way back is asked for, which the provider would have to know: it asks whoever
+// comes, and that is the end.
+func (l *Login) End(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, l.p.o.Within)
+	defer cancel()
+	about, err := l.p.keys.discover(ctx)
+	if err != nil || about.EndSession == "" {
+		return ""
+	}
+	to, err := url.Parse(about.EndSession)
+	if err != nil {
+		return ""
+	}
+	q := to.Query()
+	q.Set("client_id", l.o.ClientID)
+	to.RawQuery, to.Fragment = "", ""
+	if checkIssuer(to.String()) != nil {
+		l.p.o.Logger.Warn("nobody is sent to the identity provider to sign out", "issuer", l.p.o.Issuer, "error", fmt.Sprintf("its end_session_endpoint %.200q is no https:// URL", about.EndSession))
+		return ""
+	}
+	to.RawQuery = q.Encode()
+	return to.String()
+}
+
 // Refused is what people are told when the provider sends them back with an error (RFC 6749, 4.1.2.1).
 func (l *Login) Refused(code, description string) error {
 	l.p.o.Logger.Info("the identity provider did not sign somebody in", "issuer", l.p.o.Issuer, "error", short(code), "description", short(description))

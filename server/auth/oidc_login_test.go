@@ -246,3 +246,27 @@ func TestBadLogin(t *testing.T) {
 		}
 	}
 }
+
+// Whoever signs out is sent to the provider's own end of their session where it names one that a browser may be sent to.
+func TestEndAtTheProvider(t *testing.T) {
+	for _, c := range []struct{ named, want string }{
+		{"", ""},
+		{"https://id.example/logout", "https://id.example/logout?client_id=console"},
+		{"https://id.example/logout?a=b&client_id=other#x", "https://id.example/logout?a=b&client_id=console"},
+		{"http://id.example/logout", ""},
+		{"javascript:alert(1)", ""},
+		{"https://u:p@id.example/logout", ""},
+		{"https://id.example/%zz", ""},
+	} {
+		s := newSigning(t)
+		s.at.Set(func(o *oidctest.State) { o.End = c.named })
+		if got := s.End(t.Context()); got != c.want {
+			t.Errorf("with %q people are sent to %q: want %q", c.named, got, c.want)
+		}
+	}
+	s := newSigning(t)
+	s.at.Set(func(o *oidctest.State) { o.Away = true })
+	if got := s.End(t.Context()); got != "" {
+		t.Errorf("while the provider is away people are sent to %q", got)
+	}
+}

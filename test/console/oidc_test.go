@@ -31,6 +31,7 @@ const (
 func signedInWorld(t *testing.T) (w *world, door string, at *oidctest.Issuer) {
 	t.Helper()
 	at = oidctest.New(t)
+	at.Set(func(s *oidctest.State) { s.End = at.URL + "/logout?theme=blue" })
 	var target atomic.Pointer[url.URL]
 	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target.Load())
@@ -171,7 +172,16 @@ func TestSignInAtAProvider(t *testing.T) {
 	}
 	// Whoever signs out stays out.
 	v.get(to).is(t, 200, "One moment")
-	v.ask(http.MethodPost, "/console/signout", url.Values{}).is(t, 200, "Sign in to Leat")
+	out := v.ask(http.MethodPost, "/console/signout", url.Values{})
+	out.is(t, 200, "Sign in to Leat", "You are signed out of Leat.", `<a href="`+at.URL+`/logout?client_id=console&amp;theme=blue" rel="noreferrer">Sign out at `+host+` too</a>`)
+	if again := v.get("/console/signin"); strings.Contains(again.body, "You are signed out") {
+		t.Error("somebody who has not signed out is told that they have")
+	}
+	byKey := newVisitor(t, door)
+	byKey.ask(http.MethodPost, "/console/signin", url.Values{"bearer": {operatorToken}}).is(t, 200, "orders")
+	if gone := byKey.ask(http.MethodPost, "/console/signout", url.Values{}); strings.Contains(gone.body, "Sign out at") {
+		t.Error("somebody who came with a token is sent to the provider to sign out")
+	}
 	v.get("/console/roles").is(t, 200, "Sign in to Leat")
 
 	// After signing in one goes to a page of the console and nowhere else.
