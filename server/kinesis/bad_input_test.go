@@ -17,6 +17,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/kinesis"
 )
 
 // A malformed request is refused with AWS's error, and nothing is written.
@@ -245,7 +246,7 @@ func TestRecordsOutliveTheirRequest(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	r := newRig(f, options{})
 	r.stream("s", 1)
-	for _, op := range []string{"PutRecord", "PutRecords", "GetRecords", "GetShardIterator", "ListShards", "DescribeStream", "SubscribeToShard"} {
+	for _, op := range kinesis.Operations() {
 		f.Add(op, contentJSON, []byte(`{"StreamName":"s","Data":"AA==","PartitionKey":"k","Records":[{"Data":"AA==","PartitionKey":"k"}],"ShardId":"0","ShardIteratorType":"LATEST","ShardIterator":"x","Limit":1}`))
 		f.Add(op, contentCBOR, []byte("\xa1\x6aStreamName\x61s"))
 	}

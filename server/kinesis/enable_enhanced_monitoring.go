@@ -8,7 +8,7 @@ import "context"
 // EnableEnhancedMonitoring promises: these metrics are kept for each shard of the stream, beside those that were kept already.
 // ALL stands for every one of them.
 //
-// Differs from AWS: the metrics are on /metrics, not in CloudWatch.
+// Differs from AWS: the metrics are on /metrics and in this server's CloudWatch API. It takes effect at once.
 
 func (h *Handler) enableEnhancedMonitoring(ctx context.Context, c *call, in *enhancedMonitoringInput) (*enhancedMonitoringOutput, error) {
 	stream, err := h.stream(c, in.StreamName, in.StreamARN, in.StreamId)

@@ -11,7 +11,7 @@ import (
 
 // GetShardIterator: see broker.GetShardIterator for what it promises.
 //
-// Differs from AWS: a timestamp with a type other than AT_TIMESTAMP is refused.
+// Differs from AWS: a timestamp with a type other than AT_TIMESTAMP is refused. DryRun is refused.
 
 type getShardIteratorInput struct {
 	DryRun                 *bool      `json:"DryRun,omitempty" check:"reserved"`

@@ -7,8 +7,7 @@ import "context"
 
 // PutResourcePolicy promises: the stream or consumer has this policy and no other.
 //
-// Differs from AWS: the policy is kept and given back, and its form is checked; nobody of another account gains by it
-// yet, because Leat's streams are open to their own account alone.
+// Differs from AWS: nothing that a client can see.
 
 type putResourcePolicyInput struct {
 	ResourceARN *string `json:"ResourceARN,omitempty" check:"required,pattern=resourceARN,len=1..2048"`
