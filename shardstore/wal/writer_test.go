@@ -298,7 +298,9 @@ func TestBytesComeBack(t *testing.T) {
 	r.wait(done)
 	freed := func(n int) {
 		t.Helper()
-		for end := time.Now().Add(patience); r.src.Freed() != n; time.Sleep(time.Millisecond) {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for end := time.Now().Add(patience); r.src.Freed() != n; <-tick.C {
 			if time.Now().After(end) {
 				t.Fatalf("%d segments came back, want %d", r.src.Freed(), n)
 			}
