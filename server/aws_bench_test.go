@@ -47,6 +47,9 @@ const (
 func BenchmarkAWSPut(b *testing.B) {
 	srv := dev(b)
 	canned := cannedServer(b)
+	for range warmUps {
+		runLoad(b, "aws", srv.HTTPAddr())
+	}
 	var ratios, sdkRates, cannedRates, awsCPU, grpcCPU, cpuRatios, work []float64
 	for b.Loop() {
 		for range 3 {
@@ -74,7 +77,7 @@ func dev(b *testing.B) *server.Server {
 	b.Helper()
 	c := server.DevConfig{DataDir: b.TempDir(), Common: server.Common{
 		HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0", Region: "us-east-1", ShardLimits: "off",
-		PackEvery: time.Minute, LogLevel: "error", LogFormat: "text",
+		PackEvery: time.Minute, Memory: benchMemory, LogLevel: "error", LogFormat: "text",
 	}}
 	srv, err := server.Dev(b.Context(), c, "bench")
 	if err != nil {
