@@ -274,7 +274,8 @@ func hexKey(k leat.HashKey) string {
 	return out.String()
 }
 
-// owner names the node of a session; empty where the caller may not know it.
+// owner names the node that serves a shard, and notes in the shard which session that is where one node serves all; empty where the caller may
+// not know it.
 func (c *Console) owner(ctx context.Context, who leat.Principal, shard *leat.Shard) string {
 	nodes, err := c.Broker.ListNodes(ctx, who)
 	if err != nil {

@@ -115,7 +115,7 @@ func (b *Broker) decide(ctx context.Context, who leat.Principal, action Action, 
 		return &leat.Error{Kind: leat.KindUnavailable, After: retryMaintenance,
 			Message: fmt.Sprintf("this server is in read-only maintenance and does no %s; nothing was executed: retry later, or ask another node", action)}
 	}
-	if !onlyReads(action) && !puts(action) {
+	if !puts(action) && !onlyReads(action) {
 		// What is changed is noted with this node's time: when a stream began, what an hour costs (data-plane.md, rule 19).
 		if err := b.control.ClockWrong(); err != nil {
 			return err
