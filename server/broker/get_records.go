@@ -101,6 +101,9 @@ func (b *Broker) readPage(ctx context.Context, v *streamView, it iterator, lim s
 	if err != nil {
 		return shardstore.Page{}, 0, refusal(err)
 	}
+	if p.Next < it.offset {
+		return shardstore.Page{}, 0, leat.Errorf(leat.KindInternal, "a page of %s from offset %d on goes back to %d", leat.ShardID(it.shard.Ordinal), it.offset, p.Next)
+	}
 	size, err = checked(it.shard, p.Records)
 	return p, size, err
 }

@@ -299,6 +299,13 @@ func TestReadFaults(t *testing.T) {
 	r.engine.onRead = func(*shardstore.Page) error { return errors.New("disk on fire") }
 	r.wantKind(read(), leat.KindInternal, "")
 	r.engine.onRead = nil
+	it = r.read(it).Next
+	r.engine.onRead = func(p *shardstore.Page) error {
+		*p = shardstore.Page{} // as if the shard were empty: a reader would begin anew
+		return nil
+	}
+	r.wantKind(read(), leat.KindInternal, "")
+	r.engine.onRead = nil
 	r.must(read())
 	r.engine.drop(leat.ShardKey{Stream: s.ID})
 	r.wantKind(read(), leat.KindUnavailable, "")

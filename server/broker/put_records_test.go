@@ -149,6 +149,36 @@ func TestPutOutcomes(t *testing.T) {
 	}
 }
 
+// An engine that says neither yes nor no of a record, a fault of its own, does not make anybody acknowledge it.
+func TestSilenceIsNoAcknowledgement(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	s := r.stream("s", 1)
+	r.engine.silent = true
+	silent := func() {
+		t.Helper()
+		p := puts(3, 10, "k")
+		failed, err := r.PutRecords(t.Context(), who, broker.PutRecordsRequest{Stream: "s", Puts: p})
+		if err != nil || failed != len(p) {
+			t.Fatalf("%d failed, %v", failed, err)
+		}
+		for i := range p {
+			r.wantKind(p[i].Err, leat.KindUnknownOutcome, "")
+		}
+		_, err = r.PutRecord(t.Context(), who, broker.PutRecordRequest{Stream: "s", Record: leat.Record{PartitionKey: "k"}})
+		r.wantKind(err, leat.KindUnknownOutcome, "")
+	}
+	silent()
+	// Nor where records go on to a shard's children.
+	r.engine.silent = false
+	r.engine.closed = func(leat.ShardKey) { r.engine.change(func() { r.engine.silent = true }) }
+	r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "0"}))
+	r.carryOut()
+	silent()
+	if n := len(r.engine.shards[leat.ShardKey{Stream: s.ID}].records); n != 0 {
+		t.Errorf("%d records were written", n)
+	}
+}
+
 // A shard is closed between the route and the append: its records go to the children and none is lost or doubled.
 func TestPutFollowsAReshard(t *testing.T) {
 	r := newRig(t, broker.LimitsOff)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
 )
 
 // Watch is what a node's polls say of the others' hearts.
@@ -69,3 +70,6 @@ func Overload(own leat.SessionID, peers []catalog.Peer) (to leat.SessionID, shar
 func Heaviest(rates map[leat.ShardKey]float64, share float64) (leat.ShardKey, bool) {
 	return heaviest(rates, share)
 }
+
+// Serve opens a session on a node, or ends it without a word.
+func Serve(n *Node, s *shardstore.Store) { n.store.Store(s) }

@@ -146,12 +146,8 @@ func (n *Node) Kick() {
 
 // Ready returns nil while a session is open and serving, otherwise why not.
 func (n *Node) Ready() error {
-	if n.store.Load() != nil {
-		return nil
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return leat.Errorf(leat.KindUnavailable, "this node serves no shards yet: %s", n.why)
+	_, err := n.engine()
+	return err
 }
 
 // Session returns the open session, or the zero id.
