@@ -143,7 +143,7 @@ func (s source) Durable(n uint64) {
 		s.mu.Unlock()
 		panic("shardstore: segments became durable out of order")
 	}
-	s.taken = s.taken[1:]
+	s.taken, s.telling = s.taken[1:], b
 	s.notDurable -= b.memory
 	s.durable = n + 1
 	s.mu.Unlock()
@@ -162,6 +162,9 @@ func (s source) Durable(n uint64) {
 	}
 	s.stats.durable(b)
 	b.committed()
+	s.mu.Lock()
+	s.telling = nil
+	s.mu.Unlock()
 	close(b.done)
 }
 

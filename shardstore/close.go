@@ -59,7 +59,14 @@ func (s *Store) drain(ctx context.Context) error {
 	if packed == nil && closed == nil {
 		packed = s.nothingLeft(ctx) // always, by this code's reasoning; but a clean end deletes the log
 	}
-	return errors.Join(packed, closed, s.writer.Drain(ctx))
+	err := errors.Join(packed, closed)
+	// Before the writer ends: whoever hears of that first, here or in run, takes what is noted by then for the whole truth.
+	s.mu.Lock()
+	if s.reason == nil {
+		s.reason = err
+	}
+	s.mu.Unlock()
+	return errors.Join(err, s.writer.Drain(ctx))
 }
 
 // packRest packs everything that is durable, and tells whether that is all.
@@ -87,11 +94,11 @@ func (s *Store) nothingLeft(ctx context.Context) error {
 	return nil
 }
 
-// flush waits until everything pending now is durable. The newest batch may be empty while the one before it is full: a
+// flush waits until everything pending now is durable and the packer has it. The newest batch may be empty while the one before it is full: a
 // record that did not fit was refused after room had been made for it.
 func (s *Store) flush(ctx context.Context) error {
 	s.mu.Lock()
-	var last *batch
+	last := s.telling // or nil
 	if n := len(s.taken); n > 0 {
 		last = s.taken[n-1]
 	}

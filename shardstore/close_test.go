@@ -5,6 +5,8 @@ package shardstore_test
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,54 @@ import (
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob/fault"
 )
+
+// slowTelling is a clock that holds up whoever asks it while a segment's records are made visible.
+type slowTelling struct {
+	leat.Clock
+	armed atomic.Bool
+	began chan struct{}
+	gate  chan struct{}
+}
+
+func (c *slowTelling) Now() time.Time {
+	pcs := make([]uintptr, 8)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for more := c.armed.Load(); more; {
+		var f runtime.Frame
+		if f, more = frames.Next(); strings.HasSuffix(f.Function, "source.Durable") && c.armed.Swap(false) {
+			close(c.began)
+			<-c.gate
+		}
+	}
+	return c.Clock.Now()
+}
+
+// Close comes while a segment is durable and its records are being made visible: neither pending, nor known to the packer.
+// They are packed too, or Close says that something is left.
+func TestCloseWaitsForWhatIsBeingTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).shards(1)
+		c := &slowTelling{Clock: r.clock, began: make(chan struct{}), gate: make(chan struct{})}
+		r.clock = c
+		s := r.open()
+		c.armed.Store(true)
+		puts := []shardstore.Put{put(r.key(0), "told late")}
+		acked := make(chan error, 1)
+		go func() { acked <- s.Append(context.Background(), puts) }()
+		<-c.began
+		closed := make(chan error, 1)
+		go func() { closed <- s.Close(context.Background()) }()
+		synctest.Wait()
+		close(c.gate)
+		if err := errors.Join(<-acked, puts[0].Err, <-closed); err != nil {
+			t.Fatal(err)
+		}
+		left, err := shardstore.Recover(context.Background(), shardstore.Recovery{Driver: r.driver, Blobs: r.blobs}, s.Session(), r.index.fence(s.Session()))
+		if err != nil || len(left.Shards) > 0 {
+			t.Errorf("Close said that nothing is left, but the log holds %v (%v)", left.Shards, err)
+		}
+	})
+}
 
 // A put whose last record did not fit and was refused leaves an empty batch behind the full one. Close MUST wait for the
 // full one: a clean end says that nothing is left to recover, and the log goes.

@@ -3,6 +3,8 @@
 
 package shardstore
 
+import "github.com/leatstream/leat"
+
 // ReuseAll has segments of any size written into the memory of earlier ones.
 func ReuseAll() { reuseFrom = 1 }
 
@@ -20,4 +22,11 @@ func (s *Store) Ahead() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.queue[0].object != nil
+}
+
+// Forget drops what a shard knows of the index, as a merge or a retention does.
+func (s *Store) Forget(k leat.ShardKey) {
+	if sh, err := s.shard(k); err == nil {
+		sh.forget()
+	}
 }

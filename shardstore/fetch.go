@@ -39,15 +39,39 @@ func (sh *shard) forget() {
 	sh.unload()
 }
 
+// known tells whether the registered extents are at hand. mu is held.
+func (sh *shard) known() bool { return sh.loaded || sh.count == 0 }
+
+// look calls f, which is quick, with the shard's registered extents known and its lock held: what was known before the lock was
+// taken may be forgotten, or be in another place, by then. ErrNotOwned when the shard was dropped.
+func (s *Store) look(ctx context.Context, sh *shard, f func()) error {
+	for {
+		if err := s.load(ctx, sh); err != nil {
+			return err
+		}
+		sh.mu.Lock()
+		switch {
+		case sh.gone:
+			sh.mu.Unlock()
+			return ErrNotOwned
+		case sh.known():
+			f()
+			sh.mu.Unlock()
+			return nil
+		}
+		sh.mu.Unlock()
+	}
+}
+
 // load makes sure that the shard's registered extents are known. Only catch-up reads need it: the tail is in memory.
 func (s *Store) load(ctx context.Context, sh *shard) error {
 	now := s.cfg.Clock.Now()
 	for {
 		sh.mu.Lock()
-		loaded, changes := sh.loaded || sh.count == 0, sh.changes
+		known, changes := sh.known(), sh.changes
 		sh.used = now
 		sh.mu.Unlock()
-		if loaded {
+		if known {
 			return nil
 		}
 		answer, err := s.cfg.Index.Extents(ctx, []leat.ShardKey{sh.key})
@@ -99,16 +123,18 @@ func (s *Store) fetchWindow(ctx context.Context, sh *shard, at uint64) (*window,
 
 // extentOf finds the extent that holds an offset, loading the index where that is needed.
 func (s *Store) extentOf(ctx context.Context, sh *shard, at uint64) (Extent, error) {
-	if err := s.load(ctx, sh); err != nil {
-		return Extent{}, err
+	var e Extent
+	var missing error
+	err := s.look(ctx, sh, func() {
+		var ok bool
+		if e, ok = sh.extentAt(at); !ok {
+			missing = fmt.Errorf("%w: shard %s offset %d, horizon %d, tail %d", errNoExtent, sh.key, at, sh.horizon, sh.visible)
+		}
+	})
+	if err == nil {
+		err = missing
 	}
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	e, ok := sh.extentAt(at)
-	if !ok {
-		return Extent{}, fmt.Errorf("%w: shard %s offset %d, horizon %d, tail %d", errNoExtent, sh.key, at, sh.horizon, sh.visible)
-	}
-	return e, nil
+	return e, err
 }
 
 // readAhead fetches the windows after an offset in the background, as far as Params.ReadAhead says.

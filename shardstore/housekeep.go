@@ -126,8 +126,9 @@ func (s *Store) retainShard(ctx context.Context, sh *shard, extents []Extent) er
 	}
 	if k > 0 {
 		sh.horizon = max(sh.horizon, extents[k-1].End())
-		sh.count -= k
-		sh.checked = min(sh.checked, sh.count)
+		// The count stays: a load may have seen already that they are fewer, and one that is too low would say that there is
+		// none where there are some. Whoever asks the index next sets it right.
+		sh.checked = max(0, sh.checked-k)
 		sh.unload()
 	}
 	return nil

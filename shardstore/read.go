@@ -187,14 +187,16 @@ func (s *Store) locate(ctx context.Context, sh *shard, at int64) (uint64, error)
 	if offset, ok := sh.locateInMemory(at); ok {
 		return offset, nil
 	}
-	if err := s.load(ctx, sh); err != nil {
-		return 0, err
-	}
-	sh.mu.Lock()
-	e, ok := sh.extentByTime(at)
-	visible := sh.visible
-	sh.mu.Unlock()
+	var e Extent
+	var ok bool
+	var visible uint64
+	err := s.look(ctx, sh, func() {
+		e, ok = sh.extentByTime(at)
+		visible = sh.visible
+	})
 	switch {
+	case err != nil:
+		return 0, err
 	case !ok:
 		return visible, nil
 	case e.MinTime >= at:
@@ -265,7 +267,7 @@ func (sh *shard) runs() [][]Extent {
 	return append(runs, sh.parked, sh.logged)
 }
 
-// extentByTime finds the first extent whose MaxTime is at or after a time. mu is held and the shard is loaded.
+// extentByTime finds the first extent whose MaxTime is at or after a time. mu is held and the registered extents are known.
 func (sh *shard) extentByTime(at int64) (Extent, bool) {
 	for _, run := range sh.runs() {
 		i, _ := slices.BinarySearchFunc(run, at, func(e Extent, at int64) int {

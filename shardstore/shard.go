@@ -39,7 +39,7 @@ type shard struct {
 	extents  []Extent      // registered; meaningful only when loaded
 	loaded   bool          // extents is what the index holds
 	changes  uint64        // of the registered extents; a load that saw one of them begin again
-	count    int           // number of registered extents
+	count    int           // of registered extents, or more; 0 only when the index has none
 	oldest   int64         // MaxTime of the first registered extent; 0 when not known
 	horizon  uint64        // lowest offset that is kept
 	visible  uint64        // offset after the newest visible record

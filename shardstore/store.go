@@ -48,6 +48,7 @@ type Store struct {
 	shards     map[leat.ShardKey]*shard
 	queue      []*batch                   // not taken by the writer, oldest first; never empty
 	taken      []*batch                   // taken, not durable, in order of n
+	telling    *batch                     // durable, and its records are being made visible; nil: none
 	notDurable int                        // bytes of records in queue and taken
 	durable    uint64                     // segments below it are durable
 	trim       uint64                     // segments below it are registered in packs

@@ -6,6 +6,8 @@ package shardstore_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -259,6 +261,84 @@ func TestLocate(t *testing.T) {
 	p, err := s.Read(context.Background(), r.key(0), 0, shardstore.ReadLimits{Records: 5, Bytes: 1 << 20, MinTime: times[7]})
 	if err != nil || len(p.Records) == 0 || p.Records[0].Offset != 70 {
 		t.Fatalf("expired records were not skipped: %+v %v", p, err)
+	}
+}
+
+// steps puts and packs ten records of shard 0 an hour, and returns the times. All but the last are read from objects.
+func (r *rig) steps(clock *manualClock, n int) (times []int64) {
+	r.tb.Helper()
+	for range n {
+		clock.advance(time.Hour)
+		r.put(0, texts("x", 10)...)
+		times = append(times, leat.Micros(clock.Now()))
+		if err := r.store.Pack(context.Background()); err != nil {
+			r.tb.Fatal(err)
+		}
+	}
+	return times
+}
+
+// What is known of the index may be forgotten between any two steps of a search by time, which would then take kept records
+// for expired ones.
+func TestLocateWhileTheIndexIsForgotten(t *testing.T) {
+	r := newRig(t).shards(1)
+	r.params.TailBytes = 1
+	clock := newManualClock()
+	r.clock = clock
+	s := r.open()
+	times := r.steps(clock, 4)
+	ctx, stop := context.WithCancel(t.Context())
+	var forgetting sync.WaitGroup
+	forgetting.Go(func() {
+		for ctx.Err() == nil {
+			s.Forget(r.key(0))
+			runtime.Gosched()
+		}
+	})
+	for range 2000 {
+		for i, at := range times[:3] {
+			if got, err := s.Locate(t.Context(), r.key(0), at); err != nil || got != uint64(10*i) {
+				t.Errorf("step %d: offset %d (%v)", i, got, err)
+				stop()
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	stop()
+	forgetting.Wait()
+}
+
+// A reader that asks the index right after a horizon has moved there does not make the store believe that nothing is left.
+func TestRetentionThatAReaderOvertakes(t *testing.T) {
+	r := newRig(t).shards(1)
+	r.params.TailBytes = 1
+	clock := newManualClock()
+	r.clock = clock
+	s := r.open()
+	times := r.steps(clock, 6)
+	r.expire(times[2] + 1)
+	locate := func() (uint64, error) { return s.Locate(t.Context(), r.key(0), times[4]) }
+	overtaken := false
+	r.index.setFault(func(op string, after bool) error {
+		if op == "horizon" && after {
+			overtaken = true
+			if at, err := locate(); err != nil || at != 40 {
+				t.Errorf("meanwhile: offset %d (%v)", at, err)
+			}
+		}
+		return nil
+	})
+	if err := s.Housekeep(t.Context()); err != nil || !overtaken {
+		t.Fatalf("no horizon has moved: %v", err)
+	}
+	r.index.setFault(nil)
+	if at, err := locate(); err != nil || at != 40 {
+		t.Errorf("after it: offset %d (%v)", at, err)
+	}
+	if p, err := s.Read(t.Context(), r.key(0), 30, shardstore.ReadLimits{Records: 5, Bytes: 1 << 20}); err != nil || len(p.Records) != 5 || p.Records[0].Offset != 30 {
+		t.Errorf("from the horizon on: %+v (%v)", p, err)
 	}
 }
 
