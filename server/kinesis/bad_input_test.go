@@ -172,17 +172,14 @@ type refuser struct {
 }
 
 func (e *refuser) Append(ctx context.Context, puts []broker.Put) error {
-	for i := range puts {
-		if strings.HasPrefix(puts[i].Record.PartitionKey, "bad") {
-			puts[i].Err = e.outcome
-		}
-	}
 	good := make([]broker.Put, 0, len(puts))
 	at := []int{}
 	for i := range puts {
-		if puts[i].Err == nil {
-			good, at = append(good, puts[i]), append(at, i)
+		if strings.HasPrefix(puts[i].Record.PartitionKey, "bad") {
+			puts[i].Err = e.outcome
+			continue
 		}
+		good, at = append(good, puts[i]), append(at, i)
 	}
 	err := e.Engine.Append(ctx, good)
 	for i, j := range at {
