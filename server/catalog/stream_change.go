@@ -144,6 +144,34 @@ func (c *Catalog) BeginDelete(ctx context.Context, id leat.StreamID, withConsume
 	})
 }
 
+// BeginDeleteIf is BeginDelete of a stream with its consumers, unless may, asked in the same transaction with the revision held,
+// returns an error.
+func (c *Catalog) BeginDeleteIf(ctx context.Context, id leat.StreamID, may func(tx *sqldb.Tx) error) error {
+	return c.change(ctx, id, func(tx *sqldb.Tx, s *leat.Stream) error {
+		if s.Status == leat.StreamDeleting {
+			return nil
+		}
+		if err := may(tx); err != nil {
+			return err
+		}
+		s.Status, s.TargetShards = leat.StreamDeleting, 0
+		return nil
+	})
+}
+
+// Standing holds the revision until a transaction ends, so that a stream that stands is not deleted meanwhile. KindNotFound
+// when there is none, KindInUse when it is DELETING.
+func Standing(tx *sqldb.Tx, id leat.StreamID) error {
+	if err := hold(tx); err != nil {
+		return err
+	}
+	s, err := theStream(tx, id)
+	if err == nil && s.Status == leat.StreamDeleting {
+		err = notActive(&s)
+	}
+	return err
+}
+
 // scaleCallsWithin is how far back SetTargetShards counts its own calls, as with Kinesis.
 const scaleCallsWithin = 24 * time.Hour
 

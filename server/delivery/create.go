@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/delivery/spec"
 	"github.com/leatstream/leat/shardstore"
@@ -21,10 +22,7 @@ func (e *Engine) Create(ctx context.Context, account, name string, c spec.Config
 	if err := e.check(ctx, account, name, c); err != nil {
 		return spec.Delivery{}, err
 	}
-	if _, err := e.tables.one(ctx, account, name); leat.KindOf(err) != leat.KindNotFound {
-		if err == nil {
-			err = leat.Errorf(leat.KindInUse, "Delivery stream %s under account %s already exists.", name, account)
-		}
+	if err := e.absent(ctx, account, name); err != nil {
 		return spec.Delivery{}, err
 	}
 	now := e.cfg.Clock.Now().UTC().Truncate(time.Microsecond)
@@ -42,10 +40,24 @@ func (e *Engine) Create(ctx context.Context, account, name string, c spec.Config
 		return spec.Delivery{}, err
 	}
 	if err := e.tables.insert(ctx, &d, cursors); err != nil {
+		if c.Source.Direct() { // puts would find it
+			err = errors.Join(err, e.discard(context.WithoutCancel(ctx), d.Stream, ""))
+		}
 		return spec.Delivery{}, err
 	}
 	e.wake()
 	return d, nil
+}
+
+// absent returns KindInUse when an account has a delivery stream of a name.
+func (e *Engine) absent(ctx context.Context, account, name string) error {
+	switch _, err := e.tables.one(ctx, account, name); {
+	case err == nil:
+		return exists(account, name)
+	case leat.KindOf(err) != leat.KindNotFound:
+		return err
+	}
+	return nil
 }
 
 // check refuses a configuration that cannot work, naming the member: expressions, queries, modules and credentials.
@@ -69,8 +81,7 @@ func (e *Engine) hidden(ctx context.Context, account, name string, shards int) (
 		Account: spec.HiddenAccount(account), Name: name, Mode: leat.ModeOnDemand, Shards: shards, Retention: leat.MinRetention, MaxRecordBytes: leat.DefaultMaxRecordBytes,
 	})
 	if leat.KindOf(err) == leat.KindInUse {
-		// Of a delivery stream that is being deleted, or whose creation failed: nobody's records are in it any more.
-		return leat.StreamID{}, errors.Join(leat.Errorf(leat.KindUnavailable, "delivery stream %s is being deleted: retry", name), e.discard(ctx, account, name))
+		return leat.StreamID{}, e.taken(ctx, account, name)
 	}
 	if err != nil {
 		return leat.StreamID{}, err
@@ -79,16 +90,33 @@ func (e *Engine) hidden(ctx context.Context, account, name string, shards int) (
 	return s.ID, nil
 }
 
-// discard has the hidden stream of a delivery stream removed.
-func (e *Engine) discard(ctx context.Context, account, name string) error {
-	s, err := e.cfg.Catalog.StreamByName(ctx, spec.HiddenAccount(account), name)
-	switch {
-	case leat.KindOf(err) == leat.KindNotFound || err == nil && s.Status == leat.StreamDeleting:
-		return nil
-	case err != nil:
+// creationTakes is how long a hidden stream may be without its delivery stream while that is being made.
+const creationTakes = time.Minute
+
+// taken says why a delivery stream cannot be made whose hidden stream is there: another call makes it or has made it, it is
+// being deleted, or a creation died over it, which is cleared away.
+func (e *Engine) taken(ctx context.Context, account, name string) error {
+	if err := e.absent(ctx, account, name); err != nil {
 		return err
 	}
-	err = e.cfg.Catalog.BeginDelete(ctx, s.ID, true)
+	s, err := e.cfg.Catalog.StreamByName(ctx, spec.HiddenAccount(account), name)
+	if err != nil && leat.KindOf(err) != leat.KindNotFound {
+		return err
+	}
+	if err == nil && s.Created.Before(e.cfg.Clock.Now().Add(-creationTakes)) {
+		if err := e.discard(ctx, s.ID, ""); err != nil {
+			return err
+		}
+	}
+	return leat.Errorf(leat.KindUnavailable, "delivery stream %s is being made or deleted: retry", name)
+}
+
+// discard has a hidden stream removed, unless another delivery stream than owner has it; owner is empty for none.
+func (e *Engine) discard(ctx context.Context, id leat.StreamID, owner string) error {
+	err := e.cfg.Catalog.BeginDeleteIf(ctx, id, func(tx *sqldb.Tx) error { return others(tx, id, owner) })
+	if kind := leat.KindOf(err); err != nil && (kind == leat.KindNotFound || kind == leat.KindInUse) {
+		return nil // it is gone, or another's
+	}
 	e.cfg.Directory.Changed(ctx) // it takes no puts any more
 	e.cfg.Kick()
 	return err
@@ -274,7 +302,8 @@ func (e *Engine) Delete(ctx context.Context, account, name string) error {
 		w.stop()
 	}
 	if d.Config.Source.Direct() {
-		if err := e.discard(ctx, account, name); err != nil {
+		// By its id: a delivery stream that was made meanwhile under this name has another one.
+		if err := e.discard(ctx, d.Stream, d.ID); err != nil {
 			return err
 		}
 	}

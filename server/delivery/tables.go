@@ -129,6 +129,13 @@ func (t *tables) insert(ctx context.Context, d *spec.Delivery, cursors []cursor)
 		note(tx, journal.Delivery{
 			ID: d.ID, Head: head, Configs: []journal.DeliveryConfig{{Version: d.Version, Config: json.RawMessage(config), Secrets: secrets}}, Cursors: journaledCursors("", cursors),
 		})
+		if d.Config.Source.Direct() {
+			if err := catalog.Standing(tx, d.Stream); leat.KindOf(err) == leat.KindInUse || leat.KindOf(err) == leat.KindNotFound {
+				return leat.Errorf(leat.KindUnavailable, "delivery stream %s was being deleted while it was made: retry", d.Name)
+			} else if err != nil {
+				return err
+			}
+		}
 		n, err := tx.Exec(`
 INSERT INTO deliveries (id, account, name, state, version, stream, tags, created, updated)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (account, name) DO NOTHING`,
@@ -144,7 +151,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (account, name) DO NOTHI
 			if id == d.ID {
 				return nil // an earlier run of this transaction
 			}
-			return leat.Errorf(leat.KindInUse, "Delivery stream %s under account %s already exists.", d.Name, d.Account)
+			return exists(d.Account, d.Name)
 		}
 		if _, err := tx.Exec("INSERT INTO delivery_configs (delivery, track, version, config, secrets) VALUES ($1, '', $2, $3, $4)",
 			d.ID, d.Version, config, secrets); err != nil {
@@ -181,6 +188,22 @@ func (t *tables) one(ctx context.Context, account, name string) (d spec.Delivery
 		err = noDelivery(account, name)
 	}
 	return d, err
+}
+
+func exists(account, name string) error {
+	return leat.Errorf(leat.KindInUse, "Delivery stream %s under account %s already exists.", name, account)
+}
+
+// others returns KindInUse when another delivery stream than owner has a stream.
+func others(tx *sqldb.Tx, stream leat.StreamID, owner string) error {
+	var n int
+	if err := tx.Row("SELECT count(*) FROM deliveries WHERE stream = $1 AND id <> $2", stream, owner).Scan(&n); err != nil {
+		return err
+	}
+	if n > 0 {
+		return leat.Errorf(leat.KindInUse, "stream %s is another delivery stream's", stream)
+	}
+	return nil
 }
 
 func noDelivery(account, name string) error {
