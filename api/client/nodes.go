@@ -128,21 +128,7 @@ type share struct {
 // that of its call where the whole of that failed.
 func (n *Nodes) putBatch(ctx context.Context, stream string, records []*Record) []outcome {
 	p := n.placement(stream)
-	var shares []*share
-	by := map[*Client]*share{}
-	rest := n.Any() // for those whose owner is not known
-	for i, r := range records {
-		to := p.owner(r)
-		if to == nil || !to.usable() {
-			to = rest
-		}
-		s := by[to]
-		if s == nil {
-			s = &share{to: to}
-			by[to], shares = s, append(shares, s)
-		}
-		s.at, s.records = append(s.at, i), append(s.records, r)
-	}
+	shares := p.split(records, n.Any(), (*Client).usable)
 	var all sync.WaitGroup
 	for i, s := range shares {
 		put := func() {
@@ -169,6 +155,31 @@ func (n *Nodes) putBatch(ctx context.Context, stream string, records []*Record) 
 		n.stale(stream)
 	}
 	return out
+}
+
+// split shares a batch out: each record to its shard's owner, and to rest where that is not known or no connection to it
+// stands. That is asked once for each owner: a connection may drop meanwhile, and the shares are put at the same time, so
+// the records of one key must all be in one.
+func (p *placement) split(records []*Record, rest *Client, usable func(*Client) bool) []*share {
+	var shares []*share
+	by, chosen := map[*Client]*share{}, map[*Client]*Client{} // by where a share goes; who takes an owner's records
+	for i, r := range records {
+		owner := p.owner(r)
+		to := chosen[owner]
+		if to == nil {
+			if to = owner; owner == nil || !usable(owner) {
+				to = rest
+			}
+			chosen[owner] = to
+		}
+		s := by[to]
+		if s == nil {
+			s = &share{to: to}
+			by[to], shares = s, append(shares, s)
+		}
+		s.at, s.records = append(s.at, i), append(s.records, r)
+	}
+	return shares
 }
 
 // owner finds the client of the node that serves a record's shard; nil when it is not known.
