@@ -63,7 +63,7 @@ type Object struct {
 }
 
 // plan writes a plan and ties the cursors of its parts to it. errMoved when a cursor is not where the plan begins, or
-// belongs to another plan, or a later epoch of its shard has planned.
+// belongs to another plan, or a later epoch of its shard has planned, or another version of the configuration this range.
 func (t *tables) plan(ctx context.Context, delivery string, p *plan, epochs []uint64) error {
 	parts, err := json.Marshal(p.parts)
 	if err != nil {
@@ -79,10 +79,12 @@ VALUES ($1, $2, $3, $4, $5, $6, 'planned', $7, $8, $9, '{}', $10) ON CONFLICT (i
 		}
 		if n == 0 { // an earlier run of this transaction, or another owner's: its cursors tell
 			var state string
-			if err := tx.Row("SELECT state FROM delivery_plans WHERE id = $1", p.id).Scan(&state); err != nil {
+			var version uint64
+			if err := tx.Row("SELECT state, version FROM delivery_plans WHERE id = $1", p.id).Scan(&state, sqldb.U64(&version)); err != nil {
 				return err
 			}
-			if state != planned {
+			// One of another version of the configuration has other objects: it is found at the cursor, and carried out as it is.
+			if state != planned || version != p.version {
 				return errMoved
 			}
 		}
