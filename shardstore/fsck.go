@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"sync"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/blob"
@@ -54,15 +56,75 @@ type FsckStats struct {
 // far as that goes. An error means that the check itself could not go on.
 func Fsck(ctx context.Context, driver wal.Driver, blobs blob.Store, keys segment.Keys, shards iter.Seq2[FsckShard, error], report func(Problem)) (FsckStats, error) {
 	f := fsck{driver: driver, blobs: blobs, keys: keys, coder: segment.NewCoder().WithKeys(keys), report: report}
-	for sh, err := range shards {
+	ctx, stop := context.WithCancel(ctx)
+	var reads sync.WaitGroup
+	defer reads.Wait()
+	defer stop()
+	steps := make(chan fsckStep, fsckAhead)
+	reads.Go(func() {
+		defer close(steps)
+		f.readAhead(ctx, shards, steps, &reads)
+	})
+	for st := range steps {
+		err := st.err
+		switch {
+		case err != nil:
+		case st.read == nil:
+			f.shard(st.shard)
+		default:
+			r := <-st.read
+			err = f.extent(st.extent, r.stored, r.err)
+		}
 		if err != nil {
 			return f.stats, err
 		}
-		if err := f.shard(ctx, sh); err != nil {
-			return f.stats, err
+	}
+	return f.stats, ctx.Err()
+}
+
+// fsckAhead is how many extents are read before their turn: a bucket answers many requests in the time of one.
+const fsckAhead = 8
+
+// fsckStep is what is looked at next, in the order of the index: a shard, then its extents.
+type fsckStep struct {
+	shard  FsckShard
+	extent Extent
+	read   chan fsckRead // gets one; nil: it is a shard
+	err    error         // of the index
+}
+
+// fsckRead is an extent's bytes.
+type fsckRead struct {
+	stored []byte
+	err    error
+}
+
+// readAhead begins to read extents and hands them on in order, until ctx ends.
+func (f *fsck) readAhead(ctx context.Context, shards iter.Seq2[FsckShard, error], steps chan<- fsckStep, reads *sync.WaitGroup) {
+	send := func(st fsckStep) bool {
+		select {
+		case steps <- st:
+			return true
+		case <-ctx.Done():
+			return false
 		}
 	}
-	return f.stats, nil
+	for sh, err := range shards {
+		if !send(fsckStep{shard: sh, err: err}) || err != nil {
+			return
+		}
+		runs, _ := sh.runs()
+		for _, e := range runs {
+			read := make(chan fsckRead, 1)
+			reads.Go(func() {
+				stored, err := f.read(ctx, e)
+				read <- fsckRead{stored, err}
+			})
+			if !send(fsckStep{extent: e, read: read}) {
+				return
+			}
+		}
+	}
 }
 
 type fsck struct {
@@ -79,11 +141,9 @@ func (f *fsck) problem(k leat.ShardKey, object string, at uint64, format string,
 	f.report(Problem{Shard: k, Object: object, Offset: at, Text: fmt.Sprintf(format, args...)})
 }
 
-func (f *fsck) shard(ctx context.Context, sh FsckShard) error {
-	f.stats.Shards++
-	runs := []Extent{}
-	runs = append(runs, sh.Extents...)
-	end := sh.Next
+// runs returns a shard's extents in order, with those that are not adopted yet, and where they should end.
+func (sh *FsckShard) runs() (runs []Extent, end uint64) {
+	runs, end = slices.Clone(sh.Extents), sh.Next
 	for _, p := range sh.Pending {
 		for _, e := range p.Extents {
 			if e.End() > sh.Next {
@@ -92,6 +152,13 @@ func (f *fsck) shard(ctx context.Context, sh FsckShard) error {
 			}
 		}
 	}
+	return runs, end
+}
+
+// shard checks what the index says of a shard.
+func (f *fsck) shard(sh FsckShard) {
+	f.stats.Shards++
+	runs, end := sh.runs()
 	f.cover(sh, runs, end)
 	last, epoch := int64(0), uint64(0)
 	for _, e := range runs {
@@ -102,11 +169,7 @@ func (f *fsck) shard(ctx context.Context, sh FsckShard) error {
 			f.problem(sh.Shard, e.Object, e.First, "epoch %d comes after %d, and the shard is in %d", e.Epoch, epoch, sh.Epoch)
 		}
 		last, epoch = e.MaxTime, e.Epoch
-		if err := f.extent(ctx, e); err != nil {
-			return err
-		}
 	}
-	return nil
 }
 
 // cover checks that the extents join, from at or below the horizon to the end.
@@ -138,16 +201,17 @@ func (f *fsck) cover(sh FsckShard, runs []Extent, end uint64) {
 	}
 }
 
-// extent reads an extent's bytes and checks every record in it.
-func (f *fsck) extent(ctx context.Context, e Extent) error {
-	f.stats.Extents++
-	var stored []byte
-	var err error
+// read reads an extent's bytes.
+func (f *fsck) read(ctx context.Context, e Extent) ([]byte, error) {
 	if session, n, ok := wal.ParseKey(e.Object); ok {
-		stored, err = f.driver.Read(ctx, session, n, e.Off, e.Len)
-	} else {
-		stored, err = f.blobs.Read(ctx, e.Object, e.Off, e.Len)
+		return f.driver.Read(ctx, session, n, e.Off, e.Len)
 	}
+	return f.blobs.Read(ctx, e.Object, e.Off, e.Len)
+}
+
+// extent checks every record in an extent's bytes, or why they could not be read.
+func (f *fsck) extent(e Extent, stored []byte, err error) error {
+	f.stats.Extents++
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		f.problem(e.Shard, e.Object, e.First, "the object is missing")

@@ -74,14 +74,14 @@ type Fsck struct {
 // Check runs leat fsck over the database and the bucket, and fails the test when it finds anything.
 func (b *Backend) Check(tb testing.TB) Fsck {
 	tb.Helper()
-	return check(tb, Run(tb, b.Env(), "fsck", "-o", "json"))
+	return check(tb, b.Env())
 }
 
 // CheckDev runs leat fsck over the folder of a `leat dev` that is not running, and fails the test when it finds
 // anything.
 func CheckDev(tb testing.TB, dataDir string) Fsck {
 	tb.Helper()
-	return check(tb, Run(tb, nil, "fsck", "-o", "json", "--data-dir", dataDir))
+	return check(tb, nil, "--data-dir", dataDir)
 }
 
 // Verified is what leat billing verify has counted.
@@ -116,8 +116,12 @@ func verify(tb testing.TB, env []string, args ...string) (v Verified) {
 	return v
 }
 
-func check(tb testing.TB, r Result) (f Fsck) {
+// checkWithin is how long leat fsck may take: after an hour of faults there are thousands of objects.
+const checkWithin = 5 * time.Minute
+
+func check(tb testing.TB, env []string, args ...string) (f Fsck) {
 	tb.Helper()
+	r := Exec(tb, Command{Env: env, Args: append([]string{"fsck", "-o", "json"}, args...), Limit: checkWithin})
 	lines := strings.Split(strings.TrimSpace(r.Stdout), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &f); err != nil || r.Code != 0 || len(lines) != 1 || f.Problems != 0 {
 		tb.Fatalf("leat fsck: exit status %d (%v)\n%s%s", r.Code, err, r.Stdout, r.Stderr)
