@@ -5,17 +5,9 @@ package forward_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -28,68 +20,20 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/tlstest"
 	"github.com/leatstream/leat/server/forward"
 	"github.com/leatstream/leat/server/forward/internalv1"
 )
 
-// authority signs certificates.
-type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
+// files writes a node's files into a folder; it trusts an authority that need not be the one that signs.
+func files(t *testing.T, dir string, by, trusts *tlstest.Authority, valid time.Duration) forward.TLSFiles {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &authority{t: t, key: key, cert: &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "nodes"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}}
-	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, &key.PublicKey, key)
-	if err == nil {
-		a.cert, err = x509.ParseCertificate(der)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-// issue writes a node's files into a folder; it trusts the authority given, or the one that issues.
-func (a *authority) issue(dir string, trusts *authority, valid time.Duration) forward.TLSFiles {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "node"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(valid),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	f := forward.TLSFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "ca.pem")}
-	for name, b := range map[string]*pem.Block{
-		f.Cert: {Type: "CERTIFICATE", Bytes: der}, f.Key: {Type: "PRIVATE KEY", Bytes: secret}, f.CA: {Type: "CERTIFICATE", Bytes: trusts.cert.Raw},
-	} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(b), 0o600); err != nil {
-			a.t.Fatal(err)
-		}
-	}
-	return f
+	cert, key := by.Files(t, dir, "node", valid)
+	return forward.TLSFiles{Cert: cert, Key: key, CA: tlstest.Write(t, filepath.Join(dir, "ca.pem"), trusts.CA())}
 }
 
 // peerPort is a node's port for other nodes, without a session.
-func peerPort(t *testing.T, files *forward.TLS) (addr string, creds *forward.Credentials) {
+func peerPort(t *testing.T, conf *forward.TLS) (addr string, creds *forward.Credentials) {
 	t.Helper()
 	creds, err := forward.NewCredentials(make([]byte, 32), leat.SystemClock{})
 	if err != nil {
@@ -99,7 +43,7 @@ func peerPort(t *testing.T, files *forward.TLS) (addr string, creds *forward.Cre
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := forward.NewServer(func() forward.Session { return nil }, nil, creds, nil, nil).NewGRPC(files.Server())
+	g := forward.NewServer(func() forward.Session { return nil }, nil, creds, nil, nil).NewGRPC(conf.Server())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = g.Serve(l) }()
 	t.Cleanup(func() { g.Stop(); <-done })
@@ -130,13 +74,13 @@ func dials(t *testing.T, addr string, creds *forward.Credentials, tls credential
 
 func TestPeersWithoutACertificateAreRefused(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	ours, theirs := newAuthority(t), newAuthority(t)
-	load := func(by, trusts *authority, valid time.Duration) *forward.TLS {
-		files, err := forward.NewTLS(by.issue(t.TempDir(), trusts, valid), leat.SystemClock{}, log)
+	ours, theirs := tlstest.NewAuthority(t, "nodes"), tlstest.NewAuthority(t, "nodes")
+	load := func(by, trusts *tlstest.Authority, valid time.Duration) *forward.TLS {
+		conf, err := forward.NewTLS(files(t, t.TempDir(), by, trusts, valid), leat.SystemClock{}, log)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return files
+		return conf
 	}
 	addr, creds := peerPort(t, load(ours, ours, time.Hour))
 	if err := dials(t, addr, creds, load(ours, ours, time.Hour).Client()); err != nil {
@@ -169,32 +113,30 @@ func (c *clockOf) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.
 // A node changes to another authority without a restart: both its files and the other's change under them.
 func TestCertificatesAreReadAgain(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	old, fresh := newAuthority(t), newAuthority(t)
+	old, fresh := tlstest.NewAuthority(t, "nodes"), tlstest.NewAuthority(t, "nodes")
 	dir, clock := t.TempDir(), &clockOf{}
-	mine, err := forward.NewTLS(old.issue(dir, old, time.Hour), clock, log)
+	mine, err := forward.NewTLS(files(t, dir, old, old, time.Hour), clock, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr, creds := peerPort(t, mine)
-	peer, err := forward.NewTLS(fresh.issue(t.TempDir(), fresh, time.Hour), leat.SystemClock{}, log)
+	peer, err := forward.NewTLS(files(t, t.TempDir(), fresh, fresh, time.Hour), leat.SystemClock{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := dials(t, addr, creds, peer.Client()); err == nil {
 		t.Fatal("a node of another authority is let in")
 	}
-	if err := os.WriteFile(filepath.Join(dir, "key.pem"), []byte("half a fi"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	tlstest.Write(t, filepath.Join(dir, "key.pem"), []byte("half a fi"))
 	clock.ahead.Add(int64(time.Minute))
-	same, err := forward.NewTLS(old.issue(t.TempDir(), old, time.Hour), leat.SystemClock{}, log)
+	same, err := forward.NewTLS(files(t, t.TempDir(), old, old, time.Hour), leat.SystemClock{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := dials(t, addr, creds, same.Client()); err != nil {
 		t.Errorf("files that do not fit together yet: %v", err)
 	}
-	fresh.issue(dir, fresh, time.Hour)
+	files(t, dir, fresh, fresh, time.Hour)
 	clock.ahead.Add(int64(time.Minute))
 	if err := dials(t, addr, creds, peer.Client()); err != nil {
 		t.Errorf("after the files have changed: %v", err)

@@ -16,7 +16,7 @@ type rule struct {
 var anyModule = []string{"..."}
 
 // harness is what every package's tests may use.
-var harness = []string{"internal/testproc", "internal/pgtest", "internal/s3test", "internal/ducktest", "internal/oidctest", "internal/otlptest"}
+var harness = []string{"internal/testproc", "internal/pgtest", "internal/s3test", "internal/ducktest", "internal/oidctest", "internal/otlptest", "internal/tlstest"}
 
 // wiring marks the only places that may put all parts together.
 var wiring = []string{"..."}
@@ -78,6 +78,7 @@ var rules = map[string]rule{
 	"internal/ducktest": {reason: "standard library alone"},
 	"internal/oidctest": {third: []string{"github.com/go-jose/..."}},
 	"internal/otlptest": {third: anyModule},
+	"internal/tlstest":  {reason: "standard library alone"},
 	"internal/s3test":   {local: []string{"internal/testproc"}, third: anyModule},
 	"internal/plan":     {local: []string{"."}, reason: "arithmetic"},
 	"internal/sqldb":    {local: []string{".", "internal/tracing"}, third: anyModule},

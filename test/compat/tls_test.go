@@ -4,18 +4,10 @@
 package compat_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"github.com/leatstream/leat/internal/tlstest"
 	"github.com/leatstream/leat/test/e2e/rig"
 )
 
@@ -31,29 +24,13 @@ import (
 // trust.
 func devTLS(tb testing.TB) (n *rig.Node, ca string, roots *x509.CertPool) {
 	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(tb, err)
-	now := time.Now()
-	made := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "leat"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, made, made, &key.PublicKey, key)
-	must(tb, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	must(tb, err)
-	dir := tb.TempDir()
-	ca = filepath.Join(dir, "cert.pem")
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	must(tb, os.WriteFile(ca, text, 0o600))
-	must(tb, os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
-	roots = x509.NewCertPool()
-	roots.AppendCertsFromPEM(text)
+	by, dir := tlstest.NewAuthority(tb, "an authority"), tb.TempDir()
+	cert, key := by.Files(tb, dir, "leat", time.Hour)
+	ca = tlstest.Write(tb, filepath.Join(dir, "ca.pem"), by.CA())
 
-	n = rig.Dev(tb, "tls", filepath.Join(dir, "data"), "--tls-cert", ca, "--tls-key", filepath.Join(dir, "key.pem"))
+	n = rig.Dev(tb, "tls", filepath.Join(dir, "data"), "--tls-cert", cert, "--tls-key", key)
 	n.Launch(tb)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	transport := &http.Transport{TLSClientConfig: by.Client()}
 	defer transport.CloseIdleConnections()
 	rig.Eventually(tb, rig.Patience, "a node that is ready", func() error {
 		req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, "https://"+n.HTTP+"/readyz", http.NoBody)
@@ -67,7 +44,7 @@ func devTLS(tb testing.TB) (n *rig.Node, ca string, roots *x509.CertPool) {
 		}
 		return errors.Join(err, res.Body.Close())
 	})
-	return n, ca, roots
+	return n, ca, by.Pool()
 }
 
 // Under TLS a client and the server agree on HTTP/2 by ALPN, or speak HTTP/1.1: puts, reads and subscriptions do over both.
