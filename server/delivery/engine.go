@@ -219,12 +219,17 @@ func (w *wanted) key() string {
 
 // look starts and stops workers so that each shard that this node owns has those it should have.
 func (e *Engine) look(ctx context.Context) error {
-	all, errs, err := e.tables.all(ctx)
+	// One without its secrets is looked at like others: its place holds retention, and its workers keep why they cannot go on.
+	all, unread, errs, err := e.tables.all(ctx)
 	if err != nil {
 		return err
 	}
 	want, holds := map[string]wanted{}, map[leat.StreamID]int64{}
 	known := map[string]*spec.Delivery{}
+	for i := range unread {
+		e.keep(unread[i].ID, want)
+		holds[unread[i].Stream] = 0 // nobody knows what it asks for
+	}
 	for i := range all {
 		d := &all[i]
 		known[d.ID] = d

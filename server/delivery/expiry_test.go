@@ -83,6 +83,86 @@ func TestHoldRetention(t *testing.T) {
 	}
 }
 
+// A node whose master key does not open the secrets of a delivery keeps what that has not delivered all the same, and says why
+// it does not go on. With the key it delivers it.
+func TestHoldRetentionWithoutTheMasterKey(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stream("s", 1)
+	r.stream("free", 1)
+	r.must(r.s3.RemoveBucket(t.Context(), r.bucket))
+	s3 := r.config.S3
+	r.deliver("d", r.toBucket("s", func(c *spec.Config) {
+		c.HoldSeconds = int((48 * time.Hour).Seconds())
+		c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, s3.AccessKey, spec.Secret(s3.SecretKey)
+	}))
+	records := numbered("a", 100)
+	r.put("s", records...)
+	r.waits("d", "NoSuchBucket")
+	r.kill()
+	r.must(r.s3.MakeBucket(t.Context(), r.bucket, minio.MakeBucketOptions{}))
+
+	right := r.config.Master
+	r.config.Master = masterKeys(t, "z")
+	r.start()
+	other, err := r.cat.StreamByName(t.Context(), account, "free")
+	r.must(err)
+	r.until("it knows what is delivered", func() bool {
+		_, held := r.engine.Hold(other.ID)
+		return !held
+	})
+	r.later(25 * time.Hour)
+	if at := r.horizon("s"); at != 0 {
+		t.Fatalf("after 25 h the stream begins at %d", at)
+	}
+	r.until("the delivery says what is missing", func() (says bool) {
+		r.must(r.db.View(t.Context(), func(tx *sqldb.Tx) error {
+			var reason string
+			err := tx.Row("SELECT reason FROM delivery_cursors").Scan(&reason)
+			says = strings.Contains(reason, "wrapped under master key")
+			return err
+		}))
+		return says
+	})
+	r.kill()
+
+	r.config.Master = right
+	r.start()
+	r.settled("d", 100)
+	r.once(r.lines("data/"), records)
+	r.clean("d", 100)
+}
+
+// Of a delivery stream that cannot be read at all nobody knows whether it holds retention, so everything is kept.
+func TestHoldRetentionOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stream("s", 1)
+	r.stream("free", 1)
+	r.deliver("d", r.toBucket("s"))
+	s, err := r.cat.StreamByName(t.Context(), account, "s")
+	r.must(err)
+	other, err := r.cat.StreamByName(t.Context(), account, "free")
+	r.must(err)
+	r.until("nothing is held", func() bool {
+		_, held := r.engine.Hold(s.ID)
+		return !held
+	})
+	r.kill()
+	r.must(r.db.Tx(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec("UPDATE delivery_configs SET config = '{'")
+		return err
+	}))
+	r.start()
+	r.until("it knows what is delivered", func() bool {
+		_, held := r.engine.Hold(other.ID)
+		return !held
+	})
+	if from, held := r.engine.Hold(s.ID); from != 0 || !held {
+		t.Errorf("held from %d on, %v", from, held)
+	}
+}
+
 // outage takes four objects, and from when they are written until it is over no more.
 type outage struct {
 	puts, done atomic.Int64

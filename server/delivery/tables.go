@@ -103,17 +103,22 @@ func (t *tables) unseal(delivery, track, config, secrets string) (c spec.Config,
 	}
 	plain, err := t.master.Unwrap(purpose(delivery, track), secrets)
 	if err != nil {
-		return c, err
+		return c, &secretsError{err}
 	}
 	all := map[string]string{}
 	if err := json.Unmarshal(plain, &all); err != nil {
-		return c, leat.Errorf(leat.KindCorrupt, "the secrets of delivery stream %s cannot be read", delivery)
+		return c, &secretsError{leat.Errorf(leat.KindCorrupt, "the secrets of delivery stream %s cannot be read", delivery)}
 	}
 	for name, to := range c.Secrets() {
 		*to = spec.Secret(all[name])
 	}
 	return c, nil
 }
+
+// secretsError says why the secrets of a configuration cannot be read, whose other members can.
+type secretsError struct{ error }
+
+func (e *secretsError) Unwrap() error { return e.error }
 
 // insert makes a delivery stream and its cursors. KindInUse when the account has one of that name.
 func (t *tables) insert(ctx context.Context, d *spec.Delivery, cursors []cursor) error {
@@ -215,21 +220,28 @@ func (t *tables) list(ctx context.Context, account, after string, limit int) ([]
 	return t.deliveries(ctx, "d.account = $1 AND d.name > $2 ORDER BY d.name LIMIT $3", account, after, limit)
 }
 
-// all returns every delivery stream of every account. broken says why some cannot be read; they are left out.
-func (t *tables) all(ctx context.Context) (all []spec.Delivery, broken []error, err error) {
+// all returns every delivery stream of every account; of some without their secrets. unread are those of which nothing but
+// their columns can be read. broken says why.
+func (t *tables) all(ctx context.Context) (all, unread []spec.Delivery, broken []error, err error) {
 	err = t.db.View(ctx, func(tx *sqldb.Tx) error {
-		all, broken = nil, nil
+		all, unread, broken = nil, nil, nil
 		return tx.Each("SELECT "+deliveryColumns+" ORDER BY d.account, d.name", func(scan sqldb.Scan) error {
 			d, err := t.scan(scan)
-			if err != nil && d.ID != "" {
+			if err != nil && d.ID == "" {
+				return err
+			}
+			if err != nil {
 				broken = append(broken, fmt.Errorf("delivery stream %s: %w", d.Name, err))
+			}
+			if _, ok := errors.AsType[*secretsError](err); err != nil && !ok {
+				unread = append(unread, d)
 				return nil
 			}
 			all = append(all, d)
-			return err
+			return nil
 		})
 	})
-	return all, broken, err
+	return all, unread, broken, err
 }
 
 func (t *tables) deliveries(ctx context.Context, where string, args ...any) (all []spec.Delivery, err error) {
