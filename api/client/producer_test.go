@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -215,6 +216,95 @@ func TestResolveTellsEqualRecordsApart(t *testing.T) {
 	}
 	if have := len(f.all()) - 80; have != n {
 		t.Errorf("%d records stand in the stream, want %d", have, n)
+	}
+}
+
+// putEqual puts equal records into shards, in the fake's second call, and returns their fates by the shard.
+func putEqual(t *testing.T, f *fake, shards ...int) *fates {
+	t.Helper()
+	entered, release := make(chan struct{}), make(chan struct{})
+	f.beforePut = func(*leatv1.PutRecordsRequest) error {
+		if f.calls == 1 {
+			close(entered)
+			<-release
+		}
+		return nil
+	}
+	ranges := leat.SplitEvenly(len(f.shards))
+	p := producer(t, f.dial(t), quick(client.ProducerOptions{Unknown: client.UnknownResolve, Lanes: 1}))
+	if _, err := p.Put(t.Context(), "k", []byte("keeps the lane busy")); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	var got fates
+	for _, s := range shards {
+		r := client.Record{PartitionKey: "k", ExplicitHashKey: ranges[s].End.String(), Data: []byte("same")}
+		if err := p.PutFunc(t.Context(), r, got.done(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(release)
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return &got
+}
+
+// same counts the records of putEqual in each shard.
+func (f *fake) same() (in []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.shards {
+		n := 0
+		for _, r := range s.records {
+			if string(r.GetData()) == "same" {
+				n++
+			}
+		}
+		in = append(in, n)
+	}
+	return in
+}
+
+// Equal records that are meant for two shards, of which one alone was written: it must not be taken for the other one.
+func TestResolveTellsEqualRecordsOfTwoShardsApart(t *testing.T) {
+	for written := range 2 {
+		f := newFake(2)
+		f.lose = func(shard int) (applied, lost bool) { return shard == written, f.calls == 2 }
+		got := putEqual(t, f, 0, 1)
+		for i := range 2 {
+			if ft := got.by[i]; ft.err != nil || ft.placed.ShardID != leat.ShardID(uint64(i)) || ft.placed.Found != (i == written) {
+				t.Errorf("%d was written: the record for shard %d: %+v", written, i, ft)
+			}
+		}
+		if in := f.same(); !slices.Equal(in, []int{1, 1}) {
+			t.Errorf("%d was written: the shards have %d of the records", written, in)
+		}
+	}
+}
+
+// Shards are merged between two equal records, so that one is in a parent, and the other in the child, which takes either:
+// both are found.
+func TestResolveTellsEqualRecordsApartAcrossAMerge(t *testing.T) {
+	for i := range 30 { // a map's order is not the same each time
+		f := newFake(2)
+		f.lose = func(shard int) (applied, lost bool) {
+			if f.calls == 2 && shard < 2 {
+				f.shards[0].closed, f.shards[1].closed = true, true
+				f.addShard(leat.FullRange, 0, 1)
+			}
+			return true, f.calls == 2
+		}
+		first := i % 2
+		got := putEqual(t, f, first, 1-first)
+		for s, ft := range got.by {
+			if ft.err != nil || !ft.placed.Found {
+				t.Fatalf("the record for shard %d: %+v", s, ft)
+			}
+		}
+		if in := f.same(); in[first] != 1 || in[1-first] != 0 || in[2] != 1 {
+			t.Fatalf("%d was first: the shards have %d of the records", first, in)
+		}
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
+	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -185,16 +188,27 @@ func (f *finder) find(ctx context.Context, m *mark, batch []*item) (map[*item]Pl
 		sum := fingerprint(it.PartitionKey, it.Data)
 		q.wanted[sum] = append(q.wanted[sum], it)
 	}
-	for id, s := range shards {
-		from, marked := m.from[id]
-		if !marked && m.known[id] || !anyIn(s.hashes, batch) {
+	for _, s := range slices.SortedFunc(maps.Values(shards), narrowFirst) {
+		from, marked := m.from[s.id]
+		if !marked && m.known[s.id] || !anyIn(s.hashes, batch) {
 			continue // closed before the batch was sent, or none of its records' business
 		}
-		if err := f.search(ctx, id, from, q); err != nil {
+		if err := f.search(ctx, s, from, q); err != nil {
 			return nil, err
 		}
 	}
 	return q.found, nil
+}
+
+// narrowFirst sorts shards by how much they take. Of equal records a child of a merge takes those of all its parents, and
+// a parent of a split those of all its children: it is left those that can be nowhere else.
+func narrowFirst(a, b *shard) int { return width(a.hashes).Compare(width(b.hashes)) }
+
+// width is the number of keys in a range, less one.
+func width(r leat.HashKeyRange) leat.HashKey {
+	low, borrow := bits.Sub64(r.End.Lo, r.Start.Lo, 0)
+	high, _ := bits.Sub64(r.End.Hi, r.Start.Hi, borrow)
+	return leat.HashKey{Hi: high, Lo: low}
 }
 
 // query is what a search looks for, and what it has found.
@@ -204,13 +218,20 @@ type query struct {
 	found  map[*item]Placed
 }
 
-// look compares one record of the stream.
-func (q *query) look(shardID string, r *ReadRecord) {
-	sum := fingerprint(r.PartitionKey, r.Data)
-	if same := q.wanted[sum]; len(same) > 0 && !q.mark.taken[r.SequenceNumber] {
-		q.found[same[0]] = Placed{ShardID: shardID, SequenceNumber: r.SequenceNumber}
-		q.wanted[sum] = same[1:]
+// look compares one record of a shard with those that the shard takes: an equal one may be meant for another shard, by an
+// explicit hash key, which is not read back.
+func (q *query) look(s *shard, r *ReadRecord) {
+	if q.mark.taken[r.SequenceNumber] {
+		return
 	}
+	sum := fingerprint(r.PartitionKey, r.Data)
+	same := q.wanted[sum]
+	at := slices.IndexFunc(same, func(it *item) bool { return s.hashes.Contains(it.hash()) })
+	if at < 0 {
+		return
+	}
+	q.found[same[at]] = Placed{ShardID: s.id, SequenceNumber: r.SequenceNumber}
+	q.wanted[sum] = slices.Delete(same, at, at+1)
 }
 
 const (
@@ -219,7 +240,7 @@ const (
 )
 
 // search reads one shard from a position to its present end; the zero position is the shard's beginning.
-func (f *finder) search(ctx context.Context, id string, from position, q *query) error {
+func (f *finder) search(ctx context.Context, s *shard, from position, q *query) error {
 	iterator := from.iterator
 	if iterator == "" {
 		start := TrimHorizon()
@@ -227,7 +248,7 @@ func (f *finder) search(ctx context.Context, id string, from position, q *query)
 			start = AfterSequence(from.after)
 		}
 		var err error
-		if iterator, err = f.client.iterator(ctx, f.stream, id, start); err != nil {
+		if iterator, err = f.client.iterator(ctx, f.stream, s.id, start); err != nil {
 			return err
 		}
 	}
@@ -241,14 +262,14 @@ func (f *finder) search(ctx context.Context, id string, from position, q *query)
 			return err
 		}
 		for _, r := range p.records {
-			q.look(id, r)
+			q.look(s, r)
 		}
 		if p.next == "" || p.behind == 0 {
 			return nil
 		}
 		iterator = p.next
 	}
-	return &leat.Error{Kind: leat.KindUnavailable, Op: "Put", Message: "shard " + id + " grows faster than it can be searched"}
+	return &leat.Error{Kind: leat.KindUnavailable, Op: "Put", Message: "shard " + s.id + " grows faster than it can be searched"}
 }
 
 // fingerprint recognises a record.
