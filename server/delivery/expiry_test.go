@@ -4,11 +4,13 @@
 package delivery_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -160,6 +162,45 @@ func TestHoldRetentionOfWhatCannotBeRead(t *testing.T) {
 	})
 	if from, held := r.engine.Hold(s.ID); from != 0 || !held {
 		t.Errorf("held from %d on, %v", from, held)
+	}
+}
+
+// blind is the directory of a node that starts: it does not know a stream yet.
+type blind struct{ delivery.Directory }
+
+func (blind) Stream(leat.StreamID) (leat.Stream, bool) { return leat.Stream{}, false }
+
+func (blind) Shards(leat.StreamID) []leat.Shard { return nil }
+
+// Of a stream that the directory does not know yet everything is kept for a delivery that holds retention.
+func TestHoldRetentionBeforeTheStreamIsKnown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, stream := range []string{"s", "free"} {
+		r.stream(stream, 1)
+	}
+	r.deliver("d", r.toBucket("s", func(c *spec.Config) { c.HoldSeconds = int((48 * time.Hour).Seconds()) }))
+	held, err := r.cat.StreamByName(t.Context(), account, "s")
+	r.must(err)
+	free, err := r.cat.StreamByName(t.Context(), account, "free")
+	r.must(err)
+	starts := r.another(func(c *delivery.Config) {
+		c.Directory = blind{c.Directory}
+		c.Owns = func(leat.ShardKey) (uint64, bool) { return 0, false }
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	var life sync.WaitGroup
+	life.Go(func() { _ = starts.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		life.Wait()
+	})
+	r.until("it knows what is delivered", func() bool {
+		_, held := starts.Hold(free.ID)
+		return !held
+	})
+	if from, ok := starts.Hold(held.ID); from != 0 || !ok {
+		t.Errorf("held from %d on, %v", from, ok)
 	}
 }
 

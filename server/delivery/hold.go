@@ -18,7 +18,8 @@ func (e *Engine) hold(d *spec.Delivery, cursors []cursor, holds map[leat.StreamI
 		return
 	}
 	st, ok := e.cfg.Directory.Stream(d.Stream)
-	if !ok {
+	if !ok { // the directory is behind, as that of a node that starts
+		holds[d.Stream] = 0
 		return
 	}
 	oldest := int64(math.MaxInt64)
