@@ -413,7 +413,10 @@ func (j *job) write(ctx context.Context) error {
 		}
 		g.Go(func() error { return j.put(gctx, d, contentType(&j.t.config)) })
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err() // then some may not have begun
 }
 
 // put writes an object and lets go of its bytes.
