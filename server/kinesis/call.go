@@ -26,6 +26,7 @@ type call struct {
 	wire      wire
 	body      []byte  // of the request; MUST NOT be referred to once the call is over
 	in, out   *[]byte // pooled: body's memory, and the answer's
+	lent      bool    // the broker has a put's memory and the body's, or a panic has taken them from there
 	span      tracing.Span
 	streamed  bool // the answer has begun by itself: nothing more is sent
 }
@@ -41,8 +42,12 @@ func (h *Handler) buf(c *call) []byte {
 // end sets the answer.
 func (c *call) end(b []byte) { *c.out = b }
 
-// release gives the buffers back. It may be called early and more than once.
+// release gives the buffers back. It may be called early and more than once. After a panic nobody knows who still reads
+// the body: it is left to the collector.
 func (h *Handler) release(c *call) {
+	if c.lent {
+		c.in = nil
+	}
 	for _, b := range []*[]byte{c.in, c.out} {
 		if b != nil {
 			h.buffers.put(b)

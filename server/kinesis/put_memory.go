@@ -77,6 +77,13 @@ func (p *putMemories) put(m *putMemory) {
 	p.pool.Put(m)
 }
 
+// giveBack gives back what a call had. After a panic nobody knows who still reads it: it is left to the collector.
+func (h *Handler) giveBack(c *call, m *putMemory) {
+	if !c.lent {
+		h.puts.put(m)
+	}
+}
+
 // reset forgets everything that was read and whatever it refers to.
 func (m *putMemory) reset() {
 	m.in, m.one = putRecordsInput{}, putRecordInput{}

@@ -17,7 +17,7 @@ import (
 
 func (h *Handler) putRecord(ctx context.Context, c *call) error {
 	m := h.puts.get()
-	defer h.puts.put(m)
+	defer h.giveBack(c, m)
 	if !c.wire.fastPut(c.body, m) {
 		m.reset()
 		if err := c.wire.decode(c.body, &m.one); err != nil {
@@ -40,9 +40,11 @@ func (h *Handler) putRecord(ctx context.Context, c *call) error {
 		}
 		r.ExplicitHash = &hash
 	}
+	c.lent = true
 	res, err := h.broker.PutRecord(ctx, c.who, broker.PutRecordRequest{
 		Stream: stream, Record: r, SequenceNumberForOrdering: value(in.SequenceNumberForOrdering),
 	})
+	c.lent = false
 	if err != nil {
 		return err
 	}

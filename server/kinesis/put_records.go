@@ -21,7 +21,7 @@ import (
 
 func (h *Handler) putRecords(ctx context.Context, c *call) error {
 	m := h.puts.get()
-	defer h.puts.put(m)
+	defer h.giveBack(c, m)
 	if !c.wire.fastPuts(c.body, m) {
 		m.reset()
 		if err := c.wire.decode(c.body, &m.in); err != nil {
@@ -38,7 +38,9 @@ func (h *Handler) putRecords(ctx context.Context, c *call) error {
 	if err := m.fill(); err != nil {
 		return err
 	}
+	c.lent = true
 	failed, err := h.broker.PutRecords(ctx, c.who, broker.PutRecordsRequest{Stream: stream, Puts: m.puts})
+	c.lent = false
 	if err != nil {
 		return err
 	}
