@@ -258,7 +258,7 @@ func (b *Broker) append(ctx context.Context, v *streamView, puts []Put) error {
 
 // errNothingSaid stands in a put until an engine has said what became of it. Who acknowledges does not take silence for a
 // yes: should an engine ever return without an error and without an outcome, the record's fate is unknown.
-var errNothingSaid = errors.New("broker: the engine said nothing of the record")
+var errNothingSaid = fmt.Errorf("%w: the engine said nothing of the record", shardstore.ErrUnknownOutcome)
 
 // ask hands puts to an engine, which sets the error of each: to nil where the record is durable.
 func ask(ctx context.Context, e interface {

@@ -130,6 +130,7 @@ func (r *Router) group(puts []shardstore.Put, left []int) []*group {
 // send puts each group at its owner and returns when all outcomes are there.
 func (r *Router) send(ctx context.Context, puts []shardstore.Put, groups []*group) {
 	var others sync.WaitGroup
+	defer others.Wait() // also where the put below panics: they read the puts, whose memory is the caller's
 	for i, g := range groups {
 		if i == len(groups)-1 {
 			r.put(ctx, puts, g) // one of them needs no goroutine
@@ -137,7 +138,6 @@ func (r *Router) send(ctx context.Context, puts []shardstore.Put, groups []*grou
 		}
 		others.Go(func() { r.put(ctx, puts, g) })
 	}
-	others.Wait()
 }
 
 // put puts a group at its owner. Outcomes stand in the puts; g.whole too where all were refused.
@@ -167,15 +167,26 @@ func (r *Router) heard(from peerKey, err error) {
 	}
 }
 
+// errNothingSaid stands in a put until a session has said what became of it: silence is no acknowledgement.
+var errNothingSaid = fmt.Errorf("%w: the session said nothing of the record", shardstore.ErrUnknownOutcome)
+
+// ask hands puts to a session, which sets the error of each: to nil where the record is durable.
+func ask(ctx context.Context, s Session, puts []shardstore.Put) error {
+	for i := range puts {
+		puts[i].Err = errNothingSaid
+	}
+	return s.Append(ctx, puts)
+}
+
 func putHere(ctx context.Context, puts []shardstore.Put, g *group) error {
 	if len(g.at) == len(puts) {
-		return g.owner.local.Append(ctx, puts)
+		return ask(ctx, g.owner.local, puts)
 	}
 	part := make([]shardstore.Put, len(g.at))
 	for i, at := range g.at {
 		part[i] = puts[at]
 	}
-	if err := g.owner.local.Append(ctx, part); err != nil {
+	if err := ask(ctx, g.owner.local, part); err != nil {
 		return err
 	}
 	for i, at := range g.at {

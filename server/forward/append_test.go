@@ -323,3 +323,58 @@ func TestAppendDamaged(t *testing.T) {
 		t.Error("the engine was given it")
 	}
 }
+
+// An engine that says neither yes nor no of a record, a fault of its own, does not make anybody acknowledge it, be it this
+// node's or another one's.
+func TestSilenceIsNoAcknowledgement(t *testing.T) {
+	for name, owner := range map[string]int{"here": 0, "there": 1} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 3, within)
+			r.open(shard(0), r.nodes[owner])
+			r.nodes[owner].session.Load().silent = true
+			r.open(shard(1), r.nodes[2])
+			p := []shardstore.Put{put(shard(0), "a", "1"), put(shard(0), "a", "2"), put(shard(1), "a", "3")}
+			r.must(r.nodes[0].router.Append(t.Context(), p))
+			for i := range p {
+				if unknown := errors.Is(p[i].Err, shardstore.ErrUnknownOutcome); unknown != (i < 2) || !unknown && p[i].Err != nil {
+					t.Errorf("put %d: %v", i, p[i].Err)
+				}
+			}
+		})
+	}
+}
+
+// A panic of this node's session does not leave calls behind that still read the puts: the memory is their caller's.
+func TestAppendPanics(t *testing.T) {
+	r := newRig(t, 2, within)
+	r.open(shard(0), r.nodes[0])
+	r.open(shard(1), r.nodes[1])
+	reached, release := make(chan struct{}), make(chan struct{})
+	r.nodes[1].session.Load().after = func(context.Context) {
+		close(reached)
+		<-release
+	}
+	r.nodes[0].session.Load().after = func(context.Context) {
+		<-reached
+		time.AfterFunc(50*time.Millisecond, func() { close(release) })
+		panic("a fault of the engine")
+	}
+	p := []shardstore.Put{put(shard(1), "a", "1"), put(shard(0), "b", "2")}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is gone")
+			}
+		}()
+		_ = r.nodes[0].router.Append(t.Context(), p)
+	}()
+	select {
+	case <-release:
+	default:
+		t.Error("a call is left behind")
+		<-release
+	}
+	if n := r.nodes[0].router.Calls(); n != 0 || p[0].Err != nil {
+		t.Errorf("%d calls are under way; the other node's put ended with %v", n, p[0].Err)
+	}
+}

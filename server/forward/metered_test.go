@@ -337,3 +337,16 @@ func TestLooksAreNobodysReads(t *testing.T) {
 		t.Errorf("%d looks were refused: want 2", refused)
 	}
 }
+
+// Nor does one that stands behind the limits: its broker says that the outcome is unknown, also to another node's.
+func TestSilenceBehindTheLimits(t *testing.T) {
+	s := newShared(t)
+	for i, n := range s.nodes {
+		n.session.Load().silent = true
+		for _, p := range s.put(0, 2, i) {
+			if leat.KindOf(p.Err) != leat.KindUnknownOutcome {
+				t.Errorf("a record of node %d: %v", i, p.Err)
+			}
+		}
+	}
+}

@@ -47,6 +47,7 @@ type session struct {
 	became  map[leat.ShardKey]*shardstore.Reshard // what closed them; nil: it does not say
 	refuse  error                                 // of whole calls
 	outcome func(p *shardstore.Put) error         // of single records
+	silent  bool                                  // appends return without a word
 	after   func(context.Context)                 // called when records have their places, before they are acked
 	reading func(context.Context) error           // called before a read
 	appends atomic.Int64                          // calls
@@ -69,6 +70,10 @@ func (s *session) Append(ctx context.Context, puts []shardstore.Put) error {
 	if s.refuse != nil {
 		defer s.mu.Unlock()
 		return s.refuse
+	}
+	if s.silent {
+		defer s.mu.Unlock()
+		return nil
 	}
 	for i := range puts {
 		p := &puts[i]

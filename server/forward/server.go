@@ -136,7 +136,10 @@ func (s *Server) append(ctx context.Context, req *incoming) (*internalv1.AppendR
 	out := &internalv1.AppendResponse{Offsets: make([]uint64, len(req.puts)), Times: make([]int64, len(req.puts))}
 	take, at := s.mine(local, req)
 	if len(take) > 0 {
-		if err := local.Append(ctx, take); err != nil {
+		req.lent = true
+		err := ask(ctx, local, take)
+		req.lent = false
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -187,10 +187,15 @@ type incoming struct {
 	puts    []shardstore.Put
 	of      []uint32 // the target of each put
 	buffer  mem.Buffer
+	lent    bool // the session has the puts, or a panic has taken them from there
 }
 
-// free gives the buffer back: the engine has copied what it took.
+// free gives the buffer back: the engine has copied what it took. After a panic nobody knows who still reads it: it is left
+// to the collector.
 func (m *incoming) free() {
+	if m.lent {
+		return
+	}
 	m.puts = nil
 	m.buffer.Free()
 }
