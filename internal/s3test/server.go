@@ -91,13 +91,16 @@ func (s *Server) start() error {
 }
 
 // ready answers nil when the server is up and is this one: the secret is new
-// for each server, so another one at this address would refuse it.
+// for each server, so another one at this address would refuse it. It asks for
+// the cluster's health, since a server that is ready lists its buckets a moment
+// later, to make those that it lacks: it would make one again that a test has
+// removed meanwhile.
 func (s *Server) ready(ctx context.Context) error {
 	// An answer of its own time limit: the server may take a connection before
 	// it answers on it.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Endpoint+"/minio/health/ready", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Endpoint+"/minio/health/cluster", nil)
 	if err != nil {
 		return err
 	}
