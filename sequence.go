@@ -3,7 +3,10 @@
 
 package leat
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // A sequence number is a decimal string of exactly 56 digits, so that text order and number order agree:
 //
@@ -65,11 +68,26 @@ func allDigits(s string) bool {
 	return true
 }
 
+// digits writes the last digits of n, with zeros before it: 12 or 20 of them, four and then eight by eight.
 func digits(b []byte, n uint64) {
-	for i := len(b) - 1; i >= 0; i-- {
-		b[i] = byte('0' + n%10)
-		n /= 10
+	const eight = 100_000_000
+	at := len(b) - 8
+	for ; at > 4; at -= 8 {
+		binary.LittleEndian.PutUint64(b[at:], eightDigits(n%eight))
+		n /= eight
 	}
+	binary.LittleEndian.PutUint64(b[at:], eightDigits(n%eight))
+	binary.LittleEndian.PutUint32(b, uint32(eightDigits(n/eight%10_000)>>32))
+}
+
+// eightDigits returns the digits of n, below 10^8, in the bytes of a word, the first in the lowest. It halves the number
+// three times, each time both halves at once: a division by ten for each digit waits for the one before it.
+func eightDigits(n uint64) uint64 {
+	x := n/10_000 | n%10_000<<32                       // two numbers of four digits
+	hundreds := x * 10_486 >> 20 & 0x0000007f_0000007f // 10486/2^20 is 1/100 for what has four digits
+	x = hundreds | (x-100*hundreds)<<16                // four of two digits
+	tens := x * 103 >> 10 & 0x000f_000f_000f_000f      // 103/2^10 is 1/10 for what has two digits
+	return tens | (x-10*tens)<<8 | 0x30303030_30303030 // eight of one, as text
 }
 
 // sequenceCheck mixes the identity of a place in the log to 64 bits. It guards against mistakes, not against forgers:
