@@ -15,6 +15,7 @@ require (
 	github.com/minio/minio-go/v7 v7.4.1
 	github.com/pressly/goose/v3 v3.27.3
 	github.com/prometheus/client_golang v1.25.0
+	github.com/segmentio/asm v1.2.1
 	github.com/shopspring/decimal v1.4.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.23.0

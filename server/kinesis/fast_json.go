@@ -18,7 +18,7 @@ import (
 // fastPuts reads a PutRecords; false leaves it to the general decoder.
 func (w jsonWire) fastPuts(body []byte, m *putMemory) bool {
 	m.room(len(body))
-	c := jsonCursor{b: body, m: m, base64: w.base64}
+	c := jsonCursor{b: body, m: m}
 	return c.object(func(name []byte) bool {
 		switch string(name) {
 		case "Records":
@@ -35,7 +35,7 @@ func (w jsonWire) fastPuts(body []byte, m *putMemory) bool {
 // fastPut reads a PutRecord likewise.
 func (w jsonWire) fastPut(body []byte, m *putMemory) bool {
 	m.room(len(body))
-	c := jsonCursor{b: body, m: m, base64: w.base64}
+	c := jsonCursor{b: body, m: m}
 	return c.object(func(name []byte) bool {
 		switch string(name) {
 		case "Data":
@@ -61,8 +61,6 @@ type jsonCursor struct {
 	b []byte
 	i int
 	m *putMemory
-
-	base64 *base64Tables
 }
 
 func (c *jsonCursor) space() {
@@ -204,19 +202,36 @@ func printable(raw []byte) bool {
 
 // blob reads base64 into the memory.
 func (c *jsonCursor) blob(to *[]byte) bool {
-	raw, plain, ok := c.quoted()
-	if !ok || *to != nil {
+	if *to != nil || !c.sign('"') {
 		return false
 	}
-	if !plain { // some encoders escape the slash
-		if c.m.scratch, ok = unescape(c.m.scratch[:0], raw); !ok {
-			return false
-		}
-		raw = c.m.scratch
+	rest, from := c.b[c.i:], len(c.m.data)
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 {
+		return false
 	}
-	from := len(c.m.data)
-	c.m.data, ok = c.base64.appendDecoded(c.m.data, raw)
+	var ok bool
+	if c.m.data, ok = appendDecoded(c.m.data, rest[:end]); ok {
+		c.i += end + 1
+	} else if !c.escapedBlob(from) {
+		return false
+	}
 	*to = c.m.data[from:len(c.m.data):len(c.m.data)]
+	return true
+}
+
+// escapedBlob reads a blob whose quotation mark was read already and which is not plain base64: some encoders escape the
+// slash. It goes to the memory from a place on.
+func (c *jsonCursor) escapedBlob(from int) bool {
+	c.i--
+	raw, plain, ok := c.quoted()
+	if !ok || plain {
+		return false
+	}
+	if c.m.scratch, ok = unescape(c.m.scratch[:0], raw); !ok {
+		return false
+	}
+	c.m.data, ok = appendDecoded(c.m.data[:from], c.m.scratch)
 	return ok
 }
 

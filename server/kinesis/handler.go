@@ -66,7 +66,7 @@ func New(o Options) (*Handler, error) {
 	}
 	return &Handler{
 		broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, tracer: o.Tracer, log: o.Logger,
-		operations: operations(), buffers: newBuffers(), puts: newPutMemories(), json: jsonWire{newBase64()},
+		operations: operations(), buffers: newBuffers(), puts: newPutMemories(), json: jsonWire{},
 	}, nil
 }
 

@@ -25,11 +25,11 @@ const (
 )
 
 // jsonWire is application/x-amz-json-1.1.
-type jsonWire struct{ base64 *base64Tables }
+type jsonWire struct{}
 
 func (jsonWire) contentType() string { return contentJSON }
 
-func (w jsonWire) writer(b []byte) writer { return writer{b: b, base64: w.base64} }
+func (jsonWire) writer(b []byte) writer { return writer{b: b} }
 
 func (jsonWire) append(b []byte, out any) ([]byte, error) {
 	buf := bytes.NewBuffer(b)

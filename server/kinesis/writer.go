@@ -14,9 +14,8 @@ import (
 // writer appends a hot answer in either encoding. Objects in CBOR have no length in front, so that members may be left
 // out as they are met; lists have one.
 type writer struct {
-	b      []byte
-	cbor   bool
-	base64 *base64Tables // of JSON
+	b    []byte
+	cbor bool
 }
 
 // object and close stand around members.
@@ -84,7 +83,7 @@ func (w *writer) blob(data []byte) {
 		return
 	}
 	w.b = append(w.b, '"')
-	w.b = w.base64.appendEncoded(w.b, data)
+	w.b = appendBase64(w.b, data)
 	w.b = append(w.b, '"')
 }
 
