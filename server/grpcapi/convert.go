@@ -208,24 +208,6 @@ func childrenOf(shards []leat.Shard) []*leatv1.ChildShard {
 	return out
 }
 
-// recordsOf allocates three times, whatever the number of records, but for the sequence numbers. Data is not copied:
-// the store never changes it.
-func recordsOf(shard leat.ShardKey, records []leat.Record) []*leatv1.Record {
-	if len(records) == 0 {
-		return nil
-	}
-	structs, out := make([]leatv1.Record, len(records)), make([]*leatv1.Record, len(records))
-	for i := range records {
-		r, m := &records[i], &structs[i]
-		m.SequenceNumber = leat.SequenceNumber(shard, r.Offset)
-		m.ApproximateArrivalUnixMicros = r.Time
-		m.PartitionKey = r.PartitionKey
-		m.Data = r.Data
-		out[i] = m
-	}
-	return out
-}
-
 func (s *Server) consumerOf(d *broker.ConsumerDescription) *leatv1.Consumer {
 	return &leatv1.Consumer{
 		Name: d.Name, Arn: d.ARN(d.In.ARN(s.broker.Region())), Status: consumerStatus(d.Status),

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"google.golang.org/grpc"
 
@@ -24,35 +23,23 @@ import (
 // returns, be it by shardstore or on its way to another node, also where the caller goes away meanwhile; the broker returns
 // after the engine; and nobody keeps a part of a record but in an error's text, which is a copy.
 
-// recordMethods describes the record service with a PutRecords by hand; recordService has none, since nobody would call it.
-func (s *Server) recordMethods() *grpc.ServiceDesc {
-	d := leatv1.RecordService_ServiceDesc
-	d.Methods = slices.Clone(d.Methods)
-	for i := range d.Methods {
-		if d.Methods[i].MethodName == "PutRecords" {
-			d.Methods[i].Handler = s.handlePutRecords()
-		}
-	}
-	return &d
-}
-
 // handlePutRecords does what generated code does for messages that are generated.
-func (s *Server) handlePutRecords() grpc.MethodHandler {
-	return func(srv any, ctx context.Context, dec func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
-		c := s.puts.get()
-		defer s.puts.put(c)
-		if err := dec(c); err != nil {
-			return nil, err
-		}
-		info := &grpc.UnaryServerInfo{Server: srv, FullMethod: leatv1.RecordService_PutRecords_FullMethodName}
-		return intercept(ctx, c, info, func(ctx context.Context, _ any) (any, error) {
-			a, err := s.putRecords(ctx, c)
-			if err != nil {
-				return nil, err // not an interface that holds a nil
-			}
-			return a, nil
-		})
+//
+//nolint:revive // the form of grpc.MethodHandler
+func (s *Server) handlePutRecords(srv any, ctx context.Context, dec func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+	c := s.puts.get()
+	defer s.puts.put(c)
+	if err := dec(c); err != nil {
+		return nil, err
 	}
+	info := &grpc.UnaryServerInfo{Server: srv, FullMethod: leatv1.RecordService_PutRecords_FullMethodName}
+	return intercept(ctx, c, info, func(ctx context.Context, _ any) (any, error) {
+		a, err := s.putRecords(ctx, c)
+		if err != nil {
+			return nil, err // not an interface that holds a nil
+		}
+		return a, nil
+	})
 }
 
 func (s *Server) putRecords(ctx context.Context, c *putCall) (*putAnswer, error) {
