@@ -98,6 +98,7 @@ func LocalParams() Params {
 	// A local read takes milliseconds, and a disk that keeps a quarter of an hour of fast puts twice is soon full. A
 	// reader that is slower still asks the index again (data-plane.md, rule 17).
 	p.DeleteAfter = time.Minute
+	p.KeepBytes = 128 << 10 // another extent to read costs little here; its bytes written again take the disk from the log
 	return p
 }
 
