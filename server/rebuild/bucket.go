@@ -169,8 +169,18 @@ func (r *run) take(key string, f *segment.Footer) {
 	}
 }
 
-// readFooter reads an object's table of contents with one request if it is small.
+// readFooter reads an object's table of contents, and once more if it fails its checks: what was spoilt on its way must not be
+// taken for a damaged object, which nothing would name any more.
 func readFooter(ctx context.Context, blobs blob.Store, info blob.Info) (*segment.Footer, error) {
+	f, err := footerOf(ctx, blobs, info)
+	if leat.KindOf(err) == leat.KindCorrupt {
+		f, err = footerOf(ctx, blobs, info)
+	}
+	return f, err
+}
+
+// footerOf reads it with one request if it is small.
+func footerOf(ctx context.Context, blobs blob.Store, info blob.Info) (*segment.Footer, error) {
 	for need := int64(segment.SuffixSize); ; {
 		suffix, err := blobs.Read(ctx, info.Key, -need, -1)
 		if err != nil {
