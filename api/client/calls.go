@@ -16,13 +16,20 @@ import (
 )
 
 // putBatch puts records once. Its errors are about all of them, and say KindUnknownOutcome unless it is certain that
-// nothing was written. It waits for a connection as long as ctx lasts.
-func (c *Client) putBatch(ctx context.Context, stream string, records []*Record) ([]outcome, error) {
+// nothing was written. It waits for a connection as long as patience says, and for an answer until ctx ends.
+func (c *Client) putBatch(ctx context.Context, stream string, records []*Record, patience time.Duration) ([]outcome, error) {
 	req := &leatv1.PutRecordsRequest{Stream: stream, Records: make([]*leatv1.PutRecordsRequestEntry, len(records))}
 	for i, r := range records {
 		req.Records[i] = &leatv1.PutRecordsRequestEntry{PartitionKey: r.PartitionKey, Data: r.Data, ExplicitHashKey: r.ExplicitHashKey}
 	}
 	d := &departure{}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer time.AfterFunc(patience, func() {
+		if !d.left.Load() {
+			cancel(context.DeadlineExceeded)
+		}
+	}).Stop()
 	res, err := c.Records.PutRecords(context.WithValue(ctx, departureKey{}, d), req, grpc.WaitForReady(true))
 	if err != nil {
 		return nil, c.fate(ctx, err, d.left.Load())
@@ -45,7 +52,7 @@ func (c *Client) fate(ctx context.Context, err error, left bool) error {
 	switch {
 	case left:
 		return &leat.Error{Kind: leat.KindUnknownOutcome, Op: "PutRecords", Message: c.endpoint + " did not answer in time: the record may or may not have been written", Err: silent{err}}
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return c.nothingAnswers(err)
 	}
 	return err

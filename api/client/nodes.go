@@ -126,13 +126,13 @@ type share struct {
 
 // putBatch puts each record at its shard's owner, in one call for each, at the same time. Every record has an outcome:
 // that of its call where the whole of that failed.
-func (n *Nodes) putBatch(ctx context.Context, stream string, records []*Record) []outcome {
+func (n *Nodes) putBatch(ctx context.Context, stream string, records []*Record, patience time.Duration) []outcome {
 	p := n.placement(stream)
 	shares := p.split(records, n.Any(), (*Client).usable)
 	var all sync.WaitGroup
 	for i, s := range shares {
 		put := func() {
-			got, err := s.to.putBatch(ctx, stream, s.records)
+			got, err := s.to.putBatch(ctx, stream, s.records, patience)
 			if err != nil {
 				got = spread(len(s.records), err)
 			}

@@ -81,10 +81,12 @@ func (l *lane) attempt(batch []*item) ([]outcome, error) {
 	p.stats.batches.Add(1)
 	ctx, cancel := context.WithTimeout(p.ctx, p.opts.AttemptTimeout)
 	defer cancel()
+	// The connection that stood a moment ago may be gone: that is not waited for either, once the records are overdue.
+	patience := max(l.patience(), time.Second)
 	if p.opts.Nodes != nil {
-		return p.opts.Nodes.putBatch(ctx, p.stream, records), nil
+		return p.opts.Nodes.putBatch(ctx, p.stream, records, patience), nil
 	}
-	return p.client.putBatch(ctx, p.stream, records)
+	return p.client.putBatch(ctx, p.stream, records, patience)
 }
 
 // connected waits for a connection.
