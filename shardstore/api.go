@@ -4,7 +4,9 @@
 package shardstore
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -15,6 +17,21 @@ type Put struct {
 	Shard  leat.ShardKey
 	Record leat.Record // CRC set by the caller, where the record entered; Offset and Time set by Append
 	Err    error       // nil: the record is durable at Record.Offset
+}
+
+// errNothingSaid stands in a put until an engine has said what became of it.
+var errNothingSaid = fmt.Errorf("%w: the engine said nothing of the record", ErrUnknownOutcome)
+
+// Ask hands puts to an engine, a Store or what stands for one, which sets the error of each: to nil where the record is
+// durable. Who acknowledges does not take silence for a yes: should an engine ever return without an error and without an
+// outcome, the record's fate is unknown.
+func Ask(ctx context.Context, e interface {
+	Append(ctx context.Context, puts []Put) error
+}, puts []Put) error {
+	for i := range puts {
+		puts[i].Err = errNothingSaid
+	}
+	return e.Append(ctx, puts)
 }
 
 // The outcomes of a Put that are not faults of the request. All but ErrUnknownOutcome say that the record was certainly

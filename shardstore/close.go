@@ -94,8 +94,8 @@ func (s *Store) nothingLeft(ctx context.Context) error {
 	return nil
 }
 
-// flush waits until everything pending now is durable and the packer has it. The newest batch may be empty while the one before it is full: a
-// record that did not fit was refused after room had been made for it.
+// flush waits until everything pending now is durable and the packer has it. The newest batch may be empty while the one
+// before it is full: a record that did not fit was refused after room had been made for it.
 func (s *Store) flush(ctx context.Context) error {
 	s.mu.Lock()
 	last := s.telling // or nil

@@ -264,29 +264,30 @@ func TestLocate(t *testing.T) {
 	}
 }
 
-// steps puts and packs ten records of shard 0 an hour, and returns the times. All but the last are read from objects.
-func (r *rig) steps(clock *manualClock, n int) (times []int64) {
-	r.tb.Helper()
+// stepped puts and packs ten records of shard 0 an hour, and returns the times. All but the last are read from objects.
+func stepped(t *testing.T, n int) (r *rig, times []int64) {
+	t.Helper()
+	r = newRig(t).shards(1)
+	r.params.TailBytes = 1
+	clock := newManualClock()
+	r.clock = clock
+	s := r.open()
 	for range n {
 		clock.advance(time.Hour)
 		r.put(0, texts("x", 10)...)
 		times = append(times, leat.Micros(clock.Now()))
-		if err := r.store.Pack(context.Background()); err != nil {
-			r.tb.Fatal(err)
+		if err := s.Pack(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return times
+	return r, times
 }
 
 // What is known of the index may be forgotten between any two steps of a search by time, which would then take kept records
 // for expired ones.
 func TestLocateWhileTheIndexIsForgotten(t *testing.T) {
-	r := newRig(t).shards(1)
-	r.params.TailBytes = 1
-	clock := newManualClock()
-	r.clock = clock
-	s := r.open()
-	times := r.steps(clock, 4)
+	r, times := stepped(t, 4)
+	s := r.store
 	ctx, stop := context.WithCancel(t.Context())
 	var forgetting sync.WaitGroup
 	forgetting.Go(func() {
@@ -312,12 +313,8 @@ func TestLocateWhileTheIndexIsForgotten(t *testing.T) {
 
 // A reader that asks the index right after a horizon has moved there does not make the store believe that nothing is left.
 func TestRetentionThatAReaderOvertakes(t *testing.T) {
-	r := newRig(t).shards(1)
-	r.params.TailBytes = 1
-	clock := newManualClock()
-	r.clock = clock
-	s := r.open()
-	times := r.steps(clock, 6)
+	r, times := stepped(t, 6)
+	s := r.store
 	r.expire(times[2] + 1)
 	locate := func() (uint64, error) { return s.Locate(t.Context(), r.key(0), times[4]) }
 	overtaken := false

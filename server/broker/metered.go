@@ -47,11 +47,11 @@ func (m Metered) Append(ctx context.Context, puts []shardstore.Put) error {
 	}
 	v := m.view(ctx, id)
 	if v == nil {
-		return ask(ctx, m.OwnShards, puts)
+		return shardstore.Ask(ctx, m.OwnShards, puts)
 	}
 	m.locate(v, puts)
 	ready := m.b.admit(v, puts, m.b.metered(v))
-	err := those(puts, ready, func(part []Put) error { return ask(ctx, m.OwnShards, part) })
+	err := those(puts, ready, func(part []Put) error { return shardstore.Ask(ctx, m.OwnShards, part) })
 	m.b.flows.wrote(v, puts, err)
 	return err
 }

@@ -227,7 +227,7 @@ func throttled(v *streamView, ordinal uint64, wait time.Duration) error {
 // append hands records to the engine. Those that a split or merge has overtaken were certainly not written: they go to
 // the children as soon as the directory knows them, within about a second.
 func (b *Broker) append(ctx context.Context, v *streamView, puts []Put) error {
-	if err := ask(ctx, b.engine, puts); err != nil {
+	if err := shardstore.Ask(ctx, b.engine, puts); err != nil {
 		return refusal(err)
 	}
 	pause := reroutePause
@@ -254,20 +254,6 @@ func (b *Broker) append(ctx context.Context, v *streamView, puts []Put) error {
 		b.directory.Stale()
 	}
 	return nil
-}
-
-// errNothingSaid stands in a put until an engine has said what became of it. Who acknowledges does not take silence for a
-// yes: should an engine ever return without an error and without an outcome, the record's fate is unknown.
-var errNothingSaid = fmt.Errorf("%w: the engine said nothing of the record", shardstore.ErrUnknownOutcome)
-
-// ask hands puts to an engine, which sets the error of each: to nil where the record is durable.
-func ask(ctx context.Context, e interface {
-	Append(ctx context.Context, puts []shardstore.Put) error
-}, puts []Put) error {
-	for i := range puts {
-		puts[i].Err = errNothingSaid
-	}
-	return e.Append(ctx, puts)
 }
 
 // heard tells the directory what overtook records, as the owner of their shards says it: the catalog cannot be asked, or
@@ -301,7 +287,7 @@ func (b *Broker) appendAgain(ctx context.Context, puts []Put, again []int) {
 	for i, at := range again {
 		part[i] = puts[at]
 	}
-	err := ask(ctx, b.engine, part)
+	err := shardstore.Ask(ctx, b.engine, part)
 	for i, at := range again {
 		if err != nil {
 			part[i].Err = refusal(err)

@@ -167,26 +167,15 @@ func (r *Router) heard(from peerKey, err error) {
 	}
 }
 
-// errNothingSaid stands in a put until a session has said what became of it: silence is no acknowledgement.
-var errNothingSaid = fmt.Errorf("%w: the session said nothing of the record", shardstore.ErrUnknownOutcome)
-
-// ask hands puts to a session, which sets the error of each: to nil where the record is durable.
-func ask(ctx context.Context, s Session, puts []shardstore.Put) error {
-	for i := range puts {
-		puts[i].Err = errNothingSaid
-	}
-	return s.Append(ctx, puts)
-}
-
 func putHere(ctx context.Context, puts []shardstore.Put, g *group) error {
 	if len(g.at) == len(puts) {
-		return ask(ctx, g.owner.local, puts)
+		return shardstore.Ask(ctx, g.owner.local, puts)
 	}
 	part := make([]shardstore.Put, len(g.at))
 	for i, at := range g.at {
 		part[i] = puts[at]
 	}
-	if err := ask(ctx, g.owner.local, part); err != nil {
+	if err := shardstore.Ask(ctx, g.owner.local, part); err != nil {
 		return err
 	}
 	for i, at := range g.at {

@@ -137,7 +137,7 @@ func (s *Server) append(ctx context.Context, req *incoming) (*internalv1.AppendR
 	take, at := s.mine(local, req)
 	if len(take) > 0 {
 		req.lent = true
-		err := ask(ctx, local, take)
+		err := shardstore.Ask(ctx, local, take)
 		req.lent = false
 		if err != nil {
 			return nil, err

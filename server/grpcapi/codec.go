@@ -14,7 +14,7 @@ import (
 	"github.com/leatstream/leat/internal/wiremem"
 )
 
-// codec is gRPC's own, but for messages that write and read themselves: a batch of records and its answer, whose coding
+// codec is gRPC's own, but for messages that write and read themselves: a batch of records and its answer, and what a read gives, whose coding
 // decides how much a node takes, and what nodes tell each other.
 type codec struct{ wiremem.Codec }
 

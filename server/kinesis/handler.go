@@ -47,7 +47,6 @@ type Handler struct {
 	operations map[string]operation
 	buffers    *buffers
 	puts       *putMemories
-	json       jsonWire
 }
 
 // New makes the handler.
@@ -66,7 +65,7 @@ func New(o Options) (*Handler, error) {
 	}
 	return &Handler{
 		broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, tracer: o.Tracer, log: o.Logger,
-		operations: operations(), buffers: newBuffers(), puts: newPutMemories(), json: jsonWire{},
+		operations: operations(), buffers: newBuffers(), puts: newPutMemories(),
 	}, nil
 }
 
@@ -87,7 +86,7 @@ const bodyTime = time.Minute
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, wire: h.json}
+	c := &call{w: w, r: r, wire: jsonWire{}}
 	h.name(c)
 	defer h.release(c)
 	if h.tracer != nil {
@@ -125,7 +124,7 @@ func (h *Handler) name(c *call) {
 
 // serve does what a request asks for, in the order in which AWS checks it.
 func (h *Handler) serve(c *call) error {
-	wire, ok := h.wireOf(c.r)
+	wire, ok := wireOf(c.r)
 	if !ok || c.r.Method != http.MethodPost {
 		return &awsError{Type: "UnknownOperationException", Status: http.StatusNotFound}
 	}

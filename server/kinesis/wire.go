@@ -30,10 +30,10 @@ type wire interface {
 }
 
 // wireOf reads the Content-Type.
-func (h *Handler) wireOf(r *http.Request) (wire, bool) {
+func wireOf(r *http.Request) (wire, bool) {
 	switch contentType(r) {
 	case contentJSON:
-		return h.json, true
+		return jsonWire{}, true
 	case contentCBOR:
 		return cborWire{}, true
 	}
