@@ -121,7 +121,8 @@ func (b *Billing) sumUp(ctx context.Context) error {
 	return nil
 }
 
-// sumOn sums up one more day of a stretch, so that no transaction is long; from the beginning again where the sums lack something.
+// sumOn sums up one more day of a stretch, so that no transaction is long, and passes over what has no rows; from the beginning again where the
+// sums lack something. No hour is booked meanwhile.
 func sumOn(tx *sqldb.Tx, w window) error {
 	_, err := tx.Exec("INSERT INTO billing_stretches (began, ended, through, unmarked) VALUES ($1, $2, $1, 0) ON CONFLICT (began, ended) DO NOTHING", w.from, w.to)
 	if err != nil {
@@ -142,7 +143,14 @@ func sumOn(tx *sqldb.Tx, w window) error {
 		}
 		through = w.from
 	}
-	to := min(through+day, w.to)
+	var next sql.NullInt64
+	if err := tx.Row("SELECT MIN(hour) FROM billing_ledger WHERE hour >= $1 AND hour < $2", through, w.to).Scan(&next); err != nil {
+		return err
+	}
+	to := w.to
+	if next.Valid {
+		to = min(next.Int64+day, w.to)
+	}
 	_, err = tx.Exec(`
 INSERT INTO billing_sums (account, began, ended, stream, mode, `+columns("")+`)
 SELECT account, CAST($1 AS BIGINT), CAST($2 AS BIGINT), stream, mode, `+columns("SUM")+` FROM billing_ledger

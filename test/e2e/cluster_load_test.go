@@ -44,8 +44,9 @@ func TestClusterOfManyShards(t *testing.T) {
 	c.AwaitBalance(t, 3, shards/4, 2*time.Minute)
 
 	c.logStatements()
+	before := len(c.postgresLog())
 	if rate := c.asked("at rest", shards, c.hold); rate > 50 {
-		t.Errorf("at rest that is more than 50")
+		t.Errorf("at rest that is more than 50; most often:\n%s", oftenest(c.postgresLog()[before:]))
 	}
 	c.asked("500 records a second over all shards", shards, c.trickle)
 
@@ -159,8 +160,39 @@ func (c *clusterTest) logStatements() {
 	})
 }
 
+// statementMarks are what PostgreSQL puts before a statement that it logs.
+var statementMarks = [...]string{"LOG:  statement: ", "LOG:  execute "}
+
 // statements counts the statements that PostgreSQL has logged, begins and commits too.
 func (c *clusterTest) statements() (n int) {
+	c.Helper()
+	log := c.postgresLog()
+	for _, mark := range statementMarks {
+		n += bytes.Count(log, []byte(mark))
+	}
+	return n
+}
+
+// oftenest tells which statements a log has most often.
+func oftenest(log []byte) string {
+	counts := map[string]int{}
+	for line := range strings.Lines(string(log)) {
+		for _, mark := range statementMarks {
+			if _, sql, ok := strings.Cut(line, mark); ok {
+				counts[fmt.Sprintf("%.100s", strings.TrimSpace(sql))]++
+			}
+		}
+	}
+	var told strings.Builder
+	sorted := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return counts[b] - counts[a] })
+	for _, sql := range sorted[:min(20, len(sorted))] {
+		fmt.Fprintf(&told, "%6d %s\n", counts[sql], sql)
+	}
+	return told.String()
+}
+
+// postgresLog reads what PostgreSQL has logged.
+func (c *clusterTest) postgresLog() []byte {
 	c.Helper()
 	var dir string
 	c.onPostgres(func(conn *pgx.Conn) error {
@@ -170,10 +202,7 @@ func (c *clusterTest) statements() (n int) {
 	if err != nil {
 		c.Fatal(err)
 	}
-	for _, mark := range []string{"LOG:  statement: ", "LOG:  execute "} {
-		n += bytes.Count(log, []byte(mark))
-	}
-	return n
+	return log
 }
 
 func (c *clusterTest) onPostgres(do func(*pgx.Conn) error) {
