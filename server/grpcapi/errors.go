@@ -77,8 +77,10 @@ func kindOf(err error) (e *leat.Error, known bool) {
 // statusOf turns an error into what the caller is told: code, message, ErrorInfo, and where they help RetryInfo and
 // BadRequest. Of an internal error it tells the request's id alone.
 func statusOf(err error, requestID string) *status.Status {
-	if s, ok := status.FromError(err); ok && s.Code() != codes.Unknown {
-		return s // made by gRPC itself
+	// Made by gRPC itself, for this caller. One that an error wraps is what another node told this one: its code would have callers repeat
+	// puts that may stand, and its text has addresses.
+	if made, ok := err.(interface{ GRPCStatus() *status.Status }); ok && made.GRPCStatus().Code() != codes.Unknown {
+		return made.GRPCStatus()
 	}
 	e, _ := kindOf(err)
 	message := e.Message

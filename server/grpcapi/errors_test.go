@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/leatstream/leat"
 )
@@ -39,6 +41,8 @@ func TestStatusTellsNoSecrets(t *testing.T) {
 		fmt.Errorf("x: %w", errors.New("secret")),
 		leat.Errorf(leat.KindInternal, "engine: %w", errors.New("secret")),
 		&leat.Error{Kind: leat.KindUnavailable, Message: "retry", Err: errors.New("secret")},
+		fmt.Errorf("x: %w", status.Error(codes.Unauthenticated, "secret")),
+		&leat.Error{Kind: leat.KindUnknownOutcome, Err: fmt.Errorf("x: %w", status.Error(codes.Unavailable, "secret"))},
 	} {
 		s := statusOf(err, "req-1")
 		if strings.Contains(s.String()+fmt.Sprint(s.Details()), "secret") {
@@ -47,6 +51,19 @@ func TestStatusTellsNoSecrets(t *testing.T) {
 		if k, _ := reasonOf(s); k == leat.KindInternal && !strings.Contains(s.Message(), "req-1") {
 			t.Errorf("%v: no request id in %q", err, s.Message())
 		}
+	}
+}
+
+// What another node answered decides nothing that the caller is told: an unknown outcome is never Unavailable, which clients repeat.
+func TestStatusOfAnotherNodesAnswer(t *testing.T) {
+	cause := fmt.Errorf("Append of a session at 10.0.0.2:4568: %w", status.Error(codes.Unavailable, "connection lost"))
+	err := &leat.Error{Kind: leat.KindUnknownOutcome, Message: "the record may stand", Err: cause}
+	s := statusOf(err, "id")
+	if k, ours := reasonOf(s); s.Code() != codes.Unknown || !ours || k != leat.KindUnknownOutcome {
+		t.Errorf("an unknown outcome is told as %v", s)
+	}
+	if st := restStatus(&restCall{id: "id"}, s.Err()); httpStatus(st) != http.StatusInternalServerError {
+		t.Errorf("over REST with HTTP %d", httpStatus(st))
 	}
 }
 
