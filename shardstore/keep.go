@@ -96,7 +96,7 @@ func (p *packer) keepLarge(reg *Registration, segments []logSegment) []newName {
 	switch {
 	case separate:
 		for i := range segments {
-			if segments[i].kept = k.worth(&segments[i]); segments[i].kept {
+			if segments[i].kept = k.takes(&segments[i]); segments[i].kept {
 				k.keep(&segments[i], func(*Extent) {})
 			}
 		}
@@ -142,8 +142,9 @@ func (k *keeping) large(e *Extent) bool {
 	return key.ID.IsZero() || key.ID == e.Key
 }
 
-// worth tells whether a segment is to stay: at least half of it is large extents, and there is room for their rows.
-func (k *keeping) worth(seg *logSegment) bool {
+// takes tells whether a segment is to stay, and takes the room for the rows of its large extents: at least half of it is such, and there is
+// room for them.
+func (k *keeping) takes(seg *logSegment) bool {
 	var all, large int64
 	rows := 0
 	for i := range seg.runs {
@@ -154,7 +155,11 @@ func (k *keeping) worth(seg *logSegment) bool {
 			rows++
 		}
 	}
-	return rows > 0 && 2*large >= all && rows <= k.room
+	if rows == 0 || 2*large < all || rows > k.room {
+		return false
+	}
+	k.room -= rows
+	return true
 }
 
 // keep moves the large extents of a segment to their parts.
@@ -168,19 +173,19 @@ func (k *keeping) keep(seg *logSegment, place func(*Extent)) {
 		place(&r.e)
 		r.e.Level = 1 // it is merged as an extent of a pack is
 		r.part.kept = append(r.part.kept, r.e)
-		k.room--
 	}
 	seg.runs = left
 }
 
-// keepFiles keeps large extents of log files that hold enough of them.
+// keepFiles keeps large extents of log files that hold enough of them. Every name that it returns is one that an extent has: a log file with
+// another one would take space for ever.
 func (k *keeping) keepFiles(reg *Registration, segments []logSegment, files filed) (names []newName) {
-	places := make([]wal.Place, len(segments))
-	worth := map[string]int64{} // bytes of a file
+	places := make([]wal.Place, len(segments)) // of those that may stay
+	worth := map[string]int64{}                // bytes of a file
 	var order []string
 	for i := range segments {
 		at, ok := files.Place(k.s.cfg.Session, segments[i].n)
-		if !ok || !k.worth(&segments[i]) {
+		if !ok || !k.takes(&segments[i]) {
 			continue
 		}
 		places[i] = at
@@ -199,11 +204,9 @@ func (k *keeping) keepFiles(reg *Registration, segments []logSegment, files file
 		}
 	}
 	for i := range segments {
-		key := keys[places[i].File]
-		if key == "" || !k.worth(&segments[i]) { // the room may be used up by now
-			continue
+		if key := keys[places[i].File]; key != "" {
+			k.keep(&segments[i], func(e *Extent) { e.Object, e.Off = key, e.Off+places[i].Off })
 		}
-		k.keep(&segments[i], func(e *Extent) { e.Object, e.Off = key, e.Off+places[i].Off })
 	}
 	return names
 }

@@ -4,6 +4,7 @@
 package shardstore_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -238,6 +239,38 @@ func TestLargeExtentsStayInLogFiles(t *testing.T) {
 		t.Errorf("%v are kept though everything has expired", left)
 	}
 	l.fsck()
+}
+
+// A log file gets a second name only where an extent is kept in it, wherever among the files the room for kept rows ends.
+func TestSecondNamesAreUsed(t *testing.T) {
+	for _, rows := range []int{1, 6, 9, 12, 13, 16, 100} {
+		t.Run(fmt.Sprint(rows), func(t *testing.T) {
+			l := newLocal(t)
+			l.shards(1)
+			l.params.KeepBytes, l.params.KeepRows, l.params.DeleteAfter = 200, rows, 1
+			l.fileSize = 64 << 10
+			l.stop()
+			l.start()
+			s := l.open()
+			for range 20 {
+				l.put(0, long("large", 50, 100)...)
+			}
+			l.must(s.Pack(t.Context()))
+			named := map[string]bool{}
+			for _, e := range l.index.shards[l.key(0)].extents {
+				named[e.Object] = true
+			}
+			for _, key := range l.objects("kept/") {
+				if !named[key] {
+					t.Errorf("%s is a second name that no extent has", key)
+				}
+			}
+			if kept, _ := l.kept(0); kept > rows {
+				t.Errorf("%d extents are kept, more than %d", kept, rows)
+			}
+			l.fsck()
+		})
+	}
 }
 
 // A second name that nothing came to name is an orphan, once its session is over.
