@@ -82,6 +82,9 @@ func (l *fileLog) write(ctx context.Context, n uint64, object []byte) error {
 		if err := l.roll(size, false); err != nil {
 			return err
 		}
+		if err := l.mayWrite(); err != nil { // a roll may hang until another has ended the log: the new file's name is the fence's by now
+			return err
+		}
 	}
 	if err := l.tail.write(l.d.io, l.buf, l.at); err != nil {
 		return l.writeFailed(err)

@@ -4,6 +4,7 @@
 package wal
 
 import (
+	"bytes"
 	"context"
 	"time"
 )
@@ -77,7 +78,7 @@ func (w *Writer) reason() error {
 func (w *Writer) probe(ctx context.Context, n uint64) {
 	var header []byte
 	if s := w.live[n]; s != nil {
-		header = s.header()
+		header = bytes.Clone(s.header()) // the segment's memory is used again as soon as it is durable
 	}
 	w.stats.probes.Add(1)
 	look, cancel := context.WithCancel(ctx)
