@@ -324,3 +324,29 @@ func TestSequenceNumberForOrdering(t *testing.T) {
 		t.Errorf("the record went to the closed parent")
 	}
 }
+
+// Splits and merges in turn make twice as many ways to an ancestor each time: whether a shard comes from another one is not asked along each.
+func TestOrderingInALongLine(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	s := r.stream("s", 2)
+	for i := range uint64(40) {
+		line := 3 * i // 0 first, then each merge's child
+		if i > 0 {
+			line = 3*i + 1
+		}
+		shard := func(n uint64) string { return fmt.Sprint(n) }
+		r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: shard(line)}))
+		r.settle()
+		r.must(r.MergeShards(t.Context(), who, broker.MergeShardsRequest{Stream: "s", Shard: shard(3*i + 2), Adjacent: shard(3*i + 3)}))
+		r.settle()
+	}
+	low := leat.HashKey{}
+	_, err := r.PutRecord(t.Context(), who, broker.PutRecordRequest{
+		Stream: "s", Record: leat.Record{PartitionKey: "k", ExplicitHash: &low}, SequenceNumberForOrdering: leat.SequenceNumber(leat.ShardKey{Stream: s.ID, Ordinal: 1}, 7),
+	})
+	r.wantKind(err, leat.KindInvalidArgument, "sequence_number_for_ordering")
+	_, err = r.PutRecord(t.Context(), who, broker.PutRecordRequest{
+		Stream: "s", Record: leat.Record{PartitionKey: "k", ExplicitHash: &low}, SequenceNumberForOrdering: leat.SequenceNumber(leat.ShardKey{Stream: s.ID, Ordinal: 0}, 7),
+	})
+	r.must(err)
+}

@@ -81,19 +81,33 @@ func (v *streamView) childrenOf(ordinal uint64) []leat.Shard {
 }
 
 // descends tells whether a shard is another one or comes from it. Ancestors that retention has removed count as such:
-// an unknown lower ordinal can be nothing else.
+// an unknown lower ordinal can be nothing else. Each ancestor is looked at once: splits and merges in turn make twice as many
+// ways to one each time.
 func (v *streamView) descends(ordinal, from uint64) bool {
-	if ordinal == from {
-		return true
+	seen := map[uint64]bool{}
+	for look := []uint64{ordinal}; len(look) > 0; {
+		ordinal, look = look[len(look)-1], look[:len(look)-1]
+		if ordinal == from {
+			return true
+		}
+		if from > ordinal || seen[ordinal] {
+			continue
+		}
+		seen[ordinal] = true
+		s := v.shard(ordinal)
+		if s == nil {
+			if v.shard(from) == nil {
+				return true
+			}
+			continue
+		}
+		for _, parent := range []*uint64{s.Parent, s.AdjacentParent} {
+			if parent != nil {
+				look = append(look, *parent)
+			}
+		}
 	}
-	if from > ordinal {
-		return false
-	}
-	s := v.shard(ordinal)
-	if s == nil {
-		return v.shard(from) == nil
-	}
-	return (s.Parent != nil && v.descends(*s.Parent, from)) || (s.AdjacentParent != nil && v.descends(*s.AdjacentParent, from))
+	return false
 }
 
 // serves tells whether the stream takes reads and writes: not while it is made or removed.
