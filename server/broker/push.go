@@ -87,6 +87,9 @@ func (p *push) because(ctx context.Context, err error) error {
 // turn reads and sends once. A pause of 0 means that the next turn waits for the tail; a negative one that it need not
 // wait at all.
 func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err error) {
+	if v := p.b.directory.snap.Load().byID[p.shard.Stream]; v != nil {
+		p.view = v // retention may have been raised: what it keeps now is not passed over
+	}
 	if p.b.metered(p.view) {
 		if owed := p.paid.lacks(p.b.clock.Now(), 1); owed > 0 {
 			return owed, false, nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -345,5 +346,36 @@ func TestSubscribeKeepsItsRate(t *testing.T) {
 	for range 2 {
 		r.clock.Advance(600 * time.Millisecond)
 		sub.next()
+	}
+}
+
+// Retention that is raised while a subscription stands holds for it too: what it keeps is not passed over.
+func TestSubscribeFollowsRetention(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	r.stream("s", 1)
+	r.consumer("s", "c")
+	const all = 6
+	for i := range all {
+		data := fmt.Sprint(i) + strings.Repeat("x", 1<<20-100)
+		_, err := r.PutRecords(t.Context(), who, broker.PutRecordsRequest{Stream: "s", Puts: []broker.Put{{Record: leat.Record{PartitionKey: "k", Data: []byte(data)}}}})
+		r.must(err)
+	}
+	r.clock.Advance(24*time.Hour - time.Minute)
+	week := 7 * 24 * time.Hour
+	got, enough := 0, errors.New("enough")
+	err := r.Subscribe(within(t), who, broker.SubscribeRequest{Stream: "s", Consumer: "c", Shard: "0", Start: fromStart}, func(e broker.Event) error {
+		if got == 0 {
+			_, err := r.UpdateStream(t.Context(), who, broker.UpdateStreamRequest{Stream: "s", Retention: &week})
+			r.must(err)
+			r.settle()
+			r.clock.Advance(2 * time.Minute)
+		}
+		if got += len(e.Records); e.Behind == 0 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || got != all {
+		t.Errorf("%d of %d records: %v", got, all, err)
 	}
 }
