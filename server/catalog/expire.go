@@ -13,12 +13,15 @@ import (
 )
 
 // expiredShards are closed shards of which nothing is left to read: retention has passed their end since they were
-// closed, and no extent and no closed session holds anything of them.
+// closed, and no extent and no closed session holds anything of them. A shard does not go before those that it was made of: it would be
+// missing among the children of a parent that has records, so that readers at its end would never come to the grandchildren, or too early.
 const expiredShards = `
 closed > 0 AND horizon >= final
 AND closed < $1 - (SELECT s.retention FROM streams s WHERE s.id = shards.stream AND s.status <> 'DELETING')
 AND NOT EXISTS (SELECT 1 FROM extents e WHERE e.stream = shards.stream AND e.ordinal = shards.ordinal)
-AND NOT EXISTS (SELECT 1 FROM closed_shards c WHERE c.stream = shards.stream AND c.ordinal = shards.ordinal)`
+AND NOT EXISTS (SELECT 1 FROM closed_shards c WHERE c.stream = shards.stream AND c.ordinal = shards.ordinal)
+AND NOT EXISTS (SELECT 1 FROM shards p WHERE p.stream = shards.stream AND p.ordinal = shards.parent)
+AND NOT EXISTS (SELECT 1 FROM shards p WHERE p.stream = shards.stream AND p.ordinal = shards.adjacent)`
 
 // ExpireShards removes closed shards whose records have all expired, as Kinesis forgets such shards, and returns them.
 // Their children keep naming them as parents.

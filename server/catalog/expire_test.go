@@ -53,3 +53,34 @@ func TestExpireShards(t *testing.T) {
 		none("again")
 	})
 }
+
+// An empty closed shard stays as long as one that it was made of: the parent's readers come to its children through it.
+func TestExpireShardsInTheirOrder(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		st := b.stream("s", 1)
+		s := b.session()
+		b.take(s)
+		first, err := b.BeginReshard(ctx, st.ID, catalog.Split(0, leat.FullRange.Middle()))
+		b.must(err)
+		parent := first.Parents[0].Shard
+		b.register(pack(s, 0, 0, 1, extent(parent, 1, 0, 5, "")))
+		b.must(b.FinishReshard(ctx, done(first, leat.Micros(b.clock.Now()), 5)))
+		b.take(s)
+		second, err := b.BeginReshard(ctx, st.ID, catalog.Split(1, first.Children[0].Range.Middle()))
+		b.must(err)
+		b.must(b.FinishReshard(ctx, done(second, leat.Micros(b.clock.Now()), 0)))
+		b.clock.advance(leat.MinRetention + time.Second)
+		if gone, err := b.ExpireShards(ctx); err != nil || len(gone) != 0 {
+			t.Errorf("%v went before its parent, %v", gone, err)
+		}
+		b.must(b.AdvanceHorizon(ctx, parent, 1, 5, 0))
+		for _, want := range []leat.ShardKey{parent, second.Parents[0].Shard} {
+			gone, err := b.ExpireShards(ctx)
+			b.must(err)
+			if len(gone) != 1 || gone[0] != want {
+				t.Errorf("%v went, want %v", gone, want)
+			}
+		}
+	})
+}
