@@ -183,7 +183,7 @@ func (c *Client) dialOptions(o *dialOptions) []grpc.DialOption {
 		grpc.WithStatsHandler(departures{}),
 		grpc.WithChainUnaryInterceptor(c.unary),
 		grpc.WithChainStreamInterceptor(c.streaming),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wiremem.NewCodec(memory)), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{wiremem.NewCodec(memory)}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(ioBuffer), grpc.WithWriteBufferSize(ioBuffer),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
@@ -234,7 +234,7 @@ func (c *Client) Ready(ctx context.Context) error {
 		case connectivity.Idle:
 			c.conn.Connect()
 		}
-		if !c.conn.WaitForStateChange(ctx, state) {
+		if !c.conn.WaitForStateChange(ctx, state) || ctx.Err() != nil { // when both have come it says either
 			return c.nothingAnswers(ctx.Err())
 		}
 	}
@@ -254,7 +254,7 @@ func (c *Client) connected(ctx context.Context, patience time.Duration) error {
 			if state == connectivity.Idle {
 				c.conn.Connect()
 			}
-			if !c.conn.WaitForStateChange(ctx, state) {
+			if !c.conn.WaitForStateChange(ctx, state) || ctx.Err() != nil {
 				return c.nothingAnswers(ctx.Err())
 			}
 		}
