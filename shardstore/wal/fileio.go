@@ -61,7 +61,7 @@ func explain(err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		hint = "the disk is full: "
+		hint = "the disk is full (free 200 MiB or more, Leat goes on by itself): "
 	case errors.Is(err, syscall.EDQUOT):
 		hint = "the disk quota is used up: "
 	case errors.Is(err, syscall.EROFS):

@@ -38,6 +38,9 @@ type fileLog struct {
 	files []*logFile
 	segs  []place // segs[i] is segment first+i
 	first uint64
+
+	lost   error  // of a log that is over: why segments below lostTo cannot be read; nil when all can
+	lostTo uint64 // both are never changed
 }
 
 // place is where a segment's bytes are.
@@ -155,6 +158,9 @@ func (l *fileLog) find(n uint64) (place, bool) {
 
 func (l *fileLog) read(n uint64, off, length int64) ([]byte, error) {
 	p, ok := l.find(n)
+	if !ok && l.lost != nil && n < l.lostTo {
+		return nil, fmt.Errorf("%s: %w", Key(l.s, n), l.lost)
+	}
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", Key(l.s, n), blob.ErrNotFound)
 	}

@@ -4,6 +4,7 @@
 package wal_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -143,6 +144,36 @@ func TestRotInTheMiddle(t *testing.T) {
 				t.Fatalf("Read from a damaged log = %v", err)
 			}
 		}
+	}
+}
+
+// TestRotBelowTheTrim: damage in a file that nobody needs any more does not keep a later life of the process from the files behind it, and
+// what lies there is damaged, not absent.
+func TestRotBelowTheTrim(t *testing.T) {
+	f := newFolder(t, smallFile)
+	f.write(6, 10)
+	d := damaged(f)
+	first := f.logs()[0]
+	d.with(func(files map[string][]byte) { files[first][wal.FramePage+wal.FrameHead] ^= 1 }) // in segment 1 of the four in the first file
+	d.mustRecover(4, 6)
+	if err := f.d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.d = openFiles(t, f.dir, smallFile)
+	for n := range uint64(6) {
+		got, err := f.d.Read(t.Context(), f.g.Session, n, 0, -1)
+		switch {
+		case n < 4 && leat.KindOf(err) != leat.KindCorrupt:
+			t.Errorf("segment %d in the damaged file: %v", n, err)
+		case n >= 4 && (err != nil || !bytes.Equal(got, f.objs[n])):
+			t.Errorf("segment %d behind it: %d bytes, %v", n, len(got), err)
+		}
+	}
+	if err := f.d.Remove(t.Context(), f.g.Session, 3); err != nil {
+		t.Errorf("the damaged file is not removed: %v", err)
+	}
+	if left := f.logs(); len(left) == 0 || left[0] == first {
+		t.Errorf("left: %v", left)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
@@ -180,24 +181,40 @@ func (d *Files) log(ctx context.Context, s leat.SessionID) (*fileLog, error) {
 	return d.load(s, 0)
 }
 
-// load reads where the segments of a session that is over are. recovering is held.
+// load reads where the segments of a session that is over are, from the file that holds segment from on. recovering is held. Damage that files
+// follow is kept for those who ask for what lies there: it may be below the trim, and must not keep anyone from what lies behind it.
 func (d *Files) load(s leat.SessionID, from uint64) (*fileLog, error) {
-	sc, err := d.scanFiles(s, from, func(uint64, []byte) error { return nil })
-	if err != nil {
-		return nil, err
-	}
-	if sc.later != nil {
+	var lost error
+	for {
+		sc, err := d.scanFiles(s, from, func(uint64, []byte) error { return nil })
+		if err != nil {
+			return nil, err
+		}
+		if sc.later == nil {
+			return d.loaded(sc, from, lost), nil
+		}
 		sc.close()
-		return nil, sc.later
+		next := slices.IndexFunc(sc.files, func(f *logFile) bool { return f.first > sc.next })
+		if sc.fence || next < 0 {
+			return nil, sc.later
+		}
+		from, lost = sc.files[next].first, sc.later
 	}
+}
+
+// loaded keeps what a scan found.
+func (d *Files) loaded(sc *scan, from uint64, lost error) *fileLog {
 	if len(sc.files) == 0 {
-		return nil, nil
+		return nil
 	}
-	l := newFileLog(d, s)
-	l.over = fmt.Errorf("%w: session %s is over", ErrFenced, s)
+	l := newFileLog(d, sc.s)
+	l.over = fmt.Errorf("%w: session %s is over", ErrFenced, sc.s)
 	l.files, l.segs, l.first = sc.files, sc.segs, sc.first
+	if lost != nil {
+		l.lost, l.lostTo = lost, from
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.logs[s] = l
-	return l, nil
+	d.logs[sc.s] = l
+	return l
 }
