@@ -36,12 +36,13 @@ type fake struct {
 	calls     int           // of PutRecords
 
 	// Hooks, called with mu held; nil for none.
-	beforePut  func(req *leatv1.PutRecordsRequest) error
-	throttle   func(shard int) bool
-	lose       func(shard int) (applied, lost bool) // an InternalFailure, applied or not
-	afterPut   func() error                         // the answer is lost
-	beforeRead func(iterator string) error
-	onToken    func(metadata.MD)
+	beforePut          func(req *leatv1.PutRecordsRequest) error
+	throttle           func(shard int) bool
+	lose               func(shard int) (applied, lost bool) // an InternalFailure, applied or not
+	afterPut           func() error                         // the answer is lost
+	beforeSubscription func() error                         // mu is held
+	beforeRead         func(iterator string) error
+	onToken            func(metadata.MD)
 }
 
 type fakeShard struct {
@@ -326,6 +327,11 @@ func (f *fake) SubscribeToShard(req *leatv1.SubscribeToShardRequest, out grpc.Se
 	const pushes = 5
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.beforeSubscription != nil {
+		if err := f.beforeSubscription(); err != nil {
+			return err
+		}
+	}
 	s, offset, err := f.locate(req.GetShardId(), req.GetStart())
 	if err != nil {
 		return err

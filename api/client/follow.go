@@ -18,6 +18,7 @@ type follower struct {
 	id    string
 	start Start     // where to go on without an iterator: moves with what was read
 	until time.Time // by the server's clock: what has arrived by then is the present; zero until known
+	stood bool      // a subscription of this follower's stood once
 }
 
 // poll asks for page after page. It returns the last one: at the shard's end, or with ToPresent at its present end.
@@ -121,7 +122,7 @@ func (f *follower) push(ctx context.Context) (last *page, err error) {
 		var broken error
 		err = f.r.persist(ctx, func() error {
 			if last, broken = f.subscribe(ctx); last == nil {
-				return broken
+				return f.mayPass(broken)
 			}
 			return nil // it got on: what follows is a new failure, with all of RetryFor before it
 		})
@@ -134,6 +135,15 @@ func (f *follower) push(ctx context.Context) (last *page, err error) {
 			return last, nil
 		}
 	}
+}
+
+// mayPass has a refusal tried again that says that the consumer is subscribed already: the server may not have seen yet that the connection of this
+// follower's own former subscription broke. For RetryFor, since it may be somebody else's.
+func (f *follower) mayPass(err error) error {
+	if f.stood && leat.KindOf(err) == leat.KindInUse {
+		return &leat.Error{Kind: leat.KindUnavailable, Op: "Next", Message: "the shard is subscribed to already under this consumer's name, not by this reader any more", Err: err}
+	}
+	return err
 }
 
 // subscribe delivers the events of one subscription and returns the last one; nil when there was none.
@@ -152,7 +162,7 @@ func (f *follower) subscribe(ctx context.Context) (last *page, err error) {
 		if err != nil {
 			return last, err
 		}
-		last = p
+		last, f.stood = p, true
 		if err := f.pass(ctx, p); err != nil {
 			return last, err
 		}

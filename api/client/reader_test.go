@@ -316,6 +316,33 @@ func TestReaderFails(t *testing.T) {
 	}
 }
 
+// Whose connection broke may find its own subscription still standing for a moment; whoever comes to another's is told at once.
+func TestReaderSubscribesAgain(t *testing.T) {
+	f := newFake(1)
+	f.put(random(t), 100)
+	refused := 0
+	f.beforeSubscription = func() error {
+		if refused++; refused%2 == 0 {
+			return wireError(leat.KindInUse, "Another active subscription exists", 0)
+		}
+		return nil
+	}
+	c := f.dial(t)
+	r := reader(t, c, client.TrimHorizon(), client.ReaderOptions{Consumer: "c", ToPresent: true, BackoffMin: time.Millisecond})
+	for n := range 100 {
+		if _, err := r.Next(t.Context()); err != nil {
+			t.Fatalf("after %d records: %v", n, err)
+		}
+	}
+	f.mu.Lock()
+	refused = 1
+	f.mu.Unlock()
+	r = reader(t, c, client.TrimHorizon(), client.ReaderOptions{Consumer: "c"})
+	if _, err := r.Next(t.Context()); leat.KindOf(err) != leat.KindInUse {
+		t.Errorf("another's subscription: %v", err)
+	}
+}
+
 // A stream that is written faster than its reader looks still has a present.
 func TestPresentIsReachedUnderLoad(t *testing.T) {
 	rnd := random(t)
