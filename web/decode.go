@@ -79,13 +79,55 @@ func decodeJSON(data []byte, most int) (decoded, bool) {
 	if json.Unmarshal(trimmed, &v) != nil {
 		return decoded{}, false
 	}
-	var out bytes.Buffer
-	if json.Indent(&out, trimmed, "", "  ") != nil {
-		return decoded{}, false
-	}
-	d := cut(decoded{Kind: "JSON"}, out.String(), most)
+	d := cut(decoded{Kind: "JSON"}, string(indentedTo(trimmed, most)), most)
 	d.json = v
 	return d, true
+}
+
+// indentedTo is json.Indent that ends soon after most bytes: a record of a megabyte whose values lie ten thousand deep would have ten gigabytes of
+// spaces. src is valid JSON.
+func indentedTo(src []byte, most int) []byte {
+	out := make([]byte, 0, min(2*len(src), most+64))
+	depth, text, escaped, opened := 0, false, false, false
+	line := func() {
+		out = append(out, '\n')
+		for i := 0; i < depth && len(out) <= most; i++ {
+			out = append(out, ' ', ' ')
+		}
+	}
+	for _, c := range src {
+		if len(out) > most {
+			break
+		}
+		if text {
+			out = append(out, c)
+			text, escaped = c != '"' || escaped, c == '\\' && !escaped
+			continue
+		}
+		if c == ' ' || c == '\t' || c == '\r' || c == '\n' {
+			continue
+		}
+		closing := c == '}' || c == ']'
+		if opened && !closing {
+			depth++
+			line()
+		}
+		switch {
+		case closing && !opened:
+			depth--
+			line()
+			out = append(out, c)
+		case c == ',':
+			out = append(out, c)
+			line()
+		case c == ':':
+			out = append(out, c, ' ')
+		default:
+			out = append(out, c)
+		}
+		opened, text = c == '{' || c == '[', c == '"'
+	}
+	return out
 }
 
 // cut keeps the beginning of a text, whole characters of it.

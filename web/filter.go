@@ -74,9 +74,9 @@ func (f *filter) apply(ctx context.Context, d decoded, most int) (out decoded, k
 	if v == true {
 		return d, true, nil
 	}
-	text, err := json.MarshalIndent(v, "", "  ")
+	text, err := json.Marshal(v)
 	if err != nil {
 		return d, false, nil // what cannot be written (NaN) is left out as an error of the program is
 	}
-	return cut(decoded{Kind: d.Kind + ", filtered", json: v}, string(text), most), true, nil
+	return cut(decoded{Kind: d.Kind + ", filtered", json: v}, string(indentedTo(text, most)), most), true, nil
 }

@@ -229,8 +229,13 @@ func (l *Log) name(e *Event) {
 // idAt is less than the id of every event from a time on, and greater than those before.
 func idAt(t time.Time) string { return fmt.Sprintf("%016x", max(0, leat.Micros(t))) }
 
+// trim makes an event one that a database takes, whoever chose its texts: one that it refuses would keep all others from being written.
 func (e *Event) trim() {
-	e.Message, e.Agent = cut(e.Message), cut(e.Agent)
+	for _, text := range []*string{
+		&e.Account, &e.Principal, &e.Name, &e.Credential, &e.Operation, &e.Resource, &e.Source, &e.Agent, &e.Request, &e.Outcome, &e.Message,
+	} {
+		*text = cut(*text)
+	}
 	if len(e.Before) > maxValue {
 		e.Before = []byte(`{"omitted":"too large"}`)
 	}

@@ -149,6 +149,31 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// No text that a caller chooses keeps other rows from being written: PostgreSQL takes no zero byte.
+func TestTextsThatADatabaseRefuses(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		const bad = "a\x00b\xffc"
+		e := audit.Event{
+			Account: bad, Principal: bad, Name: bad, Credential: bad, Operation: bad, Resource: bad + strings.Repeat("long", 1000), Source: bad, Agent: bad, Request: bad,
+			Outcome: "ACCESS_DENIED", Message: bad,
+		}
+		r.Add(e)
+		r.AddAttempt(e)
+		r.Write(t.Context(), e)
+		r.Add(denied("1", "good"))
+		r.must(r.Flush(t.Context()))
+		all := r.list(audit.Filter{})
+		if len(all) < 2 || r.Lost() != 0 {
+			t.Errorf("%d rows, %d lost", len(all), r.Lost())
+		}
+		for _, e := range all {
+			if e.Account != "1" && (e.Name != "a b\ufffdc" || e.Request != e.Name || len(e.Resource) > 600) {
+				t.Errorf("%q, %q, a resource of %d bytes", e.Name, e.Request, len(e.Resource))
+			}
+		}
+	})
+}
+
 // TestAway shows that nothing waits for a database that is away for longer than a moment, and that nothing is lost or doubled when
 // it comes back.
 func TestAway(t *testing.T) {

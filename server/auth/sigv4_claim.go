@@ -177,7 +177,12 @@ func (c *claim) checkTime(now time.Time) error {
 func (c *claim) checkSignedHeaders(r *http.Request) error {
 	c.signedHeaders = strings.ToLower(c.signedHeaders)
 	host, target := false, false
+	seen := map[string]bool{} // a name that came often would have its value in the canonical request as often
 	for name := range strings.SplitSeq(c.signedHeaders, ";") {
+		if seen[name] {
+			return refuse(typeInvalid, "'"+printable(name)+"' is more than once among the 'SignedHeaders' of the AWS Authorization.")
+		}
+		seen[name] = true
 		host = host || name == "host" || name == authorityHeader
 		target = target || name == "x-amz-target"
 	}

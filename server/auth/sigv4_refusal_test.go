@@ -87,6 +87,7 @@ func TestRefusalsInAWSOrder(t *testing.T) {
 		"expiry too late":      {"", "", query + "&X-Amz-Expires=604801", "InvalidSignatureException", "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"},
 		"host not signed":      {full(known.ID+day, "x-amz-date;x-amz-target"), "20260301T120000Z", "", "InvalidSignatureException", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."},
 		"target not signed":    {full(known.ID+day, "host;x-amz-date"), "20260301T120000Z", "", "InvalidSignatureException", "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization."},
+		"a name twice":         {full(known.ID+day, "host;x-amz-target;a;A"), "20260301T120000Z", "", "InvalidSignatureException", "'a' is more than once among the 'SignedHeaders' of the AWS Authorization."},
 		"algorithm":            {strings.Replace(good, "SHA256", "SHA1", 1), "20260301T120000Z", "", "IncompleteSignatureException", "Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA1' (only AWS4-HMAC-SHA256 for now). "},
 		"algorithm of a query": {"", "", strings.Replace(query, "SHA256", "%01", 1), "IncompleteSignatureException", "Unsupported AWS 'algorithm': 'AWS4-HMAC-?' (only AWS4-HMAC-SHA256 for now). "},
 		"credential":           {full("a/b/c/d", "host;x-amz-target"), "20260301T120000Z", "", "IncompleteSignatureException", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got 'a/b/c/d'"},

@@ -21,8 +21,12 @@ type node struct {
 	taken bool // what it holds has been read, or has been looked into
 }
 
-// maxParts bounds a form.
-const maxParts = 20_000
+// What bounds a form: parameters, bytes of a name, and parts of one. The longest that there is has 16 parts or so.
+const (
+	maxParts = 20_000
+	maxPath  = 256
+	maxDepth = 32
+)
 
 func parseForm(body string) (*node, error) {
 	values, err := url.ParseQuery(body)
@@ -35,7 +39,10 @@ func parseForm(body string) (*node, error) {
 	root := &node{}
 	for name, all := range values {
 		if len(all) > 1 {
-			return nil, refuse("%s is given %d times", name, len(all))
+			return nil, refuse("%.80s is given %d times", name, len(all))
+		}
+		if len(name) > maxPath || strings.Count(name, ".") >= maxDepth {
+			return nil, refuse("the parameter %.80s… has a longer name than any that there is", name)
 		}
 		at := root
 		for part := range strings.SplitSeq(name, ".") {
