@@ -59,7 +59,7 @@ func Backup(ctx context.Context, postgres string, bucket S3, file string, keep i
 	if err != nil {
 		return r, errors.Join(err, to.discard())
 	}
-	if r.Behind, _, err = remote.journal().Since(ctx, r.Journal); err != nil || file != "" || keep == 0 {
+	if r.Behind, _, err = remote.journal(nil).Since(ctx, r.Journal); err != nil || file != "" || keep == 0 {
 		return r, err
 	}
 	r.Pruned, err = remote.backups().prune(ctx, keep, clock.Now())
@@ -140,7 +140,7 @@ func (c *BackupCheck) bucket(ctx context.Context, bucket S3, remote *Remote) err
 	if err := sameCluster(ctx, &c.Summary, bucket, remote, "backup"); err != nil {
 		return err
 	}
-	there, err := remote.journal().Has(ctx, c.Journal)
+	there, err := remote.journal(nil).Has(ctx, c.Journal)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (c *BackupCheck) bucket(ctx context.Context, bucket S3, remote *Remote) err
 		return leat.Errorf(leat.KindCorrupt, "the backup knows the bucket's journal up to entry %d, which is not there: the bucket was set back, or is another one", c.Journal)
 	}
 	c.InBucket = true
-	n, last, err := remote.journal().Since(ctx, c.Journal)
+	n, last, err := remote.journal(nil).Since(ctx, c.Journal)
 	c.Since = n
 	if last != nil {
 		c.Last = time.UnixMicro(last.At).UTC()

@@ -54,7 +54,7 @@ func rebuildFrom(ctx context.Context, postgres string, bucket S3, keys MasterKey
 	cat := catalog.New(remote.DB, catalog.Options{Logger: log, Deliveries: delivery.Journaled{}})
 	driver := wal.NewObjects(remote.Blobs)
 	o := rebuild.Options{
-		Catalog: cat, Cluster: id, Journal: remote.journal(), Driver: driver, Blobs: remote.Blobs, Logger: log, Deliveries: delivery.Ledger,
+		Catalog: cat, Cluster: id, Journal: remote.journal(log), Driver: driver, Blobs: remote.Blobs, Logger: log, Deliveries: delivery.Ledger,
 	}
 	if old != nil {
 		err = withHistory(ctx, &o, old, remote.DB)

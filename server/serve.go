@@ -137,18 +137,21 @@ func (r *Remote) Close() error {
 	return errors.Join(errs...)
 }
 
-// objects is the bucket's server, for deliveries that name none of their own.
+// objects is the bucket's server, for deliveries that name none of their own. Into the bucket itself nothing is delivered,
+// whatever its prefix: others may be in it.
 func (r *Remote) objects(o S3) delivery.S3 {
 	ca, err := readCA("s3-ca-file", o.CAFile)
 	if err != nil {
 		ca = nil // it was read a moment ago
 	}
-	return delivery.S3{Endpoint: r.Blobs.Endpoint(), Region: o.Region, AccessKey: o.AccessKey, SecretKey: o.SecretKey, CA: ca}
+	return delivery.S3{
+		Endpoint: r.Blobs.Endpoint(), Region: o.Region, AccessKey: o.AccessKey, SecretKey: o.SecretKey, CA: ca, Bucket: o.Bucket, Doors: o.Endpoint,
+	}
 }
 
-// journal is where the catalog's changes are kept in the bucket.
-func (r *Remote) journal() *journal.Log {
-	return journal.New(r.Blobs, func(ctx context.Context, s leat.SessionID) (bool, error) {
+// journal is where the catalog's changes are kept in the bucket; log may be nil.
+func (r *Remote) journal(log *slog.Logger) *journal.Log {
+	l := journal.New(r.Blobs, func(ctx context.Context, s leat.SessionID) (bool, error) {
 		segments, err := r.Blobs.List(ctx, "wal/"+s.String()+"/", "", 1)
 		if err != nil || len(segments) > 0 {
 			return len(segments) > 0, err
@@ -159,6 +162,8 @@ func (r *Remote) journal() *journal.Log {
 		}
 		return err == nil, err
 	})
+	l.Logger = log
+	return l
 }
 
 // now asks the database for the time (data-plane.md, rule 19).
@@ -233,7 +238,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (_ *Server, err e
 		common: c.Common, version: version, log: log, db: remote.DB, driver: wal.NewObjects(blobs),
 		logParams: c.logParams(), blobs: blobs, bucket: c.S3.Bucket, params: params, node: c.nodeName(), bootstrap: token, signed: true, master: master,
 		objects: remote.objects(c.S3),
-		journal: remote.journal(), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), address: address,
+		journal: remote.journal(log), reference: remote.now, shared: c.Share, token: c.Token, settings: c.redact(), address: address,
 		peerTLS: between, book: book, doors: doors, tracer: tracer, close: []io.Closer{tracer, remote},
 	})
 }

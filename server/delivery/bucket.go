@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -35,6 +36,10 @@ type S3 struct {
 	SecretKey string
 	CA        []byte            // PEM, trusted besides the system's
 	Transport http.RoundTripper // nil: the package's own
+	// Bucket is Leat's own there, and Doors are all endpoints that lead to it: nothing is delivered into it. Empty: it is
+	// elsewhere.
+	Bucket string
+	Doors  []string
 }
 
 // bucket is a destination's bucket.
@@ -81,6 +86,9 @@ func (s S3) open(d *spec.S3) (*bucket, error) {
 	if err != nil || u.Host == "" {
 		return nil, leat.Invalid("destination.s3.endpoint", "it is no URL")
 	}
+	if d.Bucket == s.Bucket && s.leadsHome(u) {
+		return nil, leat.Invalid("destination.s3.bucket", "bucket %q is the one that this server keeps its own records in: give another bucket", d.Bucket)
+	}
 	transport, closing := s.Transport, func() {}
 	if transport == nil {
 		t, err := s.transport()
@@ -97,6 +105,25 @@ func (s S3) open(d *spec.S3) (*bucket, error) {
 		return nil, leat.Invalid("destination.s3.endpoint", "%v", err)
 	}
 	return &bucket{core: core, name: d.Bucket, secret: secret, close: closing}, nil
+}
+
+// leadsHome tells whether an endpoint is one of those of Leat's own bucket.
+func (s S3) leadsHome(u *url.URL) bool {
+	for _, door := range append([]string{s.Endpoint}, s.Doors...) {
+		if own, err := url.Parse(door); err == nil && door != "" && address(own) == address(u) {
+			return true
+		}
+	}
+	return false
+}
+
+// address is the host and port that a URL leads to.
+func address(u *url.URL) string {
+	port := u.Port()
+	if port == "" && u.Scheme == "http" {
+		port = "80"
+	}
+	return net.JoinHostPort(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), cmp.Or(port, "443"))
 }
 
 func (s S3) transport() (*http.Transport, error) {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +45,8 @@ type Log struct {
 	blobs blob.Eraser
 	// Begun tells whether a session has left anything in the bucket: then its opening was committed.
 	Begun func(ctx context.Context, s leat.SessionID) (bool, error)
+	// Logger is told of what stands among the entries and is none; nil: nobody is.
+	Logger *slog.Logger
 }
 
 // New makes the journal of a bucket.
@@ -200,21 +204,48 @@ func (l *Log) From(ctx context.Context, next uint64) iter.Seq2[*Entry, error] {
 
 // Since counts the entries that follow one, and reads the last of them; nil when there are none.
 func (l *Log) Since(ctx context.Context, n uint64) (count int, last *Entry, err error) {
-	for key := EntryKey(n); ; {
-		page, err := l.blobs.List(ctx, entries, key, 0)
+	for _, err := range l.after(ctx, n) {
 		if err != nil {
-			return 0, nil, fmt.Errorf("list the journal: %w", err)
+			return 0, nil, err
 		}
-		if len(page) > 0 {
-			count, key = count+len(page), page[len(page)-1].Key
+		count++
+	}
+	if count > 0 {
+		last, err = l.Read(ctx, n+uint64(count))
+	}
+	return count, last, err
+}
+
+// after yields the numbers of the entries that stand beyond one, in order. What is named otherwise than an entry is none:
+// whoever else may write into the bucket must not be able to end a journal.
+func (l *Log) after(ctx context.Context, n uint64) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		for key := EntryKey(n); ; {
+			page, err := l.blobs.List(ctx, entries, key, 0)
+			if err != nil {
+				yield(0, fmt.Errorf("list the journal: %w", err))
+				return
+			}
+			for _, info := range page {
+				m, err := strconv.ParseUint(strings.TrimPrefix(info.Key, entries), 10, 64)
+				if err != nil || info.Key != EntryKey(m) {
+					if l.Logger != nil {
+						l.Logger.Warn("an object among the journal's entries is none of them: remove it, and find out who wrote it", "object", info.Key)
+					}
+					if info.Key > EntryKey(math.MaxUint64) {
+						return // all that follows is none either
+					}
+					continue
+				}
+				if !yield(m, nil) {
+					return
+				}
+			}
+			if len(page) < blob.PageSize {
+				return
+			}
+			key = page[len(page)-1].Key
 		}
-		if len(page) >= blob.PageSize {
-			continue
-		}
-		if count > 0 {
-			last, err = l.Read(ctx, n+uint64(count))
-		}
-		return count, last, err
 	}
 }
 
@@ -247,12 +278,11 @@ func (l *Log) batch(ctx context.Context, n uint64, size int) ([]*Entry, error) {
 
 // endsAt returns nil when no entry stands at or beyond n, the first that is missing.
 func (l *Log) endsAt(ctx context.Context, n uint64) error {
-	beyond, err := l.blobs.List(ctx, entries, EntryKey(n), 1)
-	if err != nil {
-		return fmt.Errorf("list the journal: %w", err)
-	}
-	if len(beyond) > 0 {
-		return leat.Errorf(leat.KindCorrupt, "%s is missing, and %s stands", EntryKey(n), beyond[0].Key)
+	for m, err := range l.after(ctx, n) {
+		if err != nil {
+			return err
+		}
+		return leat.Errorf(leat.KindCorrupt, "%s is missing, and %s stands", EntryKey(n), EntryKey(m))
 	}
 	return nil
 }
