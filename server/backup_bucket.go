@@ -74,6 +74,7 @@ type backupParts struct {
 	parts int
 	bytes int64
 	part  bytes.Buffer
+	ended bool // what says that it is whole may stand
 }
 
 func (p *backupParts) place() string { return p.name }
@@ -117,13 +118,19 @@ func (p *backupParts) finish(s *backup.Summary) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	p.ended = true
 	return p.bytes, p.blobs.Create(p.ctx, backupsPrefix+p.name+"/"+backupWhole, body)
 }
 
-// discard deletes the parts that were written.
+// discard deletes the parts that were written, and before them what says that they are whole: it may stand though its writing failed.
 func (p *backupParts) discard() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), time.Minute)
 	defer cancel()
+	if p.ended {
+		if err := p.blobs.Delete(ctx, backupsPrefix+p.name+"/"+backupWhole); err != nil {
+			return err
+		}
+	}
 	var errs []error
 	for i := range p.parts {
 		errs = append(errs, p.blobs.Delete(ctx, partKey(p.name, i)))

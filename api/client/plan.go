@@ -75,9 +75,14 @@ func ancestors(shards map[string]*shard, done Checkpoints) map[string]bool {
 	return past
 }
 
-// descendants are the shards with an ancestor that has a checkpoint: all of them is new.
+// descendants are the shards with an ancestor that has a checkpoint: all of them is new. A parent that is listed no more counts as such an
+// ancestor when a shard with a checkpoint is not listed any more either: that one may be its parent.
 func descendants(shards map[string]*shard, done Checkpoints) map[string]bool {
 	known := map[string]bool{}
+	gone := false
+	for id := range done {
+		gone = gone || shards[id] == nil
+	}
 	var below func(id string) bool
 	below = func(id string) bool {
 		if is, seen := known[id]; seen {
@@ -89,7 +94,7 @@ func descendants(shards map[string]*shard, done Checkpoints) map[string]bool {
 			return false
 		}
 		for _, parent := range s.parents {
-			if _, read := done[parent]; read || below(parent) {
+			if _, read := done[parent]; read || below(parent) || (gone && shards[parent] == nil) {
 				known[id] = true
 			}
 		}

@@ -6,6 +6,7 @@ package broker
 import (
 	"context"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,8 +23,11 @@ func (b *Broker) quotasOf(account string) leat.Quotas {
 	if b.identities == nil {
 		return leat.Quotas{}
 	}
-	return b.identities.Quotas(account)
+	return b.identities.Quotas(ownerOf(account))
 }
+
+// ownerOf is the account whose quotas hold: what it puts into deliveries directly is kept by a hidden one (spec.HiddenAccount).
+func ownerOf(account string) string { return strings.TrimPrefix(account, ".") }
 
 // errQuota names a quota that a change would exceed.
 func errQuota(account, quota string, limit any) error {
@@ -102,6 +106,7 @@ func newAccountRates(clock leat.Clock) *accountRates {
 // take spends n bytes of an account's rate, or tells how long until it can. A rate that has changed begins with a full second.
 func (a *accountRates) take(of map[string]*bucket, account string, rate int64, n int) (wait time.Duration) {
 	now := a.clock.Now()
+	account = ownerOf(account)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b := of[account]
@@ -120,7 +125,7 @@ func (a *accountRates) take(of map[string]*bucket, account string, rate int64, n
 func (a *accountRates) charge(account string, n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if b := a.out[account]; b != nil {
+	if b := a.out[ownerOf(account)]; b != nil {
 		b.fill(a.clock.Now())
 		b.spend(float64(n))
 	}
@@ -149,10 +154,10 @@ func (b *Broker) admitBytesIn(v *streamView, puts []Put) error {
 	q := b.quotasOf(v.Account)
 	if q.StoredBytes > 0 {
 		b.rates.mu.Lock()
-		stored := b.rates.stored[v.Account]
+		stored := b.rates.stored[ownerOf(v.Account)]
 		b.rates.mu.Unlock()
 		if stored >= q.StoredBytes {
-			return errQuota(v.Account, "stored_bytes", q.StoredBytes)
+			return errQuota(ownerOf(v.Account), "stored_bytes", q.StoredBytes)
 		}
 	}
 	if q.BytesIn == 0 {
@@ -163,7 +168,7 @@ func (b *Broker) admitBytesIn(v *streamView, puts []Put) error {
 		n += puts[i].Record.Size()
 	}
 	if wait := b.rates.take(b.rates.in, v.Account, q.BytesIn, n); wait > 0 {
-		return errRate(v.Account, "bytes_in", q.BytesIn, wait)
+		return errRate(ownerOf(v.Account), "bytes_in", q.BytesIn, wait)
 	}
 	return nil
 }
@@ -181,17 +186,21 @@ func (b *Broker) admitBytesOut(v *streamView) error {
 const storedEvery = 30 * time.Second
 
 func (b *Broker) lookAtStored(ctx context.Context) {
+	sums, unknown := map[string]int64{}, map[string]bool{}
 	for account := range b.directory.accounts() {
 		if b.quotasOf(account).StoredBytes == 0 {
 			continue
 		}
 		n, err := b.catalog.StoredBytes(ctx, account)
-		if err != nil {
-			continue // what was known goes on holding
+		unknown[ownerOf(account)] = unknown[ownerOf(account)] || err != nil
+		sums[ownerOf(account)] += n
+	}
+	b.rates.mu.Lock()
+	defer b.rates.mu.Unlock()
+	for account, n := range sums {
+		if !unknown[account] { // else what was known goes on holding
+			b.rates.stored[account] = n
 		}
-		b.rates.mu.Lock()
-		b.rates.stored[account] = n
-		b.rates.mu.Unlock()
 	}
 }
 

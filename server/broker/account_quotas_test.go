@@ -12,6 +12,8 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/server/delivery/spec"
 )
 
 // bounded has quotas for every account.
@@ -107,6 +109,16 @@ func TestStoredBytes(t *testing.T) {
 	r.wantQuota(err, leat.KindLimitExceeded, "stored_bytes")
 	b.quotas.StoredBytes = 101
 	r.put("s", "k", "x")
+	// What the account puts into deliveries directly counts too.
+	hidden, err := r.catalog.CreateStream(t.Context(), catalog.NewStream{
+		Account: spec.HiddenAccount(who.Account), Name: "hose", Mode: leat.ModeOnDemand, Shards: 1, Retention: leat.MinRetention, MaxRecordBytes: leat.DefaultMaxRecordBytes,
+	})
+	r.must(err)
+	r.must(r.insertExtent(hidden.ID, 1))
+	r.settle()
+	r.LookAtStored(t.Context())
+	_, err = r.PutRecord(t.Context(), who, broker.PutRecordRequest{Stream: "s", Record: leat.Record{PartitionKey: "k", Data: []byte("x")}})
+	r.wantQuota(err, leat.KindLimitExceeded, "stored_bytes")
 }
 
 // insertExtent puts bytes into the catalog's index, without an object.

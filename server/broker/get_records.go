@@ -54,7 +54,7 @@ func (b *Broker) GetRecords(ctx context.Context, who leat.Principal, req GetReco
 	if err != nil {
 		return GetRecordsResult{}, err
 	}
-	lim := shardstore.ReadLimits{Records: req.Limit, Bytes: leat.MaxGetRecordsBytes, MinTime: v.horizon(b.clock.Now()), Limited: true, Look: req.Look}
+	lim := shardstore.ReadLimits{Records: req.Limit, Bytes: leat.MaxGetRecordsBytes, MinTime: b.expired(v), Limited: true, Look: req.Look}
 	p, size, err := b.readPage(ctx, v, it, lim)
 	if !req.Look {
 		b.pointRead(v, len(p.Records), size, p.Behind, err, began)

@@ -99,7 +99,7 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 		return wait, false, nil
 	}
 	page, err := p.b.engine.Read(ctx, p.shard, p.next, shardstore.ReadLimits{
-		Records: pushRecords, Bytes: pushBytes, MinTime: p.view.horizon(p.b.clock.Now()),
+		Records: pushRecords, Bytes: pushBytes, MinTime: p.b.expired(p.view),
 	})
 	if err != nil {
 		pause, err = p.fault(ctx, refusal(err))

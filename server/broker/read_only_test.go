@@ -79,6 +79,14 @@ func TestAWrongClockChangesNothing(t *testing.T) {
 	r.wantKind(err, leat.KindUnavailable, "")
 	err = r.DeleteStream(ctx, who, broker.DeleteStreamRequest{Stream: "s"})
 	r.wantKind(err, leat.KindUnavailable, "")
+	// Nothing seems to have expired either: a reader that was told so would not come back.
+	r.clock.Advance(100 * time.Hour)
+	if got := r.from("s", broker.StartingPosition{Type: broker.TrimHorizon}); got != "data" {
+		t.Errorf("with a clock that is ahead of retention: read %q", got)
+	}
 	r.wrong = nil
+	if got := r.from("s", broker.StartingPosition{Type: broker.TrimHorizon}); got != "" {
+		t.Errorf("when it was right after all: read %q", got)
+	}
 	r.stream("new", 1)
 }

@@ -56,7 +56,7 @@ WHERE session = $1 AND EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND state = 
 		if err := sqldb.One(n, err, fmt.Errorf("session %s: %w", id, shardstore.ErrFenced)); err != nil {
 			return err
 		}
-		if now := c.now(); holder == id || !until.After(now) {
+		if now := c.now(); ttl > 0 && (holder == id || !until.After(now) || until.After(believable(now, ttl))) {
 			p.Leads, err = acquire(tx, id, now, ttl)
 		}
 		return err

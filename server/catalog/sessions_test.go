@@ -279,6 +279,12 @@ func TestLeader(t *testing.T) {
 		acquire(x, false)
 		b.must(b.ReleaseLeader(t.Context(), y))
 		acquire(x, true)
+		// A lease that a clock wrote which was an hour ahead.
+		b.clock.advance(time.Hour)
+		acquire(y, true)
+		b.clock.advance(-time.Hour)
+		acquire(x, true)
+		acquire(y, false)
 	})
 }
 

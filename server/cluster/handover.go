@@ -78,14 +78,18 @@ func (m *member) release(ctx context.Context, s *shardstore.Store, move catalog.
 	return errors.Join(err, m.n.cfg.Catalog.AbortMove(ctx, move.Shard, m.id, move.Epoch))
 }
 
-// tellReleased brings durable releases to the catalog.
+// tellReleased brings durable releases to the catalog. One that it does not take holds up no other.
 func (m *member) tellReleased(ctx context.Context, s *shardstore.Store) error {
+	var errs []error
 	for _, r := range s.Released() {
 		if err := m.n.cfg.Catalog.FinishMove(ctx, r.Shard, m.id, r.Epoch, r.Final); err != nil {
-			return fmt.Errorf("finish the move of shard %s: %w", r.Shard, err)
+			if errs = append(errs, fmt.Errorf("finish the move of shard %s: %w", r.Shard, err)); ctx.Err() != nil {
+				break
+			}
+			continue
 		}
 		s.ConfirmRelease(r.Shard, r.Epoch)
 		m.n.cfg.Logger.Info("handed a shard over", "shard", r.Shard, "epoch", r.Epoch, "session", m.id)
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -158,7 +158,11 @@ func (m *member) beatOnce(ctx context.Context) error {
 	cfg := &m.n.cfg
 	limited, cancel := context.WithTimeout(ctx, cfg.DeadAfter)
 	defer cancel()
-	p, err := cfg.Catalog.Pulse(limited, m.id, m.report(), cfg.DeadAfter)
+	lease := cfg.DeadAfter
+	if m.n.ClockWrong() != nil {
+		lease = 0 // it would end when nobody knows, and this node does nothing as the leader
+	}
+	p, err := cfg.Catalog.Pulse(limited, m.id, m.report(), lease)
 	if err != nil {
 		return err
 	}
