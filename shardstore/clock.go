@@ -14,6 +14,9 @@ import (
 // A wall clock may depart this far from the monotonic clock before puts stop (data-plane.md, rule 19).
 const maxClockJump = time.Second
 
+// holdAfterJump is for how long nothing expires after a jump ahead that no other clock confirmed.
+const holdAfterJump = time.Hour
+
 // clockGuard refuses puts while the wall clock is not to be trusted. Slow corrections (NTP slewing) move the base along;
 // a jump is believed only when the reference clock agrees.
 type clockGuard struct {
@@ -26,10 +29,20 @@ type clockGuard struct {
 	bad    bool
 	asking bool      // somebody asks the reference
 	next   time.Time // when a jump is looked at again
+	held   time.Time // until when nothing expires, by the monotonic clock: after a jump ahead that nobody confirmed
 }
 
 func newClockGuard(c leat.Clock, reference func() (time.Time, error), log *slog.Logger) *clockGuard {
 	return &clockGuard{clock: c, reference: reference, log: log, base: c.Now()}
+}
+
+// holds tells whether nothing may expire, because the wall clock jumped ahead and nobody said that it is right. Whoever sets it right within the
+// time has lost nothing.
+func (g *clockGuard) holds() bool {
+	now := g.clock.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return now.Before(g.held)
 }
 
 // errClock refuses puts.
@@ -77,8 +90,11 @@ func (g *clockGuard) judge(now time.Time) (jump time.Duration, ok bool) {
 		}
 		return jump, true
 	case g.reference == nil:
-		g.log.Warn("the wall clock jumped; there is no other clock to ask, so it is believed", "jump", jump)
+		g.log.Warn("the wall clock jumped; there is no other clock to ask, so it is believed: what expires by it is kept for another hour", "jump", jump)
 		g.base = now
+		if g.held = now; jump > 0 {
+			g.held = now.Add(holdAfterJump)
+		}
 		return jump, true
 	}
 	return jump, false

@@ -162,6 +162,36 @@ func TestClockGuardWithoutReference(t *testing.T) {
 	r.wantAll(0, []string{"x", "y", "z"})
 }
 
+// By a jump ahead that nobody confirmed nothing expires for an hour: whoever sets the clock right within it has lost nothing.
+func TestRetentionAfterAnUnconfirmedJump(t *testing.T) {
+	clock := newTwoClocks()
+	r := newRig(t).shards(1)
+	r.clock = clock
+	r.retention = func() shardstore.Retention {
+		return shardstore.Retention{ExpiredBefore: leat.Micros(clock.Now().Add(-24 * time.Hour)), Keep: 24 * time.Hour}
+	}
+	s := r.open()
+	r.put(0, "x")
+	r.must(s.Pack(t.Context()))
+	horizon := func(want uint64, when string) {
+		t.Helper()
+		r.must(s.Housekeep(t.Context()))
+		if b, err := s.Bounds(t.Context(), r.key(0)); err != nil || b.Horizon != want {
+			t.Fatalf("%s the horizon is at %d, want %d, %v", when, b.Horizon, want, err)
+		}
+	}
+	clock.move(48*time.Hour, time.Second)
+	horizon(0, "after a jump of two days")
+	clock.move(59*time.Minute, 59*time.Minute)
+	horizon(0, "almost an hour later")
+	clock.move(-48*time.Hour, time.Second)
+	horizon(0, "with the clock set right")
+	clock.move(48*time.Hour, time.Second)
+	horizon(0, "after another jump")
+	clock.move(61*time.Minute, 61*time.Minute)
+	horizon(1, "an hour after it")
+}
+
 // By a wrong clock nothing expires.
 func TestRetentionWithAWrongClock(t *testing.T) {
 	clock := newTwoClocks()

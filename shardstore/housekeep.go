@@ -47,9 +47,12 @@ func (s *Store) Housekeep(ctx context.Context) error {
 	defer s.keeper.one.unlock()
 	s.unloadIdle()
 	var err error
-	if wrong := s.guard.check(); wrong != nil { // by a wrong clock everything may seem to have expired
+	switch wrong := s.guard.check(); {
+	case wrong != nil: // by a wrong clock everything may seem to have expired
 		err = errors.Join(fmt.Errorf("nothing expires and nothing is deleted meanwhile: %w", wrong), s.merge(ctx))
-	} else {
+	case s.guard.holds():
+		err = s.merge(ctx)
+	default:
 		err = errors.Join(s.retain(ctx), s.merge(ctx))
 		if s.cfg.Leads == nil || s.cfg.Leads() {
 			err = errors.Join(err, s.deleteDue(ctx), s.sweepDue(ctx))
