@@ -34,6 +34,9 @@ type Billing struct {
 	looking      sync.Mutex // at budgets
 	lookedBooked int64
 	lookedAt     time.Time
+
+	hindering sync.Mutex
+	hindered  map[string]string // by account: what was last logged of why its invoice is not closed
 }
 
 // Options are what Billing does not find in its database.
@@ -66,7 +69,7 @@ func New(db *sqldb.DB, o Options) (*Billing, error) {
 	}
 	o.Settle = cmp.Or(o.Settle, 15*time.Minute)
 	o.Grace = cmp.Or(o.Grace, 72*time.Hour)
-	return &Billing{db: db, opts: o, hooks: newHooks()}, nil
+	return &Billing{db: db, opts: o, hooks: newHooks(), hindered: map[string]string{}}, nil
 }
 
 //go:embed migrations/*.sql

@@ -329,11 +329,11 @@ func (b *Billing) Budgets(ctx context.Context, account string) (all []BudgetStat
 }
 
 // spent is what a budget's part of a month comes to so far, and what it will at the pace of the booked hours.
-func (bu *Budget) spent(inv *Invoice, p rating.Period) (spent, expected decimal.Decimal) {
+func (bu *Budget) spent(inv *Invoice) (spent, expected decimal.Decimal) {
 	if bu.Stream.IsZero() && bu.Meter == "" {
-		return inv.Total, forecast(inv, p)
+		return inv.Total, forecast(inv)
 	}
-	part := Invoice{Closed: inv.Closed, Through: inv.Through}
+	part := Invoice{Bill: rating.Bill{Period: inv.Period}, Closed: inv.Closed, Through: inv.Through}
 	if !bu.Stream.IsZero() {
 		for i := range inv.Shares {
 			if s := &inv.Shares[i]; s.Stream == bu.Stream && (bu.Meter == "" || s.Meter.String() == bu.Meter) {
@@ -347,7 +347,7 @@ func (bu *Budget) spent(inv *Invoice, p rating.Period) (spent, expected decimal.
 			}
 		}
 	}
-	return part.Total, forecast(&part, p)
+	return part.Total, forecast(&part)
 }
 
 // told is what a webhook is sent of a threshold.
@@ -404,7 +404,7 @@ func (b *Billing) lookAt(ctx context.Context, account string) error {
 
 // note writes down where a budget stands.
 func (b *Billing) note(ctx context.Context, bu *Budget, inv *Invoice, p rating.Period) error {
-	spent, expected := bu.spent(inv, p)
+	spent, expected := bu.spent(inv)
 	now := b.now().UTC().Truncate(time.Microsecond)
 	exceeded := spent.GreaterThan(bu.Amount)
 	reached := func(v decimal.Decimal, percent int) bool {

@@ -23,9 +23,12 @@ type Costs struct {
 
 // Costs rates the present month of an account, stream by stream, with one statement for each price list that held in it.
 func (b *Billing) Costs(ctx context.Context, account string) (c Costs, err error) {
-	p := b.opts.Book.Month(b.now())
-	c = Costs{Month: p.String(), Currency: b.opts.Book.Currency, Of: map[leat.StreamID]decimal.Decimal{}}
+	c = Costs{Month: b.opts.Book.Month(b.now()).String(), Currency: b.opts.Book.Currency, Of: map[leat.StreamID]decimal.Decimal{}}
 	err = b.db.View(ctx, func(tx *sqldb.Tx) error {
+		p, err := b.period(tx, account, c.Month)
+		if err != nil {
+			return err
+		}
 		bill, err := rate(tx, b.opts.Book, account, p, forever, true)
 		if err != nil {
 			return err

@@ -33,11 +33,11 @@ WHERE account = $1 AND hour >= $2 AND hour < $3 GROUP BY 1, 2 ORDER BY 1, 2`, fu
 
 // Compare is what an account's usage of a month, as far as hours are booked, comes to by another book.
 func (b *Billing) Compare(ctx context.Context, account, month string, book *rating.Book) (bill rating.Bill, err error) {
-	p, err := rating.ParseMonth(month, b.opts.Book.Zone)
-	if err != nil {
-		return bill, err
-	}
-	err = b.db.View(ctx, func(tx *sqldb.Tx) (err error) {
+	err = b.db.View(ctx, func(tx *sqldb.Tx) error {
+		p, err := b.period(tx, account, month)
+		if err != nil {
+			return err
+		}
 		bill, err = rate(tx, book, account, p, forever, false)
 		return err
 	})
@@ -45,4 +45,4 @@ func (b *Billing) Compare(ctx context.Context, account, month string, book *rati
 }
 
 // Forecast is what an invoice comes to at the month's end at the pace of the hours that are booked; of a closed one its total.
-func (inv *Invoice) Forecast() decimal.Decimal { return forecast(inv, inv.Period) }
+func (inv *Invoice) Forecast() decimal.Decimal { return forecast(inv) }

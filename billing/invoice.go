@@ -60,7 +60,7 @@ func (b *Billing) invoice(tx *sqldb.Tx, account, month string, shares bool) (Inv
 	if !errors.Is(err, sql.ErrNoRows) {
 		return Invoice{}, err
 	}
-	p, err := rating.ParseMonth(month, b.opts.Book.Zone)
+	p, err := b.period(tx, account, month)
 	if err != nil {
 		return Invoice{}, err
 	}
@@ -176,12 +176,15 @@ func correct(inv *Invoice, c *closedOne, now *rating.Bill, billed map[string]dec
 
 // Close closes an account's month and returns its invoice; a second call returns the same one. KindInUse while the month, or an hour of it,
 // is not over, or an earlier month with usage is open. early closes before the time of grace is over.
-func (b *Billing) Close(ctx context.Context, account, month string, early bool) (inv Invoice, err error) {
-	p, err := rating.ParseMonth(month, b.opts.Book.Zone)
-	if err != nil {
-		return inv, err
-	}
+func (b *Billing) Close(ctx context.Context, account, month string, early bool) (Invoice, error) {
+	inv, _, err := b.closeMonth(ctx, account, month, early)
+	return inv, err
+}
+
+// closeMonth is Close, and tells whether it was this call that closed.
+func (b *Billing) closeMonth(ctx context.Context, account, month string, early bool) (inv Invoice, did bool, err error) {
 	err = b.db.Tx(ctx, func(tx *sqldb.Tx) error {
+		did = false
 		booked, err := b.lockBooked(tx)
 		if err != nil {
 			return err
@@ -194,15 +197,20 @@ func (b *Billing) Close(ctx context.Context, account, month string, early bool) 
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
+		p, err := b.period(tx, account, month)
+		if err != nil {
+			return err
+		}
 		if err := b.closable(tx, account, p, booked, early); err != nil {
 			return err
 		}
 		if inv, err = b.draft(tx, account, p, false); err != nil {
 			return err
 		}
+		did = true
 		return b.writeInvoice(tx, &inv)
 	})
-	return inv, err
+	return inv, did, err
 }
 
 func (b *Billing) closable(tx *sqldb.Tx, account string, p rating.Period, booked int64, early bool) error {
@@ -213,20 +221,16 @@ func (b *Billing) closable(tx *sqldb.Tx, account string, p rating.Period, booked
 	if now := b.now(); now.Before(due) || booked < leat.Micros(p.End) {
 		return leat.Errorf(leat.KindInUse, "%s is not over: it can be closed from %s on, when its last hour is booked", p, due.UTC().Format(time.RFC3339))
 	}
-	var first, last sql.NullInt64
-	err := tx.Row("SELECT MIN(l.hour), (SELECT MAX(ended) FROM billing_invoices i WHERE i.account = $1) FROM billing_ledger l WHERE l.account = $1", account).Scan(&first, &last)
+	c, err := chainOf(tx, account)
 	if err != nil {
 		return err
 	}
-	open := first.Int64
-	if last.Valid {
-		open = last.Int64
+	oldest, ok := c.oldest(b.opts.Book.Zone)
+	if ok && oldest.Start.Before(p.Start) {
+		return leat.Errorf(leat.KindInUse, "%s is open: close earlier months first", oldest)
 	}
-	if (first.Valid || last.Valid) && open < leat.Micros(p.Start) {
-		return leat.Errorf(leat.KindInUse, "%s is open: close earlier months first", rating.MonthOf(time.UnixMicro(open), b.opts.Book.Zone))
-	}
-	if last.Valid && open > leat.Micros(p.Start) {
-		return leat.Errorf(leat.KindInUse, "months up to %s are closed: %s cannot be any more", time.UnixMicro(open).UTC().Format(time.RFC3339), p)
+	if c.ended.Valid && oldest.Start.After(p.Start) {
+		return leat.Errorf(leat.KindInUse, "months up to %s are closed: %s cannot be any more", oldest.Start.UTC().Format(time.RFC3339), p)
 	}
 	return nil
 }
@@ -300,46 +304,66 @@ func (b *Billing) Invoices(ctx context.Context, account string) (all []Invoice, 
 	return all, err
 }
 
-// CloseDue closes every account's months whose time of grace is over, oldest first, and returns how many.
+// CloseDue closes every account's months whose time of grace is over, oldest first, and returns how many. Why one that is due is not closed is
+// logged once.
 func (b *Billing) CloseDue(ctx context.Context) (n int, err error) {
 	accounts, err := b.Accounts(ctx)
 	if err != nil {
 		return 0, err
 	}
 	for _, account := range accounts {
-		for {
-			month, due, err := b.oldestOpen(ctx, account)
-			if err != nil || !due {
-				if err != nil {
-					return n, err
-				}
-				break
-			}
-			if _, err := b.Close(ctx, account, month, false); err != nil {
-				if leat.KindOf(err) == leat.KindInUse {
-					break
-				}
-				return n, err
-			}
-			n++
+		closed, err := b.closeDueOf(ctx, account)
+		n += closed
+		if err != nil {
+			return n, err
 		}
 	}
 	return n, nil
 }
 
+func (b *Billing) closeDueOf(ctx context.Context, account string) (n int, err error) {
+	for last := ""; ; {
+		month, due, err := b.oldestOpen(ctx, account)
+		if err != nil || !due {
+			return n, err
+		}
+		if month == last {
+			b.unclosed(account, month, "it is closed, and still the oldest open one")
+			return n, nil
+		}
+		_, did, err := b.closeMonth(ctx, account, month, false)
+		if leat.KindOf(err) == leat.KindInUse {
+			b.unclosed(account, month, err.Error())
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		if did {
+			n++
+		}
+		last = month
+	}
+}
+
+// unclosed logs why an invoice that is due is not closed, unless that was the last thing logged of the account.
+func (b *Billing) unclosed(account, month, why string) {
+	b.hindering.Lock()
+	defer b.hindering.Unlock()
+	if told := month + why; b.hindered[account] != told {
+		b.hindered[account] = told
+		b.opts.Logger.Warn("an invoice that is due is not closed", "account", account, "month", month, "reason", why)
+	}
+}
+
 // oldestOpen is the oldest month that an account has not closed, and whether it is due.
 func (b *Billing) oldestOpen(ctx context.Context, account string) (month string, due bool, err error) {
-	var first, last sql.NullInt64
 	err = b.db.View(ctx, func(tx *sqldb.Tx) error {
-		return tx.Row("SELECT MIN(l.hour), (SELECT MAX(ended) FROM billing_invoices i WHERE i.account = $1) FROM billing_ledger l WHERE l.account = $1", account).Scan(&first, &last)
+		c, err := chainOf(tx, account)
+		if p, ok := c.oldest(b.opts.Book.Zone); ok {
+			month, due = p.String(), !b.now().Before(p.End.Add(b.opts.Grace))
+		}
+		return err
 	})
-	if err != nil || !first.Valid {
-		return "", false, err
-	}
-	at := first.Int64
-	if last.Valid {
-		at = last.Int64
-	}
-	p := rating.MonthOf(time.UnixMicro(at), b.opts.Book.Zone)
-	return p.String(), !b.now().Before(p.End.Add(b.opts.Grace)), nil
+	return month, due, err
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -33,6 +34,8 @@ type rig struct {
 	cat   *catalog.Catalog
 	bill  *billing.Billing
 	blobs blob.Store
+
+	options billing.Options
 
 	lose    bool // the answer of the next commit
 	session leat.SessionID
@@ -83,11 +86,22 @@ func newRig(t testing.TB, cfg sqldb.Config, book string) *rig {
 	r.must(err)
 	master, err := masterkey.Parse([]byte(masterkey.Generate(rand.Reader)))
 	r.must(err)
-	r.bill, err = billing.New(db, billing.Options{Book: prices, Clock: r.clock, Blobs: r.blobs, Sealer: master})
+	r.options = billing.Options{Book: prices, Clock: r.clock, Blobs: r.blobs, Sealer: master}
+	r.bill, err = billing.New(db, r.options)
 	r.must(err)
 	r.must(r.bill.Migrate(t.Context()))
 	r.live()
 	return r
+}
+
+// restart begins again with other prices, and a log.
+func (r *rig) restart(book string, log *slog.Logger) {
+	r.t.Helper()
+	prices, err := rating.ParseBook([]byte(book))
+	r.must(err)
+	r.options.Book, r.options.Logger = prices, log
+	r.bill, err = billing.New(r.db, r.options)
+	r.must(err)
 }
 
 func (r *rig) must(err error) {

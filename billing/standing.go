@@ -36,14 +36,14 @@ func (b *Billing) Positions(ctx context.Context) (all []Position, err error) {
 		if err != nil {
 			return nil, err
 		}
-		sums, err := b.Sums(ctx, account, p.Start, p.End)
+		sums, err := b.Sums(ctx, account, inv.Period.Start, inv.Period.End)
 		if err != nil {
 			return nil, err
 		}
 		if len(sums) == 0 && len(inv.Lines) == 0 {
 			continue
 		}
-		at := Position{Account: account, Month: p.String(), Currency: inv.Currency, Total: inv.Total, Forecast: forecast(&inv, p), Through: inv.Through}
+		at := Position{Account: account, Month: p.String(), Currency: inv.Currency, Total: inv.Total, Forecast: forecast(&inv), Through: inv.Through}
 		for i := range sums {
 			for m, n := range sums[i].Quantities {
 				at.Used[m] += n
@@ -55,7 +55,7 @@ func (b *Billing) Positions(ctx context.Context) (all []Position, err error) {
 }
 
 // forecast goes on at the pace of the booked hours. Lines that usage does not make, such as credits, stay as they are.
-func forecast(inv *Invoice, p rating.Period) decimal.Decimal {
+func forecast(inv *Invoice) decimal.Decimal {
 	pace, fixed := decimal.Zero, decimal.Zero
 	for i := range inv.Lines {
 		if l := &inv.Lines[i]; l.Kind == rating.LineUsage {
@@ -64,9 +64,9 @@ func forecast(inv *Invoice, p rating.Period) decimal.Decimal {
 			fixed = fixed.Add(l.Amount)
 		}
 	}
-	booked := (leat.Micros(inv.Through) - leat.Micros(p.Start)) / hourMicros
+	booked := (leat.Micros(inv.Through) - leat.Micros(inv.Period.Start)) / hourMicros
 	if booked <= 0 || !inv.Closed.IsZero() {
 		return inv.Total
 	}
-	return pace.Mul(decimal.NewFromInt(p.Hours())).DivRound(decimal.NewFromInt(booked), 2).Add(fixed)
+	return pace.Mul(decimal.NewFromInt(inv.Period.Hours())).DivRound(decimal.NewFromInt(booked), 2).Add(fixed)
 }

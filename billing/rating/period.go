@@ -9,7 +9,8 @@ import (
 	"github.com/leatstream/leat"
 )
 
-// Period is a calendar month in some time zone. An hour belongs to the period in which it begins.
+// Period is a calendar month in some time zone; where the zone was changed it begins or ends some hours before the month or after. An hour belongs
+// to the period in which it begins.
 type Period struct {
 	Start, End time.Time // [Start, End)
 }
@@ -30,8 +31,8 @@ func ParseMonth(s string, zone *time.Location) (Period, error) {
 	return MonthOf(t, zone), nil
 }
 
-// String is YYYY-MM.
-func (p Period) String() string { return p.Start.Format("2006-01") }
+// String is YYYY-MM: the month that has the middle of the period.
+func (p Period) String() string { return p.Start.Add(p.End.Sub(p.Start) / 2).Format("2006-01") }
 
 // Hours is the period's length: 744 in a month of 31 days, an hour less or more where the clocks change.
 func (p Period) Hours() int64 { return int64(p.End.Sub(p.Start) / time.Hour) }
