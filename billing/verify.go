@@ -264,7 +264,7 @@ func mayStay(e *catalog.ManifestExtent) bool {
 }
 
 // stayed compares extents that were registered with a pack and are not in it with the index: large ones stay in their segments
-// (shardstore/keep.go) until a merge takes them, of which nothing is left to compare then.
+// (shardstore/keep.go) until a merge takes them, of which nothing is left to compare then; nor is of those whose shard is gone.
 func (c *verifier) stayed(ctx context.Context, key string, all []stayed) error {
 	return c.b.db.View(ctx, func(tx *sqldb.Tx) error {
 		for _, e := range all {
@@ -274,7 +274,15 @@ func (c *verifier) stayed(ctx context.Context, key string, all []stayed) error {
 				e.shard.Stream, e.shard.Ordinal, e.First, key).Scan(&records, &bytes, &units, &maxTime, sqldb.U64(&hash))
 			switch {
 			case errors.Is(err, sql.ErrNoRows) || err == nil && records != e.Records: // merged with others, or expired
-				if !mayStay(e.ManifestExtent) {
+				if mayStay(e.ManifestExtent) {
+					continue
+				}
+				// What was in the log of a shard when it was removed is counted, and in no pack.
+				var there int
+				if err := tx.Row("SELECT count(*) FROM shards WHERE stream = $1 AND ordinal = $2", e.shard.Stream, e.shard.Ordinal).Scan(&there); err != nil {
+					return err
+				}
+				if there > 0 {
 					c.holdsElse(key, e.shard, e.ManifestExtent)
 				}
 			case err != nil:

@@ -9,8 +9,11 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
+	"github.com/leatstream/leat/billing/rating"
 	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/segment"
 )
 
 // Verify finds a record that was counted twice or not at all, a ledger that says something else, and manifests that are lost or damaged.
@@ -80,6 +83,42 @@ func TestVerifyFinds(t *testing.T) {
 		r.must(r.blobs.Create(ctx, key, whole[:len(whole)-3]))
 		if _, err := r.bill.Verify(ctx, moment("2026-11-01 00:00"), moment("2026-11-01 05:00")); leat.KindOf(err) != leat.KindCorrupt {
 			r.t.Errorf("a damaged manifest: %v", err)
+		}
+	})
+}
+
+// A stream that is deleted before its records are packed is on its owner's bill, and verify finds its manifest right: they are in no pack, though there is one.
+func TestVerifyRemovedStreams(t *testing.T) {
+	onBoth(t, shortBook, func(r *rig) {
+		ctx := r.t.Context()
+		kept, gone := r.stream(orders, "kept", leat.ModeProvisioned, 1), r.stream(clicks, "gone", leat.ModeOnDemand, 1)
+		r.at("2026-11-01 01:10")
+		r.must(r.cat.BeginDelete(ctx, gone, false))
+		r.must(r.cat.RemoveStream(ctx, gone))
+		k := leat.ShardKey{Stream: kept}
+		chunk := segment.NewChunk(k, r.epochs[k], 0)
+		rec := leat.Record{PartitionKey: "k", Time: leat.Micros(moment("2026-11-01 01:09"))}
+		rec.CRC = rec.Checksum()
+		chunk.Append(&rec)
+		object, extents, err := segment.NewCoder().Encode(segment.Header{Kind: segment.KindPack, Session: r.session, N: r.number}, []*segment.Chunk{chunk}, nil, segment.Options{})
+		r.must(err)
+		reg := r.pack(extents...)
+		r.must(r.blobs.Create(ctx, reg.Object, object))
+		reg.Gone = []shardstore.Extent{r.extent(gone, 0, "2026-11-01 01:08", 10, 1000, 10)}
+		r.register(reg)
+		r.at("2026-11-01 05:00")
+		r.book()
+		if inv := r.invoice(clicks, "2026-11"); !strings.Contains(told(&inv), "usage units tier 1 10 one at 1 = 10\n") {
+			r.t.Errorf("the bill is\n%s", told(&inv))
+		}
+		usage, err := r.bill.Sums(ctx, clicks, moment("2026-11-01 00:00"), moment("2026-11-02 00:00"))
+		r.must(err)
+		if len(usage) != 1 || usage[0].Mode != leat.ModeOnDemand || usage[0].Quantities[rating.StorageDay] != 0 {
+			r.t.Errorf("usage %+v", usage)
+		}
+		v, err := r.bill.Verify(ctx, moment("2026-11-01 00:00"), moment("2026-11-01 05:00"))
+		if err != nil || len(v.Problems) > 0 || v.Packs != 1 || v.Records != 11 {
+			r.t.Errorf("%+v %v", v, err)
 		}
 	})
 }

@@ -52,7 +52,7 @@ type Registration struct {
 	Number  uint64         // of the pack; with Session the key of the transaction
 	Object  string         // the pack's key, empty when nothing was left to write
 
-	// Extents are sorted by shard and First; those whose shard no longer exists are skipped. They lie in the pack, or in
+	// Extents are sorted by shard and First; those whose shard no longer exists are skipped, and counted all the same. They lie in the pack, or in
 	// the very segments [TrimFrom, TrimTo) that are not in Deletes, or in objects that this registration alone names
 	// (KeptKey). Objects of which no extent is left are queued for deletion.
 	Extents []Extent
@@ -71,6 +71,10 @@ type Registration struct {
 	// Counted says that the extents' records are new to the index, so that their usage is written: true for packs
 	// of segments and adoptions, false for merges (invariant I15).
 	Counted bool
+
+	// Gone are records of dropped shards, sorted as Extents are, that are in no pack and will be in none: where the shard does not exist they
+	// are counted, and nothing else. They lie nowhere. In counted packs of the session's own segments alone.
+	Gone []Extent
 
 	// Deletes are object keys to queue for deletion after NotBefore: trimmed segments. Objects that Replaces leaves
 	// unnamed are queued by Register itself.

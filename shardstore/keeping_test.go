@@ -155,6 +155,104 @@ func TestDropShards(t *testing.T) {
 	})
 }
 
+// What was put into a shard before it was dropped is counted once, wherever its records were by then: in a pack that was registered, in one that waited
+// for the catalog, or in the log alone; and nothing of it is written into packs that begin later.
+func TestDroppedShardsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).shards(2)
+		s := r.open()
+		put := func(n int) {
+			t.Helper()
+			for range n {
+				r.put(0, "kept")
+				r.put(1, "dropped")
+			}
+			synctest.Wait()
+		}
+		used := func() int64 {
+			r.index.mu.Lock()
+			defer r.index.mu.Unlock()
+			return r.index.usage[r.stream]
+		}
+		put(3)
+		if err := s.Pack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		put(4)
+		r.index.setFault(away(false))
+		if err := s.Pack(t.Context()); err == nil {
+			t.Fatal("packed without a catalog")
+		}
+		put(5)
+		r.index.setFault(nil)
+		r.index.removeShard(r.key(1))
+		s.DropShards([]leat.ShardKey{r.key(1)})
+		for range 3 {
+			r.put(0, "kept")
+			if err := s.Pack(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := used(); n != 12+12+3 {
+			t.Errorf("usage of %d records, want 27 (I15)", n)
+		}
+		if n := s.Stats().Unindexed; n != 0 {
+			t.Errorf("%d extents are counted as not indexed", n)
+		}
+		r.fsck()
+	})
+}
+
+// A shard that is dropped while its records are being packed is counted by that pack, whether or not it comes to be at the first attempt.
+func TestShardsDroppedInAPackAreCounted(t *testing.T) {
+	for name, fails := range map[string]bool{"written": false, "written later": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t).shards(2)
+				f := r.faulty()
+				s := r.open()
+				for range 4 {
+					r.put(0, "kept")
+					r.put(1, "dropped")
+				}
+				synctest.Wait()
+				dropped := false
+				f.SetHook(func(op fault.Op, key string) fault.Fault {
+					if !strings.HasPrefix(key, "pack/") {
+						return fault.Fault{}
+					}
+					if !dropped {
+						dropped = true
+						r.index.removeShard(r.key(1))
+						s.DropShards([]leat.ShardKey{r.key(1)})
+					}
+					if fails {
+						return fault.Fault{Kind: fault.Refuse, Err: fault.ErrReadOnly}
+					}
+					return fault.Fault{}
+				})
+				if err := s.Pack(t.Context()); (err != nil) != fails {
+					t.Fatal(err)
+				}
+				f.SetHook(nil)
+				for range 2 {
+					r.put(0, "kept")
+					if err := s.Pack(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.index.mu.Lock()
+				n := r.index.usage[r.stream]
+				r.index.mu.Unlock()
+				if n != 10 {
+					t.Errorf("usage of %d records, want 10 (I15)", n)
+				}
+				r.fsck()
+			})
+		})
+	}
+}
+
 // orphanRig makes orphans: packs that a session wrote and never registered.
 func orphanRig(t *testing.T, orphans int) (r *rig, first leat.SessionID) {
 	t.Helper()

@@ -115,16 +115,23 @@ func (x *memIndex) Register(_ context.Context, r shardstore.Registration) (err e
 		sh.extents = slices.DeleteFunc(sh.extents, func(o shardstore.Extent) bool { return o.First == e.First && o.Object == e.Object })
 	}
 	for _, e := range r.Extents {
+		if r.Counted {
+			x.usage[e.Shard.Stream] += int64(e.Count)
+		}
 		sh := x.shards[e.Shard]
 		if sh == nil {
 			continue
 		}
 		if r.Counted {
 			sh.next, sh.lastTime = e.End(), e.MaxTime
-			x.usage[e.Shard.Stream] += int64(e.Count)
 		}
 		sh.extents = append(sh.extents, e)
 		slices.SortFunc(sh.extents, func(a, b shardstore.Extent) int { return int(int64(a.First) - int64(b.First)) })
+	}
+	for _, e := range r.Gone {
+		if x.shards[e.Shard] == nil {
+			x.usage[e.Shard.Stream] += int64(e.Count)
+		}
 	}
 	s.trim = r.TrimTo
 	s.packs[r.Number] = true

@@ -32,7 +32,8 @@ type packer struct {
 	queue []tailSegment // durable, in no pack, in order of n
 	bytes int64         // of their encoded records
 	held  map[string]uint64
-	adopt bool // some shard has pending extents of a closed session
+	adopt bool     // some shard has pending extents of a closed session
+	owed  []Extent // of dropped shards: in segments of the queue, and counted by the pack that trims these
 
 	// Whoever has the turn in one.
 	written  []*pack // not registered, oldest first
@@ -227,6 +228,7 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 			parts = append(parts, *pt)
 		}
 	}
+	reg.Gone = p.owedBelow(to, parts)
 	if err := p.write(ctx, &reg, parts, 1); err != nil {
 		return false, err
 	}
@@ -240,6 +242,7 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 	}
 	p.written = append(p.written, &pack{reg: reg, parts: parts, traced: context.WithoutCancel(ctx)})
 	p.drop(segments)
+	p.settle(to)
 	return true, nil
 }
 

@@ -246,7 +246,8 @@ func (s *Store) placeRelease(r *release) error {
 		return leat.Errorf(leat.KindInternal, "shard %s has records beyond the index", sh.key)
 	}
 	delete(s.shards, sh.key)
-	s.unindexed.Add(sh.drop())
+	unindexed, _ := sh.drop() // all of it is indexed
+	s.unindexed.Add(unindexed)
 	b := s.queue[len(s.queue)-1]
 	b.controls = append(b.controls, segment.Control{Kind: segment.ControlRelease, Shard: sh.key, Epoch: r.epoch, Final: sh.next})
 	b.onDone = append(b.onDone, func() { s.releaseDurable(r) })

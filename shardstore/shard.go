@@ -99,15 +99,15 @@ func (sh *shard) publish(c *segment.Chunk, n uint64, e Extent) bool {
 }
 
 // drop makes the shard go away for everyone who waits on it, and tells by how much the extents that the index does not
-// have grew fewer.
-func (sh *shard) drop() (unindexed int64) {
+// have grew fewer, and which of them are in no pack.
+func (sh *shard) drop() (unindexed int64, logged []Extent) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	unindexed = int64(len(sh.logged) + len(sh.parked))
+	unindexed, logged = int64(len(sh.logged)+len(sh.parked)), sh.logged
 	sh.gone = true
 	sh.pending, sh.tail, sh.logged, sh.parked = nil, nil, nil, nil
 	sh.wake()
-	return -unindexed
+	return -unindexed, logged
 }
 
 // loggedBelow returns the shard's extents in this session's segments below to that are in no pack.

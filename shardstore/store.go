@@ -221,7 +221,8 @@ func (s *Store) OpenShards(assigned []Assignment) error {
 	}
 	replaced, err := s.install(opened)
 	for _, sh := range replaced {
-		s.unindexed.Add(sh.drop())
+		unindexed, _ := sh.drop() // an earlier owner's, and counted by whoever adopts it
+		s.unindexed.Add(unindexed)
 	}
 	return err
 }
@@ -281,7 +282,8 @@ func newShard(a Assignment) (*shard, error) {
 	return sh, nil
 }
 
-// DropShards forgets shards of a stream that is being deleted. Their records are not packed any more, and leave the caches.
+// DropShards forgets shards of a stream that is being deleted. Their records are not packed any more, and leave the caches; the next pack
+// counts them (owed.go).
 func (s *Store) DropShards(keys []leat.ShardKey) {
 	s.mu.Lock()
 	var dropped []*shard
@@ -293,7 +295,7 @@ func (s *Store) DropShards(keys []leat.ShardKey) {
 	}
 	s.mu.Unlock()
 	for _, sh := range dropped {
-		s.unindexed.Add(sh.drop())
+		s.unindexed.Add(s.packer.dropShard(sh))
 		s.cache.drop(sh.uncache())
 	}
 }

@@ -14,7 +14,7 @@
 //   - A shard's epoch rises each time it gets an owner, and only its owner changes its extents (I12, rule 17).
 //   - Counted extents begin where the shard's registered ones end, and a merge covers the same offsets as what it
 //     replaces; so the extents of a shard join from its horizon on (I7).
-//   - Usage is written with the extents that it counts, once (I15).
+//   - Usage is written with the extents that it counts, once (I15); for shards that are gone without the extents, as spans tell whose it is.
 //   - An object is queued for deletion in the transaction that takes its last extent away, not earlier, and a segment
 //     only when a committed trim is beyond it or when its closed session holds nothing any more (6, 12). Fences are
 //     never queued (I6).

@@ -38,7 +38,7 @@ func (c *Catalog) rebuildUsage(tx *sqldb.Tx, r *Rebuilt) error {
 		if err := meterAll(tx); err != nil {
 			return err
 		}
-		_, err := writeUsage(tx, r.Extents, among(r.Extents))
+		_, err := writeUsage(tx, r.Extents)
 		return err
 	}
 	if err := h.Write(tx); err != nil {
@@ -59,7 +59,7 @@ func (c *Catalog) rebuildUsage(tx *sqldb.Tx, r *Rebuilt) error {
 	if err := addUsage(tx, rows, dirty); err != nil {
 		return err
 	}
-	counted, err := writeUsage(tx, h.Uncounted, among(h.Uncounted))
+	counted, err := writeUsage(tx, h.Uncounted)
 	if err != nil {
 		return err
 	}
@@ -71,14 +71,6 @@ func (c *Catalog) rebuildUsage(tx *sqldb.Tx, r *Rebuilt) error {
 		number++
 	}
 	return nil
-}
-
-func among(extents []shardstore.Extent) map[leat.ShardKey]bool {
-	all := map[leat.ShardKey]bool{}
-	for i := range extents {
-		all[extents[i].Shard] = true
-	}
-	return all
 }
 
 // Replay takes in the entry of the journal that follows the last one that this catalog has, whoever wrote it and whatever followed it: for a

@@ -50,7 +50,11 @@ func (c *Catalog) register(tx *sqldb.Tx, r *shardstore.Registration, p *plan) er
 		return err
 	}
 	if r.Counted {
-		counted, err := writeUsage(tx, r.Extents, there)
+		extents, err := toCount(tx, r)
+		if err != nil {
+			return err
+		}
+		counted, err := writeUsage(tx, extents)
 		if err != nil {
 			return err
 		}

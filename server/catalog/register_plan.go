@@ -62,6 +62,8 @@ func checkForm(r *shardstore.Registration) error {
 		return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s moves the trim back from %d to %d", r.Number, r.Session, r.TrimFrom, r.TrimTo)
 	case r.Counted && len(r.Replaces) > 0:
 		return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s is counted and replaces extents: a merge is not counted", r.Number, r.Session)
+	case len(r.Gone) > 0 && (!r.Counted || !r.Adopts.IsZero()):
+		return leat.Errorf(leat.KindInvalidArgument, "pack %d of session %s counts dropped shards, and is none of its own segments", r.Number, r.Session)
 	}
 	deleted := make(map[string]bool, len(r.Deletes))
 	for _, key := range r.Deletes {

@@ -4,6 +4,7 @@
 package catalog_test
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -169,6 +170,7 @@ func TestRegisterRefuses(t *testing.T) {
 			"untrimmed segment":    with(good, func(r *shardstore.Registration) { r.Deletes = []string{segment(s, 2)} }),
 			"another's segment":    with(good, func(r *shardstore.Registration) { r.Deletes = []string{segment(other, 0)} }),
 			"a live one's rows":    with(good, func(r *shardstore.Registration) { r.Adopts, r.AdoptShards = other, []leat.ShardKey{k0} }),
+			"merge that counts":    with(merge(first.Extents[:1], extent(k0, 1, 0, 10, "")), func(r *shardstore.Registration) { r.Gone = first.Extents[1:] }),
 			"empty extent":         pack(s, 1, 1, 2, extent(k0, 1, 10, 0, "")),
 		} {
 			if err := b.Register(t.Context(), r); leat.KindOf(err) != leat.KindInvalidArgument {
@@ -192,7 +194,7 @@ func TestRegisterRefuses(t *testing.T) {
 	})
 }
 
-// Extents of a stream that is gone are skipped; an object that then holds nothing is queued at once.
+// Extents of a stream that is gone are counted and not stored; an object that then holds nothing is queued at once.
 func TestRegisterForGoneShards(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		gone, kept := b.stream("gone", 1), b.stream("kept", 1)
@@ -213,10 +215,72 @@ func TestRegisterForGoneShards(t *testing.T) {
 			t.Errorf("%d extents of the gone stream", n)
 		}
 		b.same("queue", b.queued(), empty.Object, segment(s, 0), segment(s, 1))
-		if n := b.used(); n != 10 {
+		if n := b.used(); n != 30 {
 			t.Errorf("usage of %d records", n)
 		}
 	})
+}
+
+// What was put into a stream before it was removed is its owner's, in its last mode, once: in a pack that was under way, and in the log of a
+// dropped shard, which a registration names alone. What it names of a shard that is there is somebody else's to count.
+func TestRegisterCountsRemovedStreams(t *testing.T) {
+	for name, plan := range map[string]string{"at once": "--", "applied, no answer": "a-", "not applied, no answer": "b-"} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, b *bundle) {
+				kept := b.stream("kept", 1)
+				spec := spec("gone", 2)
+				spec.Account, spec.Mode = otherAccount, leat.ModeOnDemand
+				gone, err := b.CreateStream(t.Context(), spec)
+				b.must(err)
+				b.must(b.ActivateStream(t.Context(), gone.ID))
+				s := b.session()
+				b.take(s)
+				now := leat.Micros(b.clock.Now())
+				b.must(b.BeginDelete(t.Context(), gone.ID, false))
+				b.must(b.RemoveStream(t.Context(), gone.ID))
+
+				at := func(k leat.ShardKey, first, count uint64) shardstore.Extent {
+					e := extent(k, 1, first, count, "")
+					e.MinTime, e.MaxTime = now, now
+					return e
+				}
+				g0, g1, k := leat.ShardKey{Stream: gone.ID}, leat.ShardKey{Stream: gone.ID, Ordinal: 1}, leat.ShardKey{Stream: kept.ID}
+				r := pack(s, 0, 0, 2, at(g0, 0, 10))
+				never := leat.ShardKey{Stream: leat.NewID[leat.StreamID](nil)}
+				r.Gone = []shardstore.Extent{at(g0, 10, 4), at(g1, 0, 3), at(k, 0, 100), at(never, 0, 100)}
+				b.link.cut(plan)
+				b.register(r)
+				b.register(r)
+				b.register(pack(s, 1, 2, 3, at(k, 0, 5)))
+
+				usage, err := b.Usage(t.Context(), otherAccount, b.clock.Now().Add(-time.Hour), b.clock.Now().Add(time.Hour))
+				b.must(err)
+				want := []catalog.Usage{{
+					Account: otherAccount, Stream: gone.ID, Hour: b.clock.Now().Truncate(time.Hour), Records: 17, Bytes: 17 * 150, Units: 17,
+					OnDemandRecords: 17, OnDemandBytes: 17 * 150, OnDemandUnits: 17,
+				}}
+				if !slices.Equal(usage, want) {
+					t.Errorf("usage %+v", usage)
+				}
+				if n := b.used(); n != 5 {
+					t.Errorf("usage of the other stream: %d records", n)
+				}
+				if n := len(b.extents(g0).Extents) + len(b.extents(g1).Extents); n != 0 {
+					t.Errorf("%d extents are indexed", n)
+				}
+				b.same("queue", b.queued(), r.Object, segment(s, 0), segment(s, 1), segment(s, 2))
+				var manifest string
+				b.must(b.db.View(t.Context(), func(tx *sqldb.Tx) error {
+					return tx.Row("SELECT body FROM manifests WHERE session = $1 AND number = 0", s).Scan(&manifest)
+				}))
+				var m catalog.Manifest
+				b.must(json.Unmarshal([]byte(manifest), &m))
+				if len(m.Streams) != 1 || m.Streams[0].Account != otherAccount || len(m.Streams[0].Extents) != 3 {
+					t.Errorf("manifest %s", manifest)
+				}
+			})
+		})
+	}
 }
 
 // A merge puts one extent in the place of several and frees their objects; a shared one stays until its last extent goes.

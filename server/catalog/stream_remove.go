@@ -12,7 +12,7 @@ import (
 	"github.com/leatstream/leat/internal/sqldb"
 )
 
-// RemoveStream takes a stream that is DELETING out of the catalog: its shards at once, so that nothing is registered for
+// RemoveStream takes a stream that is DELETING out of the catalog: its shards at once, so that nothing is indexed for
 // them any more, then its extents in batches, then its keys, and its own row last. Objects and segments that nothing
 // names afterwards are queued for deletion. It may be called again after it failed; a stream that does not exist is fine. KindInUse when
 // the stream is not DELETING.
@@ -53,8 +53,8 @@ func (c *Catalog) RemoveStream(ctx context.Context, id leat.StreamID) error {
 	})
 }
 
-// removeShards takes the rows that others look at: from here on Register skips the stream's extents and FinishReshard
-// its reshards.
+// removeShards takes the rows that others look at: from here on Register counts the stream's extents alone and FinishReshard
+// skips its reshards.
 func (c *Catalog) removeShards(ctx context.Context, id leat.StreamID) (s leat.Stream, there bool, err error) {
 	err = c.settle(ctx, func(tx *sqldb.Tx) error {
 		there = false

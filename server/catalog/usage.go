@@ -4,7 +4,9 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -57,10 +59,10 @@ type countedExtent struct {
 	onDemand bool
 }
 
-// modeSpan is from when to when a stream was in a mode.
+// modeSpan is since when a stream was in a mode.
 type modeSpan struct {
-	began, ended int64
-	onDemand     bool
+	began    int64
+	onDemand bool
 }
 
 // billing is what counting must know of a stream.
@@ -69,27 +71,44 @@ type billing struct {
 	modes   []modeSpan
 }
 
-// onDemandAt tells whether the stream was in on-demand mode at a time.
+// onDemandAt tells whether the stream was in on-demand mode at a time. Its last mode holds on: what came by another clock when it was deleted
+// was put in that.
 func (b *billing) onDemandAt(at int64) bool {
+	var last modeSpan
 	for _, m := range b.modes {
-		if at >= m.began && (m.ended == 0 || at < m.ended) {
-			return m.onDemand
+		if at >= m.began && m.began >= last.began {
+			last = m
 		}
 	}
-	return false
+	return last.onDemand
 }
 
-// readBilling reads who owns streams and what modes they were in.
-func readBilling(tx *sqldb.Tx, streams *sqldb.Rows) (map[leat.StreamID]*billing, error) {
-	known := map[leat.StreamID]*billing{}
-	err := tx.EachRows(`
+// readBilling reads who owns streams and what modes they were in: of those that are gone as spans tell. A stream that neither knows is missing.
+func readBilling(tx *sqldb.Tx, streams []leat.StreamID) (map[leat.StreamID]*billing, error) {
+	const present = `
 WITH v (stream) AS (VALUES $rows)
-SELECT s.id, s.account, s.mode, COALESCE(m.began, 0), COALESCE(m.ended, 0), COALESCE(m.value, s.mode)
-FROM v JOIN streams s ON s.id = v.stream LEFT JOIN spans m ON m.stream = s.id AND m.kind = 'mode'`, streams, func(scan sqldb.Scan) error {
+SELECT s.id, s.account, COALESCE(m.began, 0), COALESCE(m.value, s.mode)
+FROM v JOIN streams s ON s.id = v.stream LEFT JOIN spans m ON m.stream = s.id AND m.kind = 'mode'`
+	const gone = `
+WITH v (stream) AS (VALUES $rows)
+SELECT m.stream, m.account, m.began, m.value FROM v JOIN spans m ON m.stream = v.stream AND m.kind = 'mode'`
+	known := map[leat.StreamID]*billing{}
+	if err := readModes(tx, present, streams, known); err != nil || len(known) == len(streams) {
+		return known, err
+	}
+	return known, readModes(tx, gone, slices.DeleteFunc(streams, func(id leat.StreamID) bool { return known[id] != nil }), known)
+}
+
+func readModes(tx *sqldb.Tx, query string, streams []leat.StreamID, known map[leat.StreamID]*billing) error {
+	rows := sqldb.NewRows(1, len(streams))
+	for _, id := range streams {
+		rows.Add(id)
+	}
+	return tx.EachRows(query, rows, func(scan sqldb.Scan) error {
 		var id leat.StreamID
-		var account, mode, value string
+		var account, value string
 		var m modeSpan
-		if err := scan(sqldb.ID(&id), &account, &mode, &m.began, &m.ended, &value); err != nil {
+		if err := scan(sqldb.ID(&id), &account, &m.began, &value); err != nil {
 			return err
 		}
 		if known[id] == nil {
@@ -99,24 +118,48 @@ FROM v JOIN streams s ON s.id = v.stream LEFT JOIN spans m ON m.stream = s.id AN
 		known[id].modes = append(known[id].modes, m)
 		return nil
 	})
-	return known, err
 }
 
-// writeUsage counts extents that are new to the index (I15) and returns those that it counted.
-func writeUsage(tx *sqldb.Tx, extents []shardstore.Extent, there map[leat.ShardKey]bool) (counted []countedExtent, err error) {
+// toCount are the extents that a registration counts, sorted by shard and first offset: its own, those of shards that are gone too, and what it has of
+// dropped shards that nobody else counts.
+func toCount(tx *sqldb.Tx, r *shardstore.Registration) ([]shardstore.Extent, error) {
+	if len(r.Gone) == 0 {
+		return r.Extents, nil
+	}
+	var shards []leat.ShardKey
+	for i := range r.Gone {
+		shards = append(shards, r.Gone[i].Shard)
+	}
+	there := map[leat.ShardKey]bool{}
+	err := tx.EachRows("SELECT stream, ordinal FROM shards WHERE (stream, ordinal) IN (VALUES $rows)", shardRows(shards), func(scan sqldb.Scan) error {
+		k, err := scanShardKey(scan)
+		there[k] = true
+		return err
+	})
+	all := slices.Clone(r.Extents)
+	for i := range r.Gone {
+		if !there[r.Gone[i].Shard] {
+			all = append(all, r.Gone[i])
+		}
+	}
+	slices.SortFunc(all, func(a, b shardstore.Extent) int {
+		return cmp.Or(a.Shard.Compare(b.Shard), compareOffsets(a.First, b.First))
+	})
+	return all, err
+}
+
+// writeUsage counts extents that are new to the index (I15), and sorted, and returns those that it counted: all whose stream there is or was.
+func writeUsage(tx *sqldb.Tx, extents []shardstore.Extent) (counted []countedExtent, err error) {
 	type place struct {
 		stream leat.StreamID
 		hour   int64
 	}
 	type sums struct{ records, bytes, units, odRecords, odBytes, odUnits int64 }
-	streams := sqldb.NewRows(1, len(extents))
-	var last leat.StreamID
+	var streams []leat.StreamID
 	for i := range extents {
-		if id := extents[i].Shard.Stream; there[extents[i].Shard] && (streams.Len() == 0 || id != last) { // they are sorted
-			streams.Add(id)
-			last = id
-		}
+		streams = append(streams, extents[i].Shard.Stream)
 	}
+	streams = slices.Compact(streams)
 	known, err := readBilling(tx, streams)
 	if err != nil {
 		return nil, err
@@ -126,7 +169,7 @@ func writeUsage(tx *sqldb.Tx, extents []shardstore.Extent, there map[leat.ShardK
 	for i := range extents {
 		e := &extents[i]
 		b := known[e.Shard.Stream]
-		if !there[e.Shard] || b == nil {
+		if b == nil {
 			continue
 		}
 		at := place{e.Shard.Stream, hourOf(e.MaxTime)}
