@@ -411,7 +411,9 @@ func (j *job) write(ctx context.Context) error {
 		if d.Units == 0 {
 			continue // the format could hold nothing of it
 		}
-		g.Go(func() error { return j.put(gctx, d, contentType(&j.t.config)) })
+		g.Go(func() error {
+			return sheltered(j.e.cfg.Logger, func() error { return j.put(gctx, d, contentType(&j.t.config)) })
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,10 @@ func (w *worker) run(ctx context.Context) {
 	pause := w.e.cfg.Pause
 	for ctx.Err() == nil {
 		before := w.counts.commits.Load()
-		err := w.deliver(ctx)
+		err := sheltered(w.log, func() error { return w.deliver(ctx) })
+		if errors.Is(err, errPanic) {
+			w.forget()
+		}
 		w.drop()
 		switch {
 		case ctx.Err() != nil:
@@ -82,6 +86,32 @@ func (w *worker) run(ctx context.Context) {
 		w.because(ctx, err)
 		w.sleep(ctx, wait)
 		pause = min(2*pause, longestPause)
+	}
+}
+
+// errPanic is what came of a plan over which something panicked. What others make of records that anybody may have put,
+// codecs, queries and modules, must not end a node. Its delivery waits, and the log has the rest.
+var errPanic = leat.Errorf(leat.KindInternal, "a fault in the server broke off the work on these records: its log says which")
+
+// sheltered turns a panic of f into an error.
+func sheltered(log *slog.Logger, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("delivery panicked", "panic", p, "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return f()
+}
+
+// forget lets go of the tools, which a panic may have left anyhow.
+func (w *worker) forget() {
+	for version, t := range w.tools {
+		delete(w.tools, version)
+		_ = sheltered(w.log, func() error { // nothing of it is needed any more
+			t.close()
+			return nil
+		})
 	}
 }
 
@@ -112,9 +142,7 @@ func (w *worker) sleep(ctx context.Context, d time.Duration) {
 
 func (w *worker) close() {
 	w.drop()
-	for _, t := range w.tools {
-		t.close()
-	}
+	w.forget()
 }
 
 // with returns the tools of a version of the configuration.
