@@ -25,7 +25,32 @@ func (c *Catalog) CloseSession(ctx context.Context, closing shardstore.Closing, 
 	if clean && (len(pendingOf(closing)) > 0 || len(closing.Reshards) > 0) {
 		return leat.Errorf(leat.KindInvalidArgument, "session %s cannot be closed as clean: something of it is not registered", closing.Session)
 	}
-	return c.settle(ctx, func(tx *sqldb.Tx) error { return c.closeSession(tx, closing, clean) })
+	err := c.settle(ctx, func(tx *sqldb.Tx) error {
+		if !clean {
+			tx.Note(proof{})
+		}
+		return c.closeSession(tx, closing, clean)
+	})
+	if err == nil && !clean {
+		err = c.proveClosed(ctx)
+	}
+	return err
+}
+
+// proveClosed writes a second entry of the journal that says nothing: a catalog that was set back to before a session was recovered is known
+// to be too old from here on. It would have the session's shards owned by the dead, and the epochs in which others take them free.
+func (c *Catalog) proveClosed(ctx context.Context) error {
+	if c.opts.Journal == nil {
+		return nil
+	}
+	err := c.settle(ctx, func(tx *sqldb.Tx) error {
+		tx.Note(proof{})
+		return nil
+	})
+	if err != nil {
+		c.opts.Logger.Warn("a catalog that was set back to before a session was recovered would not be noticed until the next change", "error", err)
+	}
+	return ctx.Err()
 }
 
 func (c *Catalog) closeSession(tx *sqldb.Tx, closing shardstore.Closing, clean bool) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/journal"
+	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob/fault"
 	"github.com/leatstream/leat/shardstore/blob/mem"
 )
@@ -288,6 +289,28 @@ func TestJournalOlderCatalog(t *testing.T) {
 			if leat.KindOf(err) != leat.KindCorrupt {
 				t.Errorf("an older catalog: %v", err)
 			}
+		}
+	})
+}
+
+// A catalog that was set back to before a session was recovered is refused, though nothing else has changed: others may have its shards.
+func TestJournalKnowsOfRecoveries(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		j := withJournal(b)
+		j.stream("s", 2)
+		clean, dead := j.session(), j.session()
+		j.take(dead)
+		before := j.folded().N
+		j.must(j.CloseSession(ctx, shardstore.Closing{Session: clean}, true))
+		if n := j.folded().N; n != before {
+			t.Errorf("closing a session in order made %d entries", n-before)
+		}
+		j.fence(dead, 0)
+		j.agrees()
+		j.must(j.SetBack(ctx, int(j.folded().N-before)))
+		if err := j.CatchUp(ctx); leat.KindOf(err) != leat.KindCorrupt {
+			t.Errorf("a catalog of before the recovery: %v", err)
 		}
 	})
 }
