@@ -103,6 +103,7 @@ func TestValidateNamesTheMember(t *testing.T) {
 		{"transforms[0].kind", func(c *spec.Config) { c.Transforms[0].Kind = "magic" }},
 		{"transforms[0].query", func(c *spec.Config) { c.Transforms[0].Query = "." }},
 		{"transforms[2].query", func(c *spec.Config) { c.Transforms[2].Query = "" }},
+		{"transforms[2].query", func(c *spec.Config) { c.Transforms[2].Query = "." + strings.Repeat(" ", spec.MaxQueryBytes) }},
 		{"transforms[1].compression", func(c *spec.Config) { c.Transforms[1].Compression = spec.Zip }},
 		{"transforms[4].http", func(c *spec.Config) { c.Transforms[4].HTTP = nil }},
 		{"transforms[4].http.url", func(c *spec.Config) { c.Transforms[4].HTTP.URL = "ftp://x/" }},

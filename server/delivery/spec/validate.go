@@ -24,6 +24,7 @@ const (
 	MaxPartitions     = 10_000 // of one range
 	MaxTransforms     = 8
 	MaxModuleBytes    = 8 << 20
+	MaxQueryBytes     = 16 << 10 // of jq
 	MaxColumns        = 1000
 	MaxShards         = 100 // of direct put
 	MaxHold           = 7 * 24 * time.Hour
@@ -149,6 +150,8 @@ func (t *Transform) validate(at string) error {
 		return leat.Invalid(at+".kind", "%.40q must be unpack_kpl, decompress, jq, partition_keys, http or wasm", t.Kind)
 	case (t.Query != "") == stray(JQ, PartitionKeys):
 		return leat.Invalid(at+".query", "jq and partition_keys, and nothing else, have a query")
+	case len(t.Query) > MaxQueryBytes:
+		return leat.Invalid(at+".query", "a query of %d bytes: at most %d", len(t.Query), MaxQueryBytes)
 	case t.Compression != "" && (stray(Decompress) || t.Compression != Gzip && t.Compression != Zstd && t.Compression != Snappy):
 		return leat.Invalid(at+".compression", "decompress takes gzip, zstd or snappy; other transforms have no compression")
 	case (len(t.Module) > 0) == stray(WASM):

@@ -43,8 +43,8 @@ func compileJQ(query, at string) (*gojq.Code, error) {
 		}
 		return nil, leat.Invalid(at+".query", "%s.query: %v", at, err)
 	}
-	if name := impure(reflect.ValueOf(q)); name != "" {
-		return nil, leat.Invalid(at+".query", "%s.query uses %s, whose outcome is not the record's alone; $arrival is its arrival in seconds", at, name)
+	if why := unfit(reflect.ValueOf(q), 0); why != "" {
+		return nil, leat.Invalid(at+".query", "%s.query %s", at, why)
 	}
 	code, err := gojq.Compile(q, gojq.WithVariables(variables), gojq.WithEnvironLoader(func() []string { return nil }))
 	if err != nil {
@@ -53,29 +53,39 @@ func compileJQ(query, at string) (*gojq.Code, error) {
 	return code, nil
 }
 
-// impure finds a call of a function that depends on more than its input, anywhere in a query.
-func impure(v reflect.Value) string {
+// maxNesting is how deep the terms of a query may be in one another. What compiles queries goes down by recursion.
+const maxNesting = 200
+
+// unfit says what is wrong with a query: a call of a function that depends on more than its input, anywhere in it, or terms
+// that are too deep in one another.
+func unfit(v reflect.Value, depth int) string {
 	switch v.Kind() {
 	case reflect.Pointer:
-		if f, ok := v.Interface().(*gojq.Func); ok && f != nil {
-			switch f.Name {
+		if v.IsNil() {
+			return ""
+		}
+		switch x := v.Interface().(type) {
+		case *gojq.Func:
+			switch x.Name {
 			case "now", "localtime", "strflocaltime", "input", "inputs", "debug", "stderr", "halt", "halt_error":
-				return f.Name
+				return "uses " + x.Name + ", whose outcome is not the record's alone; $arrival is its arrival in seconds"
+			}
+		case *gojq.Term:
+			if depth++; depth > maxNesting {
+				return fmt.Sprintf("has more than %d terms in one another", maxNesting)
 			}
 		}
-		if !v.IsNil() {
-			return impure(v.Elem())
-		}
+		return unfit(v.Elem(), depth)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if name := impure(v.Field(i)); name != "" {
-				return name
+			if why := unfit(v.Field(i), depth); why != "" {
+				return why
 			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			if name := impure(v.Index(i)); name != "" {
-				return name
+			if why := unfit(v.Index(i), depth); why != "" {
+				return why
 			}
 		}
 	}

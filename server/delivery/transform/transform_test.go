@@ -233,6 +233,9 @@ func TestRefused(t *testing.T) {
 		{spec.Transform{Kind: spec.JQ, Query: `{a: "x\(now)"}`}, "transforms[1].query", "uses now"},
 		{spec.Transform{Kind: spec.JQ, Query: `def f: input; f`}, "transforms[1].query", "uses input"},
 		{spec.Transform{Kind: spec.PartitionKeys, Query: `{a: (.t | localtime | mktime)}`}, "transforms[1].query", "uses localtime"},
+		{spec.Transform{Kind: spec.JQ, Query: strings.Repeat("(", 201) + "." + strings.Repeat(")", 201)}, "transforms[1].query", "more than 200 terms"},
+		{spec.Transform{Kind: spec.JQ, Query: strings.Repeat(`"\(`, 4000) + "." + strings.Repeat(`)"`, 4000)}, "transforms[1].query", "more than 200 terms"},
+		{spec.Transform{Kind: spec.JQ, Query: strings.Repeat("[", 1<<20) + "." + strings.Repeat("]", 1<<20)}, "transforms[1].query", "more than 200 terms"},
 		{spec.Transform{Kind: spec.WASM, Module: []byte("no module")}, "transforms[1].module", "module"},
 		{spec.Transform{Kind: spec.WASM, Module: []byte("\x00asm\x01\x00\x00\x00")}, "transforms[1].module", "does not export leat_alloc"},
 		{spec.Transform{Kind: "xslt"}, "transforms[1].kind", "xslt"},
@@ -244,6 +247,12 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	pipeline(t, of(spec.Transform{Kind: spec.JQ, Query: `{now: .now, "input": 1, now2: $arrival}`})) // names of members are no calls
+	for _, query := range []string{
+		strings.Repeat("(", 199) + "." + strings.Repeat(")", 199), strings.Repeat(".a | ", 3000) + ".", strings.Repeat("1 + ", 3000) + "1",
+		`"` + strings.Repeat("(", 10_000) + `" # ` + strings.Repeat("[", 1000),
+	} {
+		pipeline(t, of(spec.Transform{Kind: spec.JQ, Query: query}))
+	}
 }
 
 // A caller that goes away ends jq; nothing is decided then.
