@@ -198,6 +198,41 @@ func TestLinesInterrupted(t *testing.T) {
 	}
 }
 
+// Ctrl-C also ends a command that waits for input, with the counts of what came before.
+func TestLinesInterruptedWhileNothingComes(t *testing.T) {
+	p := startProcess(t)
+	leatCmd := leatAt(t, p.addr)
+	awaitServer(t, leatCmd)
+	leatCmd("", "stream", "create", "logs", "--shards", "1").ok(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	in, input := io.Pipe()
+	defer func() { _ = input.Close() }()
+	var out, errs bytes.Buffer
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, []string{"put", "logs", "--lines", "-o", "json"}, &terminal{in: in, out: &out, err: &errs}, nil)
+	}()
+	if _, err := io.WriteString(input, "one\ntwo\n"); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for strings.Count(leatCmd("", "get", "logs").ok(t), "\n") < 2 {
+		<-tick.C
+	}
+	interrupt()
+	select {
+	case c := <-code:
+		outcome{c, out.String(), errs.String()}.refused(t, 1, "interrupted before the end of the input")
+	case <-time.After(30 * time.Second):
+		t.Fatal("it waits for input that does not come")
+	}
+	if s := objects[summary](t, out.String())[0]; s.Acked != 2 || s.Failed != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // awaitServer returns when the server answers.
 func awaitServer(t *testing.T, leatCmd func(stdin string, args ...string) outcome) {
 	t.Helper()

@@ -31,7 +31,7 @@ func (cmd *putCmd) putLines(ctx context.Context, c *connection, t *terminal, p *
 	if !cmd.Quiet && isTerminal(t.err) {
 		stopProgress = showProgress(t.err, tally, began)
 	}
-	readErr := cmd.feed(ctx, p, tally, r, keys)
+	readErr := cmd.feedUntil(ctx, func() error { return cmd.feed(ctx, p, tally, r, keys) })
 	// The producer gives up by itself when nothing goes on for RetryFor; an interruption does not wait for that.
 	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -44,6 +44,28 @@ func (cmd *putCmd) putLines(ctx context.Context, c *connection, t *terminal, p *
 	return tally.report(ctx, c, t, time.Since(began), errors.Join(readErr, closeErr))
 }
 
+// stopWithin is how long feed is waited for after an interruption. It may wait for input that never comes, and touches nothing after that.
+const stopWithin = time.Second
+
+// feedUntil feeds until that is done or ctx has ended.
+func (*putCmd) feedUntil(ctx context.Context, feed func() error) error {
+	fed := make(chan error, 1)
+	go func() { fed <- feed() }()
+	select {
+	case err := <-fed:
+		return err
+	case <-ctx.Done():
+	}
+	end := time.NewTimer(stopWithin)
+	defer end.Stop()
+	select {
+	case err := <-fed:
+		return err
+	case <-end.C:
+		return nil
+	}
+}
+
 // feed hands every line to the producer. It stops at the end of input, when ctx ends, or when the server has been away
 // for longer than records are tried again: what is left of the input would wait for nothing.
 func (cmd *putCmd) feed(ctx context.Context, p *client.Producer, tally *tally, r *lineReader, keys keyFunc) error {
@@ -53,7 +75,7 @@ func (cmd *putCmd) feed(ctx context.Context, p *client.Producer, tally *tally, r
 			return nil
 		}
 		l, err := r.Next()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
