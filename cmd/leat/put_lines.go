@@ -76,7 +76,7 @@ func (cmd *putCmd) feed(ctx context.Context, p *client.Producer, tally *tally, r
 		}
 		l, err := r.Next()
 		if errors.Is(err, io.EOF) || ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // interrupted meanwhile: the report says so
 		}
 		if err != nil {
 			return err
