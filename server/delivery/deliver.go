@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,31 +179,42 @@ func batchOf(c *spec.Config) int {
 // prefix: a range of small records that become large ones must not take a node's memory, and then the next node's.
 const outputBytes = 512 << 20
 
-// bound takes out what a batch makes beyond the bytes that are left.
+// bound takes out what a batch makes beyond the bytes that are left. Parts that failed count like others: they are kept until
+// the error prefix has them.
 func bound(r *spec.Result, left *int64) {
 	sizes := map[int]int64{}
 	for i := range r.Outputs {
-		sizes[r.Outputs[i].Source] += int64(len(r.Outputs[i].Data))
-	}
-	seen, refused := map[int]bool{}, map[int]bool{}
-	outputs := r.Outputs[:0]
-	for _, o := range r.Outputs {
-		if !seen[o.Source] {
-			seen[o.Source] = true
-			if refused[o.Source] = sizes[o.Source] > *left; refused[o.Source] {
-				r.Failed = append(r.Failed, spec.Failure{
-					Source: o.Source, Type: spec.ProcessingFailed, Code: "Transform.OutputTooLarge",
-					Message: fmt.Sprintf("what transforms make of the records of this range is more than %d MiB: choose a smaller buffer", outputBytes>>20),
-				})
-			} else {
-				*left -= sizes[o.Source]
+		o := &r.Outputs[i]
+		n := len(o.Data)
+		for _, keys := range []map[string]string{o.Query, o.Lambda} {
+			for name, value := range keys {
+				n += len(name) + len(value)
 			}
 		}
-		if !refused[o.Source] {
-			outputs = append(outputs, o)
+		sizes[o.Source] += int64(n)
+	}
+	for i := range r.Failed {
+		sizes[r.Failed[i].Source] += int64(len(r.Failed[i].Data))
+	}
+	refused := map[int]bool{}
+	for _, source := range slices.Sorted(maps.Keys(sizes)) {
+		if sizes[source] <= *left {
+			*left -= sizes[source]
+		} else {
+			refused[source] = true
 		}
 	}
-	r.Outputs = outputs
+	if len(refused) == 0 {
+		return
+	}
+	r.Outputs = slices.DeleteFunc(r.Outputs, func(o spec.Output) bool { return refused[o.Source] })
+	r.Failed = slices.DeleteFunc(r.Failed, func(f spec.Failure) bool { return refused[f.Source] })
+	for _, source := range slices.Sorted(maps.Keys(refused)) {
+		r.Failed = append(r.Failed, spec.Failure{
+			Source: source, Type: spec.ProcessingFailed, Code: "Transform.OutputTooLarge",
+			Message: fmt.Sprintf("what transforms make of the records of this range is more than %d MiB: choose a smaller buffer", outputBytes>>20),
+		})
+	}
 }
 
 func (j *job) apply(ctx context.Context) (all spec.Result, err error) {

@@ -268,7 +268,9 @@ func (a *callAnswer) take(b *batch, in, out []item) []item {
 			if len(r.Metadata.Keys) > 0 {
 				next.lambda = r.Metadata.Keys
 			}
-			out = append(out, next)
+			if b.grow(next.source, []item{next}) {
+				out = append(out, next)
+			}
 		case "Dropped":
 		case "ProcessingFailed":
 			b.fail(&in[i], spec.ProcessingFailed, "Lambda.ProcessingFailedStatus", "the endpoint says that the record failed")

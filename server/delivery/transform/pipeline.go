@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/leatstream/leat"
@@ -23,10 +24,11 @@ type Options struct {
 	ARN, Region string
 }
 
-// Limits of what a step may make of a record.
+// Limits of what the steps may make of one record of the source, however many parts it has. A record that exceeds them fails
+// as a whole.
 const (
-	MaxOutputs     = 10_000   // parts of one record
-	MaxOutputBytes = 64 << 20 // of all parts of one record, after decompression
+	MaxOutputs     = 10_000   // parts, after each step
+	MaxOutputBytes = 64 << 20 // of all its parts and their partition keys after each step, and of those that failed so far
 	maxMessage     = 512      // bytes of a reason
 )
 
@@ -48,6 +50,48 @@ type step interface {
 type batch struct {
 	records []spec.Record
 	failed  []spec.Failure
+	grown   map[int]growth // by source
+}
+
+// growth is what the steps have made of a record of the source.
+type growth struct {
+	parts, bytes int  // in the present step
+	kept         int  // bytes of parts that failed
+	large        bool // it exceeds the limits, and fails as a whole
+}
+
+// grow counts what a step made of a part of a record. It returns false once that is too much: then nothing more need be made
+// of this record, and it is gone after the step.
+func (b *batch) grow(source int, made []item) bool {
+	g := b.grown[source]
+	g.parts += len(made)
+	for i := range made {
+		g.bytes += made[i].size()
+	}
+	g.large = g.large || g.parts > MaxOutputs || g.bytes+g.kept > MaxOutputBytes
+	b.grown[source] = g
+	return !g.large
+}
+
+// settle ends a step: it takes out what became too large, and begins to count anew.
+func (b *batch) settle(items []item) []item {
+	items = slices.DeleteFunc(items, func(it item) bool { return b.grown[it.source].large })
+	for source, g := range b.grown {
+		g.parts, g.bytes = 0, 0
+		b.grown[source] = g
+	}
+	return items
+}
+
+// size is what an item holds, in bytes.
+func (it *item) size() int {
+	n := len(it.data)
+	for _, keys := range []map[string]string{it.query, it.lambda} {
+		for name, value := range keys {
+			n += len(name) + len(value)
+		}
+	}
+	return n
 }
 
 // fail takes an item out.
@@ -60,6 +104,10 @@ func (b *batch) fail(it *item, t spec.ErrorType, code, format string, args ...an
 		}
 		message = message[:n] + "…"
 	}
+	g := b.grown[it.source]
+	g.kept += len(it.origin)
+	g.large = g.large || g.kept > MaxOutputBytes
+	b.grown[it.source] = g
 	b.failed = append(b.failed, spec.Failure{Source: it.source, Type: t, Code: code, Message: message, Data: it.origin})
 }
 
@@ -101,7 +149,7 @@ func compile(ctx context.Context, o *Options, t *spec.Transform, at string) (ste
 
 // Apply transforms a batch: see spec.Pipeline.
 func (p *Pipeline) Apply(ctx context.Context, records []spec.Record) (spec.Result, error) {
-	b := &batch{records: records}
+	b := &batch{records: records, grown: map[int]growth{}}
 	items := make([]item, len(records))
 	for i := range records {
 		items[i] = item{source: i, data: records[i].Data}
@@ -111,12 +159,22 @@ func (p *Pipeline) Apply(ctx context.Context, records []spec.Record) (spec.Resul
 		if items, err = s.apply(ctx, b, items); err != nil {
 			return spec.Result{}, err
 		}
+		items = b.settle(items)
 	}
 	return b.result(items), nil
 }
 
 // result finds out which records are neither in the outputs nor failed: filters dropped them.
 func (b *batch) result(items []item) spec.Result {
+	b.failed = slices.DeleteFunc(b.failed, func(f spec.Failure) bool { return b.grown[f.Source].large })
+	for i := range b.records {
+		if b.grown[i].large {
+			b.failed = append(b.failed, spec.Failure{
+				Source: i, Type: spec.ProcessingFailed, Code: "Transform.OutputTooLarge",
+				Message: fmt.Sprintf("transforms make more than %d parts or %d MiB of this record", MaxOutputs, MaxOutputBytes>>20),
+			})
+		}
+	}
 	r := spec.Result{Outputs: make([]spec.Output, len(items)), Failed: b.failed}
 	known := make([]bool, len(b.records))
 	for i := range items {
@@ -149,6 +207,9 @@ func (p *Pipeline) Close() error {
 func each(b *batch, in []item, f func(out []item, it *item) ([]item, *failure)) []item {
 	out := make([]item, 0, len(in))
 	for i := range in {
+		if b.grown[in[i].source].large {
+			continue
+		}
 		from := len(out)
 		next, bad := f(out, &in[i])
 		if bad != nil {
@@ -157,6 +218,10 @@ func each(b *batch, in []item, f func(out []item, it *item) ([]item, *failure)) 
 			continue
 		}
 		out = next
+		if !b.grow(in[i].source, out[from:]) {
+			clear(out[from:]) // it is let go of at once
+			out = out[:from]
+		}
 	}
 	return out
 }

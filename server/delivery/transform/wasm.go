@@ -145,6 +145,9 @@ func (w *wasm) apply(ctx context.Context, b *batch, in []item) ([]item, error) {
 	}
 	out := make([]item, 0, len(in))
 	for at := range in {
+		if b.grown[in[at].source].large {
+			continue
+		}
 		next, bad, err := w.one(ctx, i, b, &in[at])
 		if cause := context.Cause(ctx); cause != nil {
 			_ = i.module.Close(context.WithoutCancel(ctx)) // it was interrupted
@@ -159,7 +162,7 @@ func (w *wasm) apply(ctx context.Context, b *batch, in []item) ([]item, error) {
 			}
 		case bad != nil:
 			b.fail(&in[at], bad.kind, bad.code, "%s", bad.message)
-		default:
+		case b.grow(in[at].source, next):
 			out = append(out, next...)
 		}
 	}

@@ -1,0 +1,65 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package transform_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// squeezed is n MiB that compress well.
+func squeezed(tb testing.TB, n int) string {
+	tb.Helper()
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(z.EncodeAll(make([]byte, n<<20), nil))
+}
+
+// What steps make is counted for each record of the source, whatever parts it was in: one that exceeds it fails once, as it
+// came, and its neighbours do not.
+func TestGrowth(t *testing.T) {
+	kpl, decompress := spec.Transform{Kind: spec.UnpackKPL}, spec.Transform{Kind: spec.Decompress}
+	query := func(q string) spec.Transform { return spec.Transform{Kind: spec.JQ, Query: q} }
+	large := squeezed(t, 20)
+	for _, tc := range []struct {
+		what    string
+		steps   []spec.Transform
+		records []string
+		says    string
+	}{
+		{"bytes of parts", []spec.Transform{kpl, decompress}, []string{"before", aggregate(large, large, large, large), "after"}, "0=before; 2=after; 1!processing-failed Transform.OutputTooLarge"},
+		{"number of parts", []spec.Transform{kpl, query(".,.")}, []string{"1", aggregate(slices.Repeat([]string{"3"}, 6000)...), "2"}, "0=1; 0=1; 2=2; 2=2; 1!processing-failed Transform.OutputTooLarge"},
+		{
+			"parts that failed before", []spec.Transform{query(`range(.) | [., "x" * 20000000]`), query(`if .[0] == 0 then error("no") else .[1], "y" * 10000000 end`)},
+			[]string{"3"}, "0!processing-failed Transform.OutputTooLarge",
+		},
+		{
+			"partition keys", []spec.Transform{kpl, {Kind: spec.PartitionKeys, Query: `{a: ("x" * 20000000)}`}}, []string{"0", aggregate("1", "2", "3", "4")},
+			"0=0 q; 1!processing-failed Transform.OutputTooLarge",
+		},
+	} {
+		t.Run(tc.what, func(t *testing.T) {
+			var records []spec.Record
+			for _, d := range tc.records {
+				records = append(records, spec.Record{Data: []byte(d)})
+			}
+			r := apply(t, pipeline(t, of(tc.steps...)), records)
+			for i := range r.Outputs {
+				if q := r.Outputs[i].Query; q != nil {
+					clear(q)
+				}
+			}
+			if got := strings.ReplaceAll(says(r), " qmap[]", " q"); got != tc.says {
+				t.Errorf("got %.300s\nwant %s", got, tc.says)
+			}
+		})
+	}
+}
