@@ -42,6 +42,14 @@ func TestGrowth(t *testing.T) {
 			[]string{"3"}, "0!processing-failed Transform.OutputTooLarge",
 		},
 		{
+			"one result in few steps", []spec.Transform{query(`"x" * 1000 | reduce range(60) as $i (.; [., .])`)}, []string{"1", "2"},
+			"0!processing-failed JQProcessing.Error; 1!processing-failed JQProcessing.Error",
+		},
+		{
+			"an error in few steps", []spec.Transform{query(`if . == 1 then error("x" * 1000 | reduce range(60) as $i (.; [., .])) else . end`)}, []string{"1", "2"},
+			"1=2; 0!processing-failed JQProcessing.Error",
+		},
+		{
 			"partition keys", []spec.Transform{kpl, {Kind: spec.PartitionKeys, Query: `{a: ("x" * 20000000)}`}}, []string{"0", aggregate("1", "2", "3", "4")},
 			"0=0 q; 1!processing-failed Transform.OutputTooLarge",
 		},

@@ -103,12 +103,12 @@ func (j *jq) apply(ctx context.Context, b *batch, in []item) ([]item, error) {
 	out := each(b, in, func(out []item, it *item) ([]item, *failure) {
 		from, size := len(out), 0
 		err := query(ctx, j.code, b, it, func(v any) error {
-			data, err := gojq.Marshal(v)
+			data, err := marshal(v, MaxOutputBytes-size)
+			if size += len(data); errors.Is(err, errBytes) || len(out)-from == MaxOutputs {
+				return fmt.Errorf("it makes more than %d outputs or %d bytes", MaxOutputs, MaxOutputBytes)
+			}
 			if err != nil {
 				return err
-			}
-			if size += len(data); len(out)-from == MaxOutputs || size > MaxOutputBytes {
-				return fmt.Errorf("it makes more than %d outputs or %d bytes", MaxOutputs, MaxOutputBytes)
 			}
 			next := *it
 			next.data = data
@@ -166,6 +166,11 @@ func query(ctx context.Context, code *gojq.Code, b *batch, it *item, each func(a
 func explain(err error, steps *budget) error {
 	if steps.left < 0 {
 		return fmt.Errorf("the query takes more than %d steps", maxSteps)
+	}
+	if e, ok := errors.AsType[gojq.ValueError](err); ok {
+		if _, bad := marshal(e.Value(), MaxOutputBytes); bad != nil {
+			return errors.New("the query ends with an error whose value is too large to tell")
+		}
 	}
 	return err
 }
