@@ -93,15 +93,12 @@ func (s *Server) newGateway() (*runtime.ServeMux, error) {
 	return mux, nil
 }
 
-// incomingHeader passes on what the interceptors read. The gateway itself passes Authorization.
+// incomingHeader passes on what the server inside reads.
 func incomingHeader(key string) (string, bool) {
-	for _, known := range []string{requestIDKey, accountKey, remoteKey, tracing.ParentHeader, tracing.StateHeader} {
+	for _, known := range []string{requestIDKey, ticketKey, tracing.ParentHeader, tracing.StateHeader} {
 		if strings.EqualFold(key, known) {
 			return known, true
 		}
-	}
-	if strings.EqualFold(key, "user-agent") {
-		return agentKey, true
 	}
 	return "", false
 }
@@ -119,7 +116,6 @@ func (s *Server) rest(gateway http.Handler) http.Handler {
 			id = newRequestID()
 			r.Header.Set(requestIDKey, id)
 		}
-		r.Header.Set(remoteKey, r.RemoteAddr) // in place of what a caller may have put there
 		call := &restCall{id: id}
 		r = r.WithContext(context.WithValue(r.Context(), restCallKey{}, call))
 		body := &restBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBodyBytes), call: call}
@@ -211,7 +207,7 @@ func restStatus(call *restCall, err error) *status.Status {
 	case errors.As(err, &e):
 		return statusOf(err, call.id)
 	case errors.As(err, &tooLarge):
-		return statusOf(leat.Invalid("", "the body is larger than %d bytes", maxBodyBytes), call.id)
+		return statusOf(leat.Invalid("", "the body is larger than %d bytes", tooLarge.Limit), call.id)
 	}
 	code := st.Code()
 	if code == codes.DeadlineExceeded {

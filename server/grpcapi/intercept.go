@@ -14,8 +14,10 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/leatstream/leat"
@@ -28,11 +30,8 @@ const requestIDKey = "x-request-id"
 // accountKey is the metadata and header by which an operator names the account that it acts for.
 const accountKey = "x-leat-account"
 
-// remoteKey is how the gateway tells the server inside where a request came from. From outside it says nothing.
-const remoteKey = "x-leat-remote"
-
-// agentKey is how the gateway tells what the caller's program says that it is.
-const agentKey = "grpcgateway-user-agent"
+// ticketKey is how the gateway tells the server inside who makes a request: see tickets. From outside it says nothing.
+const ticketKey = "x-leat-ticket"
 
 const maxRequestID = 64
 
@@ -58,27 +57,33 @@ func isAPI(method string) bool { return strings.HasPrefix(method, "/leat.") }
 // isInternal tells whether a method is for other nodes, which have credentials of their own.
 func (s *Server) isInternal(method string) bool { return s.internal != nil && s.internal.Owns(method) }
 
-// unary is the one interceptor of unary calls. From the outside: request id, error and log; recovery; authentication;
-// form; handler.
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	id := requestID(ctx)
-	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
-	var span tracing.Span
-	if s.tracer != nil {
-		ctx, span = s.follow(ctx, id, info.FullMethod)
-	}
-	resp, err := s.guarded(ctx, id, info.FullMethod, func(ctx context.Context) (any, error) {
-		if err := s.form(info.FullMethod, req); err != nil {
+// unary puts around a method what comes before it. From the outside: request id, error and log; recovery; authentication; decoding, within bounds;
+// form; handler. An interceptor of gRPC would be asked when the message is decoded already, whoever sent it.
+func (s *Server) unary(method string, next grpc.MethodHandler) grpc.MethodHandler {
+	bounds := s.boundsOf(method)
+	form := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if err := s.form(method, req); err != nil {
 			return nil, err
 		}
 		return handler(ctx, req)
-	})
-	if err != nil {
-		span.Fail(failureOf(err))
-		return nil, s.tell(ctx, id, info.FullMethod, err)
 	}
-	span.End(nil)
-	return resp, nil
+	return func(srv any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		id := requestID(ctx)
+		_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
+		var span tracing.Span
+		if s.tracer != nil {
+			ctx, span = s.follow(ctx, id, method)
+		}
+		resp, err := s.guarded(ctx, id, method, func(ctx context.Context) (any, error) {
+			return next(srv, ctx, func(m any) error { return bounds.decode(dec, m) }, form)
+		})
+		if err != nil {
+			span.Fail(failureOf(err))
+			return nil, s.tell(ctx, id, method, err)
+		}
+		span.End(nil)
+		return resp, nil
+	}
 }
 
 // follow begins the span of a request, unless another node makes it: server/forward follows those.
@@ -101,7 +106,7 @@ func failureOf(err error) leat.Kind {
 	return e.Kind
 }
 
-// stream is the one interceptor of streaming calls; the form of a message is checked as it is received.
+// stream is the one interceptor of streaming calls, which comes before their messages; their bounds and their form are checked as they are received.
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx := ss.Context()
 	id := requestID(ctx)
@@ -111,7 +116,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		ctx, span = s.follow(ctx, id, info.FullMethod)
 	}
 	_, err := s.guarded(ctx, id, info.FullMethod, func(ctx context.Context) (any, error) {
-		return nil, handler(srv, &checkedStream{ServerStream: ss, ctx: ctx, server: s, method: info.FullMethod})
+		return nil, handler(srv, &checkedStream{ServerStream: ss, ctx: ctx, server: s, method: info.FullMethod, bounds: s.boundsOf(info.FullMethod)})
 	})
 	if err != nil {
 		span.Fail(failureOf(err))
@@ -143,26 +148,33 @@ func (s *Server) guarded(ctx context.Context, id, method string, run func(contex
 			ctx = watched
 			defer func() { end(err) }()
 		}
+	} else if compressed(ctx) {
+		return nil, status.Error(codes.Unimplemented, "messages to this method, which needs no credential, must not be compressed")
 	}
 	return run(context.WithValue(ctx, callerKey{}, c))
 }
 
 // authenticate returns who calls, for which account, and from where.
 func (s *Server) authenticate(ctx context.Context) (who leat.Principal, err error) {
-	from := leat.Origin{Source: source(ctx), Edge: leat.EdgeGRPC, Agent: first(ctx, "user-agent")}
 	if inside(ctx) {
-		from.Edge, from.Agent = leat.EdgeREST, first(ctx, agentKey)
+		return s.tickets.who(first(ctx, ticketKey))
 	}
+	from := leat.Origin{Source: source(ctx), Edge: leat.EdgeGRPC, Agent: first(ctx, "user-agent")}
+	return s.signIn(ctx, from, first(ctx, "authorization"), first(ctx, accountKey))
+}
+
+// signIn returns who presents a credential; an account that is not empty is the one to act for.
+func (s *Server) signIn(ctx context.Context, from leat.Origin, authorization, account string) (who leat.Principal, err error) {
 	if err := s.failures.Check(from); err != nil {
 		return leat.Principal{}, err
 	}
-	if who, err = s.auth.Authenticate(first(ctx, "authorization")); err != nil {
+	if who, err = s.auth.Authenticate(authorization); err != nil {
 		if leat.KindOf(err) == leat.KindUnauthenticated {
 			s.failures.Failed(from, err)
 		}
 		return leat.Principal{}, err
 	}
-	if account := first(ctx, accountKey); account != "" {
+	if account != "" {
 		actor, ok := s.auth.(actor)
 		if !ok {
 			return leat.Principal{}, leat.Errorf(leat.KindUnsupported, "this server has no accounts to act for")
@@ -197,11 +209,7 @@ func source(ctx context.Context) netip.Addr {
 	if !ok {
 		return netip.Addr{}
 	}
-	text := p.Addr.String()
-	if inside(ctx) { // the gateway, which is asked by nobody else
-		text = first(ctx, remoteKey)
-	}
-	at, err := netip.ParseAddrPort(text)
+	at, err := netip.ParseAddrPort(p.Addr.String())
 	if err != nil {
 		return netip.Addr{}
 	}
@@ -239,12 +247,13 @@ type checkedStream struct {
 	ctx    context.Context
 	server *Server
 	method string
+	bounds bounds
 }
 
 func (c *checkedStream) Context() context.Context { return c.ctx }
 
 func (c *checkedStream) RecvMsg(m any) error {
-	if err := c.ServerStream.RecvMsg(m); err != nil {
+	if err := c.bounds.decode(c.ServerStream.RecvMsg, m); err != nil {
 		return err
 	}
 	return c.server.form(c.method, m)

@@ -69,6 +69,9 @@ func (j *restJSON) decode(raw []byte, v any) error {
 	if !ok { // a member of the request; checkBody has seen it
 		return j.JSONPb.NewDecoder(bytes.NewReader(raw)).Decode(v)
 	}
+	if err := countJSON(raw); err != nil {
+		return err
+	}
 	if err := protojson.Unmarshal(raw, m); err != nil {
 		return diagnose("", raw, m.ProtoReflect().Descriptor())
 	}
@@ -80,11 +83,17 @@ func readFault(err error) error {
 	if errors.As(err, &e) {
 		return err
 	}
+	if long, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return leat.Invalid("", "the body is larger than %d bytes", long.Limit)
+	}
 	return &leat.Error{Kind: leat.KindInvalidArgument, Message: "the body cannot be read: " + err.Error(), Err: err}
 }
 
-// diagnose finds the first member of a body that does not fit a message; path is the message's own place.
+// diagnose finds the first member of a body that does not fit a message; path is the message's own place. Large bodies are not read a second time.
 func diagnose(path string, raw []byte, d protoreflect.MessageDescriptor) error {
+	if len(raw) > maxSmallBytes {
+		return leat.Invalid("", "the body is not JSON, or does not fit %s", d.Name())
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var body any

@@ -78,6 +78,7 @@ type options struct {
 	ready      func() error
 	token      string
 	internal   grpcapi.Internal
+	failures   *auth.Failures
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -115,7 +116,7 @@ func newRig(t testing.TB, o options) *rig {
 		o.ready = node.Ready
 	}
 	r.server, err = grpcapi.New(grpcapi.Options{
-		Broker: r.broker, Auth: o.auth, Logger: log, Ready: o.ready, Internal: o.internal,
+		Broker: r.broker, Auth: o.auth, Logger: log, Ready: o.ready, Internal: o.internal, Failures: o.failures,
 		Info: grpcapi.Info{Version: "v0.0.0-test", ClusterID: info.ID.String(), Node: "test", Session: node.Session, Started: time.Now()},
 	})
 	r.must(err)

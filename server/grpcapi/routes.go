@@ -20,12 +20,15 @@ import (
 
 	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/server/auth"
 )
 
 // route is what a REST method takes: a message, and which of its members is the body ("*" for all, "" for none).
 type route struct {
-	input protoreflect.MessageType
-	body  string
+	method string // of gRPC
+	input  protoreflect.MessageType
+	body   string
+	large  bool // the message may have bytes of the caller's in it
 }
 
 // routes are keyed by "GET /v1/…". The gateway passes over query parameters that it does not know; a person who
@@ -61,7 +64,7 @@ func (q routes) add(m protoreflect.MethodDescriptor) error {
 	if err != nil {
 		return fmt.Errorf("grpcapi: %s: %w", m.FullName(), err)
 	}
-	r := route{input, rule.GetBody()}
+	r := route{"/" + string(m.Parent().FullName()) + "/" + string(m.Name()), input, rule.GetBody(), hasBytes(m.Input(), nil)}
 	switch p := rule.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
 		q[http.MethodGet+" "+p.Get] = r
@@ -79,8 +82,8 @@ func (q routes) add(m protoreflect.MethodDescriptor) error {
 	return nil
 }
 
-// check refuses query parameters that are no member of the request or have no value of its type, and a body that does
-// not fit the member that it stands for. Bodies that are the whole request are checked as they are read.
+// check signs the caller in, before anything of the request is read. Then it refuses query parameters that are no member of the request or have no
+// value of its type, and a body that does not fit the member that it stands for. Bodies that are the whole request are checked as they are read.
 func (s *Server) check(rules routes) runtime.Middleware {
 	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
@@ -90,7 +93,18 @@ func (s *Server) check(rules routes) runtime.Middleware {
 				s.restError(r.Context(), nil, newJSON(), w, r, leat.Errorf(leat.KindInternal, "no route for %s %s", r.Method, pattern))
 				return
 			}
-			err := checkParameters(to.input, r.URL.RawQuery)
+			who, err := s.signIn(r.Context(), auth.Origin(r, leat.EdgeREST, ""), r.Header.Get("Authorization"), r.Header.Get(accountKey))
+			if err != nil {
+				s.restError(r.Context(), nil, newJSON(), w, r, s.tell(r.Context(), restCallOf(r.Context()).id, to.method, err))
+				return
+			}
+			ticket := s.tickets.issue(who)
+			defer s.tickets.takeBack(ticket)
+			r.Header.Set(ticketKey, ticket) // in place of what a caller may have put there
+			if body, ok := r.Body.(*restBody); ok && !to.large {
+				body.ReadCloser = http.MaxBytesReader(w, body.ReadCloser, maxSmallBytes)
+			}
+			err = checkParameters(to.input, r.URL.RawQuery)
 			if err == nil && to.body != "" && to.body != "*" {
 				err = checkBody(to, r)
 			}
@@ -113,6 +127,9 @@ func checkBody(to route, r *http.Request) error {
 	r.Body = io.NopCloser(bytes.NewReader(raw))
 	if f == nil || f.Message() == nil || len(bytes.TrimSpace(raw)) == 0 {
 		return nil
+	}
+	if err := countJSON(raw); err != nil {
+		return err
 	}
 	m := newMessage(f.Message())
 	if m == nil || protojson.Unmarshal(raw, m) == nil {

@@ -88,6 +88,7 @@ type Server struct {
 	memory    mem.BufferPool
 	tracer    *tracing.Tracer
 	puts      putCalls
+	tickets   tickets
 
 	grpc     *grpc.Server // for callers from outside
 	inside   *grpc.Server // for the gateway, over memory
@@ -127,7 +128,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.grpc, s.inside = s.register(o.TLS), s.register(nil)
 	if s.internal != nil {
-		s.internal.Register(s.grpc)
+		s.internal.Register(registrar{s.grpc, s})
 	}
 	if s.conn, err = s.dialLoopback(); err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func New(o Options) (*Server, error) {
 // register makes a gRPC server with every service.
 func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	opts := []grpc.ServerOption{
-		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
+		grpc.StreamInterceptor(s.stream),
 		grpc.ForceServerCodecV2(codec{wiremem.NewCodec(s.memory)}), experimental.BufferPool(s.memory), grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
 		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer), grpc.NumStreamWorkers(workers),
@@ -158,19 +159,20 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 		opts = append(opts, grpc.Creds(tls))
 	}
 	g := grpc.NewServer(opts...)
-	leatv1.RegisterStreamServiceServer(g, streamService{Server: s})
-	leatv1.RegisterShardServiceServer(g, shardService{Server: s})
-	g.RegisterService(s.recordMethods(), recordService{Server: s})
-	leatv1.RegisterConsumerServiceServer(g, consumerService{Server: s})
-	leatv1.RegisterResourceServiceServer(g, resourceService{Server: s})
-	leatv1.RegisterAccountServiceServer(g, accountService{Server: s})
-	leatv1.RegisterBillingServiceServer(g, billingService{Server: s})
-	leatv1.RegisterKeyServiceServer(g, keyService{Server: s})
-	leatv1.RegisterDeliveryServiceServer(g, deliveryService{Server: s})
-	leatv1.RegisterIdentityServiceServer(g, identityService{Server: s})
-	leatv1.RegisterAuditServiceServer(g, auditService{Server: s})
-	leatv1.RegisterSystemServiceServer(g, systemService{Server: s})
-	grpc_health_v1.RegisterHealthServer(g, healthService{Server: s})
+	r := registrar{g, s}
+	leatv1.RegisterStreamServiceServer(r, streamService{Server: s})
+	leatv1.RegisterShardServiceServer(r, shardService{Server: s})
+	r.RegisterService(s.recordMethods(), recordService{Server: s})
+	leatv1.RegisterConsumerServiceServer(r, consumerService{Server: s})
+	leatv1.RegisterResourceServiceServer(r, resourceService{Server: s})
+	leatv1.RegisterAccountServiceServer(r, accountService{Server: s})
+	leatv1.RegisterBillingServiceServer(r, billingService{Server: s})
+	leatv1.RegisterKeyServiceServer(r, keyService{Server: s})
+	leatv1.RegisterDeliveryServiceServer(r, deliveryService{Server: s})
+	leatv1.RegisterIdentityServiceServer(r, identityService{Server: s})
+	leatv1.RegisterAuditServiceServer(r, auditService{Server: s})
+	leatv1.RegisterSystemServiceServer(r, systemService{Server: s})
+	grpc_health_v1.RegisterHealthServer(r, healthService{Server: s})
 	reflection.Register(public{g, s})
 	return g
 }
