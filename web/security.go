@@ -6,12 +6,12 @@ package web
 import (
 	"context"
 	"crypto/rand"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/auth"
 )
 
 // policy is the content security policy of every answer: this package's own files and nothing else, in particular no script
@@ -46,7 +46,7 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 				c.fail(w, r, nil, leat.Errorf(leat.KindInternal, "panic"))
 			}
 		}()
-		if c.Open && !localHost(r.Host) {
+		if c.Open && !auth.LocalHost(r.Host) {
 			c.fail(w, r, nil, leat.Errorf(leat.KindAccessDenied, "This server lets everybody in, so its console answers on localhost and loopback addresses alone, not as %q.", r.Host))
 			return
 		}
@@ -77,16 +77,6 @@ type requestIDKey struct{}
 func requestID(r *http.Request) string {
 	id, _ := r.Context().Value(requestIDKey{}).(string)
 	return id
-}
-
-// localHost tells whether a Host header names this machine.
-func localHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // secure tells whether the browser speaks TLS, to us or to a proxy before us.

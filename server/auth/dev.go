@@ -11,7 +11,7 @@ import (
 )
 
 // DevSignatures is the AWS wire of `leat dev`: a request that names an access key that there is must be signed with it, and
-// acts for its account; any other, signed or not, is an operator in the account of development. It MUST NOT be used on an
+// acts for its account; any other, signed or not, is an operator in the account of development, unless a web page sent it. It MUST NOT be used on an
 // address that others reach.
 type DevSignatures struct {
 	Keys  *KeyStore
@@ -22,6 +22,9 @@ type DevSignatures struct {
 func (d *DevSignatures) Verify(r *http.Request, body []byte) (leat.Principal, error) {
 	if id := credentialID(r); id != "" && d.Keys.has(id) {
 		return d.SigV4.Verify(r, body)
+	}
+	if err := RefusePages(r); err != nil {
+		return leat.Principal{}, refuse(typeDenied, err.Error())
 	}
 	return Anybody{}.Verify(r, body)
 }

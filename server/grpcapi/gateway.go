@@ -22,6 +22,7 @@ import (
 	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/internal/tracing"
+	"github.com/leatstream/leat/server/auth"
 )
 
 // bodyTime is how long a request's body may take to arrive, and writeTime how long a caller may take to take in a piece of the
@@ -107,7 +108,7 @@ func outgoingHeader(key string) (string, bool) {
 	return textproto.CanonicalMIMEHeaderKey(requestIDKey), key == requestIDKey
 }
 
-// rest gives each request its id and its bound, and finds the right HTTP status for a stream that fails before its
+// rest gives each request its id and its bound, keeps web pages out of a server that is open, and finds the right HTTP status for a stream that fails before its
 // first message.
 func (s *Server) rest(gateway http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -118,6 +119,12 @@ func (s *Server) rest(gateway http.Handler) http.Handler {
 		}
 		call := &restCall{id: id}
 		r = r.WithContext(context.WithValue(r.Context(), restCallKey{}, call))
+		if s.open {
+			if err := auth.RefusePages(r); err != nil {
+				s.restError(r.Context(), nil, newJSON(), w, r, err)
+				return
+			}
+		}
 		body := &restBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBodyBytes), call: call}
 		// Where there is no deadline to set, as in tests, there is no risk.
 		if rc := http.NewResponseController(w); r.ContentLength != 0 && rc.SetReadDeadline(s.clock.Now().Add(bodyTime)) == nil {
