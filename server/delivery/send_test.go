@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
@@ -116,4 +118,43 @@ func TestHTTPDestinationGivesUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A destination that takes nothing has the plans of its account wait, and no other account's.
+func TestOneAccountStopsNoOther(t *testing.T) {
+	t.Parallel()
+	var tried sync.Map
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		tried.Store(q.Header.Get("X-Amz-Firehose-Request-Id"), true)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer web.Close()
+	r := newRig(t, func(c *delivery.Config) { c.Memory = 8 << 20 })
+	const shards = 12 // of a plan each, of one MiB at least
+	r.stream("s", shards)
+	seconds := spec.MaxRetrySeconds
+	r.deliver("stuck", spec.Config{
+		Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+		Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL, RetrySeconds: &seconds}},
+		Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+	})
+	r.put("s", numbered("a", 1000)...)
+	r.until("its account has what it may have", func() bool {
+		n := 0
+		tried.Range(func(any, any) bool {
+			n++
+			return true
+		})
+		return n >= 2
+	})
+	other := leat.Principal{Account: "111111111111", Name: "other"}
+	_, err := r.broker.CreateDelivery(t.Context(), other, broker.CreateDeliveryRequest{Delivery: "d", Config: r.toBucket("", func(c *spec.Config) { c.Source = spec.Source{Shards: 1} })})
+	r.must(err)
+	r.until("the other account's record is taken and delivered", func() bool {
+		if len(r.objects("data/")) > 0 {
+			return true
+		}
+		_, _ = r.broker.PutDeliveryRecords(t.Context(), other, broker.PutDeliveryRecordsRequest{Delivery: "d", Records: [][]byte{[]byte("x")}}) // until its stream is there
+		return false
+	})
 }

@@ -303,11 +303,11 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) (err error) {
 	if size == 0 {
 		size = 2 * w.e.mostBytes(&t.config)
 	}
-	weight := min(max(size, 1<<20), w.e.cfg.Memory)
-	if err := w.e.work.Acquire(ctx, weight); err != nil {
+	free, err := w.e.room(ctx, w.want.delivery.Account, size)
+	if err != nil {
 		return err
 	}
-	defer w.e.work.Release(weight)
+	defer free()
 	for _, part := range p.parts {
 		if err := w.gather(ctx, j, part); err != nil {
 			return err
