@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,5 +78,71 @@ func TestGuardedSignatures(t *testing.T) {
 		if _, err := away.Verify(r, nil); !errors.As(err, &e) || e.Type != "ServiceUnavailable" {
 			t.Fatalf("a fault of the server's was counted: %v", err)
 		}
+	}
+}
+
+// Behind a load balancer all have one address. Whoever goes on failing there keeps out neither the keys that a node knows nor its tokens.
+func TestKnownCredentialsAreNotKeptOut(t *testing.T) {
+	rig := newRig(t)
+	keys := rig.store(master(t, 1))
+	key := rig.create(keys)
+	rig.has("after a read", keys, key)
+	v4, err := auth.NewSigV4(auth.SigV4Options{Keys: keys, Region: "us-east-1", Clock: rig.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failures := auth.NewFailures(rig.clock, nil)
+	for range 300 {
+		failures.Failed(from("10.0.0.1"), errors.New("wrong"))
+	}
+	stranger, forged := known, key
+	stranger.ID = "LEAKAAAAAAAAAAAAAAAA"
+	forged.Secret = known.Secret
+	body := []byte("{}")
+	for _, v := range []interface {
+		Verify(r *http.Request, body []byte) (leat.Principal, error)
+	}{v4, &auth.DevSignatures{Keys: keys, SigV4: v4}} {
+		g := &auth.GuardedSignatures{Verifier: v, Failures: failures}
+		for about, c := range map[string]struct {
+			key  auth.Key
+			want string // exception
+		}{"right": {key, ""}, "wrong": {forged, "InvalidSignatureException"}, "unknown": {stranger, "ThrottlingException"}} {
+			r := arrive(t, sign(t, request(t, body), credentials(c.key), hashOf(body), noon))
+			r.RemoteAddr = "10.0.0.1:1234"
+			var refused *auth.SignatureError
+			_, err := g.Verify(r, body)
+			if errors.As(err, &refused); c.want == "" && err != nil || c.want != "" && (refused == nil || refused.Type != c.want) {
+				t.Errorf("%T, %s: %v", v, about, err)
+			}
+		}
+	}
+}
+
+func TestBearersKnowTheirTokens(t *testing.T) {
+	i := newIdentities(t)
+	boot, err := auth.NewBootstrap("a-token-of-the-server", "")
+	i.must(err)
+	made, token, err := i.CreateToken(t.Context(), leat.Token{Account: account, Name: "app", Expires: noon.Add(time.Hour)})
+	i.must(err)
+	b := &auth.Bearers{Identities: i.Identities, Bootstrap: boot, Open: true}
+	for text, want := range map[string]bool{
+		"Bearer " + token:                              true,
+		"Bearer " + token[:len(token)-1] + "\"":        false,
+		"Bearer leat_" + strings.Repeat("A", 16) + "_": false,
+		"Bearer a-token-of-the-server":                 false, // it can be guessed
+		"Basic " + token:                               false,
+		token:                                          false,
+		"":                                             false,
+	} {
+		if got := b.Knows(text); got != want {
+			t.Errorf("%q is known: %v", text, got)
+		}
+	}
+	if (&auth.Bearers{Identities: i.another()}).Knows("Bearer " + token) {
+		t.Error("a node knows a token that it has not read")
+	}
+	i.clock.advance(time.Hour)
+	if b.Knows("Bearer " + token) {
+		t.Errorf("token %s has expired and is known", made.ID)
 	}
 }

@@ -48,13 +48,15 @@ func isToken(text string) bool {
 	return len(text) == tokenChars && strings.HasPrefix(text, tokenPrefix) && text[len(tokenPrefix)+16] == '_'
 }
 
+func tokenID(text string) string { return text[len(tokenPrefix) : len(tokenPrefix)+16] }
+
 // byToken returns who holds a token; KindUnauthenticated for one that is unknown, disabled or expired.
 func (i *Identities) byToken(ctx context.Context, text string) (leat.Principal, error) {
 	known, err := i.now(ctx)
 	if err != nil {
 		return leat.Principal{}, err
 	}
-	id := text[len(tokenPrefix) : len(tokenPrefix)+16]
+	id := tokenID(text)
 	t := known.tokens[id]
 	if t == nil {
 		var current bool
@@ -63,6 +65,11 @@ func (i *Identities) byToken(ctx context.Context, text string) (leat.Principal, 
 		}
 		t = known.tokens[id]
 	}
+	return i.holder(t, text)
+}
+
+// holder returns who holds a token that is stored as t; nil: as none.
+func (i *Identities) holder(t *catalog.StoredToken, text string) (leat.Principal, error) {
 	sum := sha256.Sum256([]byte(text))
 	stored := strings.Repeat("0", 2*sha256.Size)
 	if t != nil {

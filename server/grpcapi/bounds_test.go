@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -168,5 +169,47 @@ func TestMessagesAreBounded(t *testing.T) {
 	data := strings.Repeat("AAAA", 1<<17)
 	if a := r.rest(http.MethodPost, "/v1/streams/s/records", `{"partitionKey": `+key+`, "data": "`+data+`"}`); a.code != http.StatusOK {
 		t.Errorf("a record of half a MiB: %d %.300s", a.code, a.body)
+	}
+}
+
+// tokens knows one of two that it takes.
+type tokens struct{ auth.Authenticator }
+
+func (tokens) Authenticate(authorization string) (leat.Principal, error) {
+	if authorization == "Bearer known" || authorization == "Bearer guessable" {
+		return auth.Anybody{}.Authenticate(authorization)
+	}
+	return leat.Principal{}, leat.Errorf(leat.KindUnauthenticated, "wrong")
+}
+
+func (tokens) Knows(authorization string) bool { return authorization == "Bearer known" }
+
+// standing is a clock whose time stands still.
+type standing struct {
+	leat.SystemClock
+	at time.Time
+}
+
+func (s standing) Now() time.Time { return s.at }
+
+// Whoever goes on failing keeps out nobody at the same address whose token is known.
+func TestKnownTokensAreNotKeptOut(t *testing.T) {
+	r := newRig(t, options{auth: tokens{}, token: "known", failures: auth.NewFailures(standing{at: time.Now()}, nil)})
+	r.stream("s", 1)
+	describe := func(token string) codes.Code {
+		r.token = token
+		_, err := r.streams.DescribeStream(t.Context(), &leatv1.DescribeStreamRequest{Stream: "s"})
+		return status.Code(err)
+	}
+	for n := 0; describe("wrong") != codes.ResourceExhausted; n++ {
+		if n > 5000 {
+			t.Fatal("there is no bound")
+		}
+	}
+	for token, want := range map[string]codes.Code{"known": codes.OK, "guessable": codes.ResourceExhausted} {
+		got, a := describe(token), r.rest(http.MethodGet, "/v1/streams/s", nil)
+		if got != want || (a.code == http.StatusOK) != (want == codes.OK) {
+			t.Errorf("%s: %v, REST %d", token, got, a.code)
+		}
 	}
 }
