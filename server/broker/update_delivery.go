@@ -11,7 +11,8 @@ import (
 )
 
 // UpdateDelivery promises: the delivery stream keeps its place, and what is planned already is delivered by the
-// configuration that it was planned with. Pausing and resuming are updates of the state.
+// configuration that it was planned with. Pausing and resuming are updates of the state. Who changes where records of a stream
+// go, and as what, may read them.
 //
 // Differs from AWS (UpdateDestination): it is the whole configuration that is given, and its version is optional.
 
@@ -30,6 +31,11 @@ func (b *Broker) UpdateDelivery(ctx context.Context, who leat.Principal, req Upd
 		return spec.Delivery{}, leat.Invalid("state", "state %.40q must be ACTIVE or PAUSED", s)
 	}
 	if req.Change.Config != nil {
+		if source := req.Change.Config.Source; !source.Direct() { // it is the present one, or the change is refused further on
+			if _, err := b.target(ctx, who, ActionGetRecords, source.Stream); err != nil {
+				return spec.Delivery{}, err
+			}
+		}
 		req.Change.Config.Defaults() // the rest is checked once secrets that stay are known
 	}
 	if err := validateDeliveryTags(req.Change.SetTags); err != nil {

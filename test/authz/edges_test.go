@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
 	"github.com/leatstream/leat/server/firehose"
 	"github.com/leatstream/leat/web"
@@ -263,5 +265,46 @@ func TestEveryPageOfTheConsoleIsAuthorised(t *testing.T) {
 		if code, got := owner.ask(http.MethodGet, path, nil); code != http.StatusOK || !strings.Contains(got, want) {
 			t.Errorf("%s for the owner: %d %s", path, code, got)
 		}
+	}
+}
+
+// Who may change delivery streams and not read their source points none of them elsewhere, by no way: as in CreateDelivery.
+func TestUpdateDeliveryNeedsItsSource(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	ctx := t.Context()
+	to := func(bucket, source string) *leatv1.DeliveryConfig {
+		return &leatv1.DeliveryConfig{
+			Source: &leatv1.DeliverySource{Stream: source}, S3: &leatv1.DeliveryS3{Bucket: bucket, Endpoint: "http://127.0.0.1:1", AccessKey: "k", SecretKey: "secretsecret"},
+		}
+	}
+	_, err := h.owner.Delivery.CreateDelivery(ctx, &leatv1.CreateDeliveryRequest{Delivery: "export", Config: to("bucket", stream)})
+	h.must(err)
+	own := h.dial("", ours)
+	_, err = own.Identity.PutRole(ctx, &leatv1.PutRoleRequest{Name: "updates", Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"firehose:*","Resource":"*"}}`})
+	h.must(err)
+	_, err = own.Identity.PutRole(ctx, &leatv1.PutRoleRequest{Name: "reads", Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["firehose:*","kinesis:GetRecords"],"Resource":"*"}}`})
+	h.must(err)
+	updates, reads := h.token(ours, "updates"), h.token(ours, "reads")
+	change := func(c *client.Client, config *leatv1.DeliveryConfig) codes.Code {
+		_, err := c.Delivery.UpdateDelivery(ctx, &leatv1.UpdateDeliveryRequest{Delivery: "export", Config: config})
+		return status.Code(err)
+	}
+	if got := change(updates, to("elsewhere", stream)); got != codes.PermissionDenied {
+		t.Errorf("another bucket without the right to read: %v", got)
+	}
+	for _, source := range []string{"", "no-such-stream"} {
+		if got := change(updates, to("elsewhere", source)); got == codes.OK {
+			t.Errorf("another bucket, with the source %q", source)
+		}
+	}
+	if d, err := h.owner.Delivery.DescribeDelivery(ctx, &leatv1.DescribeDeliveryRequest{Delivery: "export"}); err != nil || d.GetDelivery().GetConfig().GetS3().GetBucket() != "bucket" {
+		t.Errorf("it goes to %v, %v", d, err)
+	}
+	if _, err := updates.Delivery.UpdateDelivery(ctx, &leatv1.UpdateDeliveryRequest{Delivery: "export", State: leatv1.DeliveryState_DELIVERY_STATE_PAUSED}); err != nil {
+		t.Errorf("pausing needs it as well: %v", err)
+	}
+	if got := change(reads, to("elsewhere", stream)); got != codes.OK {
+		t.Errorf("with the right to read: %v", got)
 	}
 }
