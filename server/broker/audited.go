@@ -7,8 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/url"
-	"strings"
 	"sync"
 
 	"github.com/leatstream/leat"
@@ -190,17 +188,4 @@ func outcomeOf(err error) (outcome, message string) {
 		message = e.Message
 	}
 	return kind.String(), message
-}
-
-// withoutQuery is a URL without what may be a secret in it: its user and its query.
-func withoutQuery(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	u.User, u.Fragment = nil, ""
-	if u.RawQuery != "" {
-		u.RawQuery = "…"
-	}
-	return strings.TrimSuffix(u.String(), "?")
 }

@@ -55,10 +55,10 @@ func ofDelivery(d *spec.Delivery) any {
 		f["source"] = c.Source.Stream
 	}
 	if s := c.Destination.S3; s != nil {
-		f["bucket"], f["endpoint"], f["access_key"] = s.Bucket, withoutQuery(s.Endpoint), s.AccessKey
+		f["bucket"], f["endpoint"], f["access_key"] = s.Bucket, spec.WithoutQuery(s.Endpoint), s.AccessKey
 	}
 	if h := c.Destination.HTTP; h != nil {
-		f["url"] = withoutQuery(h.URL)
+		f["url"] = spec.WithoutQuery(h.URL)
 	}
 	if c.Backup != nil {
 		f["backup_bucket"] = c.Backup.S3.Bucket

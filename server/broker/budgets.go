@@ -9,6 +9,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/billing"
+	"github.com/leatstream/leat/server/delivery/spec"
 )
 
 // Budgets promise: a threshold is told once a month; a budget that throttles refuses puts while more than its amount is spent, as far as
@@ -76,7 +77,7 @@ func ofBudget(bu *billing.Budget) any {
 	if bu == nil {
 		return nil
 	}
-	f := fields{"amount": bu.Amount, "thresholds": bu.Thresholds, "forecast_thresholds": bu.Forecasts, "throttle": bu.Throttle, "webhook": withoutQuery(bu.URL), "meter": bu.Meter}
+	f := fields{"amount": bu.Amount, "thresholds": bu.Thresholds, "forecast_thresholds": bu.Forecasts, "throttle": bu.Throttle, "webhook": spec.WithoutQuery(bu.URL), "meter": bu.Meter}
 	if !bu.Stream.IsZero() {
 		f["stream_id"] = fmt.Sprint(bu.Stream)
 	}

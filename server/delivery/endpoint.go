@@ -79,7 +79,7 @@ func (e *endpoint) send(ctx context.Context, arn, id string, now time.Time, reco
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.to.URL, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return spec.WithoutURL(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Amz-Firehose-Protocol-Version", "1.0")
@@ -100,29 +100,30 @@ func (e *endpoint) send(ctx context.Context, arn, id string, now time.Time, reco
 	}
 	resp, err := e.client.Do(req)
 	if err != nil {
-		return fmt.Errorf("POST %s: %w", e.to.URL, err)
+		return fmt.Errorf("POST %s: %w", spec.WithoutQuery(e.to.URL), spec.WithoutURL(err))
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, replyBytes))
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return fmt.Errorf("POST %s: %w", e.to.URL, err)
+		return fmt.Errorf("POST %s: %w", spec.WithoutQuery(e.to.URL), spec.WithoutURL(err))
 	}
 	return e.judge(resp.StatusCode, id, text)
 }
 
 // judge tells whether an answer takes the records.
 func (e *endpoint) judge(status int, id string, text []byte) error {
+	to := spec.WithoutQuery(e.to.URL) // it may have a key in it
 	var reply struct {
 		RequestID    string `json:"requestId"`
 		ErrorMessage string `json:"errorMessage"`
 	}
 	if err := json.Unmarshal(text, &reply); err != nil {
-		return fmt.Errorf("POST %s: status %d and a body that is not the JSON of Firehose's contract", e.to.URL, status)
+		return fmt.Errorf("POST %s: status %d and a body that is not the JSON of Firehose's contract", to, status)
 	}
 	switch {
 	case status != http.StatusOK:
-		return fmt.Errorf("POST %s: status %d: %.300s", e.to.URL, status, reply.ErrorMessage)
+		return fmt.Errorf("POST %s: status %d: %.300s", to, status, reply.ErrorMessage)
 	case reply.RequestID != id:
-		return fmt.Errorf("POST %s: the answer is for request %.64q, not for %s", e.to.URL, reply.RequestID, id)
+		return fmt.Errorf("POST %s: the answer is for request %.64q, not for %s", to, reply.RequestID, id)
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (j *job) send(ctx context.Context) ([]Object, error) {
 			}
 		}
 	}
-	o := Object{Key: j.t.endpoint.to.URL}
+	o := Object{Key: spec.WithoutQuery(j.t.endpoint.to.URL)}
 	for i := range j.outputs {
 		out := &j.outputs[i]
 		at := slices.IndexFunc(given, func(g givenUp) bool { return marks[i].compare(g.Begin) >= 0 && marks[i].compare(g.End) <= 0 })

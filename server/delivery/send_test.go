@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/leatstream/leat"
@@ -85,7 +86,7 @@ func TestHTTPDestinationGivesUp(t *testing.T) {
 			seconds := 1
 			r.deliver("d", spec.Config{
 				Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
-				Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL, RetrySeconds: &seconds, BatchBytes: 64 << 10}},
+				Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL + "/take?key=hunter2", RetrySeconds: &seconds, BatchBytes: 64 << 10}},
 				Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
 			})
 			pad := strings.Repeat("x", 30<<10) // two records in a request
@@ -110,6 +111,11 @@ func TestHTTPDestinationGivesUp(t *testing.T) {
 			}
 			if rep := r.clean("d", 7); rep.Stored != 5 || rep.Failed != 2 {
 				t.Errorf("verify: %+v", rep)
+			}
+			written, _, err := r.broker.ListDeliveryObjects(t.Context(), who, broker.ListDeliveryObjectsRequest{Delivery: "d"})
+			r.must(err)
+			if told := fmt.Sprint(lines, written); strings.Contains(told, "hunter2") || !strings.Contains(told, web.URL+"/take") {
+				t.Errorf("what is told of the endpoint: %s", told)
 			}
 			kept, err := r.blobs.List(t.Context(), "delivery/", "", 10)
 			r.must(err)
@@ -157,4 +163,36 @@ func TestOneAccountStopsNoOther(t *testing.T) {
 		_, _ = r.broker.PutDeliveryRecords(t.Context(), other, broker.PutDeliveryRecordsRequest{Delivery: "d", Records: [][]byte{[]byte("x")}}) // until its stream is there
 		return false
 	})
+}
+
+// Why a destination does not take records is told without the query of its URL, in which there may be a key.
+func TestReasonsDoNotTellAKey(t *testing.T) {
+	t.Parallel()
+	var answer atomic.Value
+	answer.Store("no JSON")
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer.Load()) }))
+	r := newRig(t)
+	r.stream("s", 1)
+	r.deliver("d", spec.Config{
+		Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+		Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL + "/take?key=hunter2"}},
+		Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+	})
+	r.put("s", "one")
+	waits := func(why string) {
+		t.Helper()
+		r.until("it says "+why, func() bool {
+			d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+			r.must(err)
+			if len(d.Shards) == 1 && strings.Contains(d.Shards[0].Reason, "hunter2") {
+				t.Fatalf("the reason tells the key: %s", d.Shards[0].Reason)
+			}
+			return len(d.Shards) == 1 && strings.Contains(d.Shards[0].Reason, web.URL+"/take") && strings.Contains(d.Shards[0].Reason, why)
+		})
+	}
+	waits("not the JSON")
+	answer.Store(`{"requestId":"another"}`)
+	waits("for request")
+	web.Close()
+	waits("connection refused")
 }

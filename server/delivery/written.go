@@ -122,6 +122,9 @@ func (p *donePlan) written(index int, c *spec.Config) spec.Written {
 		Place: spec.Place{At: p.committed, Plan: p.id, Index: index}, Backfill: p.track, At: timeOf(p.committed), For: string(o.Role), Key: o.Key,
 		Records: o.Records, Units: o.Units, Bytes: o.Bytes,
 	}
+	if o.Role == Sent {
+		w.Key = spec.WithoutQuery(o.Key) // older plans have it whole
+	}
 	if b := bucketOf(c, o); b != nil {
 		w.Bucket = b.Bucket
 	}

@@ -4,8 +4,11 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 )
 
 // Secret is a text that is never printed, logged or marshalled. string(s) tells it.
@@ -47,4 +50,25 @@ func (c *Config) Secrets() map[string]*Secret {
 		}
 	}
 	return all
+}
+
+// WithoutQuery is a URL without what may be a secret in it: its user and its query.
+func WithoutQuery(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	u.User, u.Fragment = nil, ""
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
+	return strings.TrimSuffix(u.String(), "?")
+}
+
+// WithoutURL is an error of an HTTP client without the URL that it was about.
+func WithoutURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
 }

@@ -195,7 +195,7 @@ func (h *httpCall) exchange(ctx context.Context, id string, body []byte) ([]byte
 	}
 	a, err := h.client.Do(r)
 	if err != nil {
-		return nil, leat.Errorf(leat.KindUnavailable, "the transform's endpoint cannot be reached: %w", err)
+		return nil, leat.Errorf(leat.KindUnavailable, "the transform's endpoint cannot be reached: %w", spec.WithoutURL(err))
 	}
 	defer a.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(a.Body, maxHTTPAnswer+1))

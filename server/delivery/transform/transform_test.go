@@ -419,7 +419,8 @@ func TestHTTPDown(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	e.Close()
-	if _, err := p.Apply(t.Context(), batch("a")); leat.KindOf(err) != leat.KindUnavailable {
+	p = pipeline(t, of(call(e.URL+"/?key=hunter2")))
+	if _, err := p.Apply(t.Context(), batch("a")); leat.KindOf(err) != leat.KindUnavailable || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
 }
