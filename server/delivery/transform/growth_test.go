@@ -71,3 +71,21 @@ func TestGrowth(t *testing.T) {
 		})
 	}
 }
+
+// Many records that grow at once, as those that an endpoint is asked about together, are bounded too: who exceeds it fails, and
+// what is small goes on.
+func TestGrowthOfABatch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a gigabyte")
+	}
+	large := []byte(squeezed(t, 60))
+	var records []spec.Record
+	for range 11 {
+		records = append(records, spec.Record{Data: large})
+	}
+	records = append(records, spec.Record{Data: []byte("small")})
+	r := apply(t, pipeline(t, of(spec.Transform{Kind: spec.Decompress})), records)
+	if len(r.Outputs) != 9 || string(r.Outputs[8].Data) != "small" || len(r.Failed) != 3 || r.Failed[0].Code != "Transform.OutputTooLarge" || r.Failed[0].Source != 8 {
+		t.Errorf("%d outputs, %v", len(r.Outputs), r.Failed)
+	}
+}

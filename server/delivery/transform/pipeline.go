@@ -27,9 +27,10 @@ type Options struct {
 // Limits of what the steps may make of one record of the source, however many parts it has. A record that exceeds them fails
 // as a whole.
 const (
-	MaxOutputs     = 10_000   // parts, after each step
-	MaxOutputBytes = 64 << 20 // of all its parts and their partition keys after each step, and of those that failed so far
-	maxMessage     = 512      // bytes of a reason
+	MaxOutputs     = 10_000             // parts, after each step
+	MaxOutputBytes = 64 << 20           // of all its parts and their partition keys after each step, and of those that failed so far
+	maxBatchBytes  = 8 * MaxOutputBytes // the same of all records of a batch: the one that exceeds it fails
+	maxMessage     = 512                // bytes of a reason
 )
 
 // item is a record, or a part of one, between two steps.
@@ -51,6 +52,8 @@ type batch struct {
 	records []spec.Record
 	failed  []spec.Failure
 	grown   map[int]growth // by source
+	bytes   int            // of all of them, as they stand in the present step
+	kept    int            // of them: parts that failed
 }
 
 // growth is what the steps have made of a record of the source.
@@ -63,12 +66,16 @@ type growth struct {
 // grow counts what a step made of a part of a record. It returns false once that is too much: then nothing more need be made
 // of this record, and it is gone after the step.
 func (b *batch) grow(source int, made []item) bool {
-	g := b.grown[source]
-	g.parts += len(made)
+	g, bytes := b.grown[source], 0
 	for i := range made {
-		g.bytes += made[i].size()
+		bytes += made[i].size()
 	}
-	g.large = g.large || g.parts > MaxOutputs || g.bytes+g.kept > MaxOutputBytes
+	g.parts += len(made)
+	g.bytes += bytes
+	if b.bytes += bytes; g.large || g.parts > MaxOutputs || g.bytes+g.kept > MaxOutputBytes || b.bytes > maxBatchBytes {
+		g.large = true
+		b.bytes -= bytes // the caller lets go of it
+	}
 	b.grown[source] = g
 	return !g.large
 }
@@ -80,6 +87,7 @@ func (b *batch) settle(items []item) []item {
 		g.parts, g.bytes = 0, 0
 		b.grown[source] = g
 	}
+	b.bytes = b.kept
 	return items
 }
 
@@ -106,7 +114,8 @@ func (b *batch) fail(it *item, t spec.ErrorType, code, format string, args ...an
 	}
 	g := b.grown[it.source]
 	g.kept += len(it.origin)
-	g.large = g.large || g.kept > MaxOutputBytes
+	b.kept += len(it.origin)
+	g.large = g.large || g.kept > MaxOutputBytes || b.kept > maxBatchBytes
 	b.grown[it.source] = g
 	b.failed = append(b.failed, spec.Failure{Source: it.source, Type: t, Code: code, Message: message, Data: it.origin})
 }
@@ -171,7 +180,7 @@ func (b *batch) result(items []item) spec.Result {
 		if b.grown[i].large {
 			b.failed = append(b.failed, spec.Failure{
 				Source: i, Type: spec.ProcessingFailed, Code: "Transform.OutputTooLarge",
-				Message: fmt.Sprintf("transforms make more than %d parts or %d MiB of this record", MaxOutputs, MaxOutputBytes>>20),
+				Message: fmt.Sprintf("transforms make more than %d parts or %d MiB of this record, or %d MiB of it and its neighbours", MaxOutputs, MaxOutputBytes>>20, maxBatchBytes>>20),
 			})
 		}
 	}
