@@ -25,11 +25,13 @@ func (c *Client) putBatch(ctx context.Context, stream string, records []*Record,
 	d := &departure{}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer time.AfterFunc(patience, func() {
+	patient := time.AfterFunc(patience, func() {
 		if !d.left.Load() {
 			cancel(context.DeadlineExceeded)
 		}
-	}).Stop()
+	})
+	defer patient.Stop()
+	d.back = func() { patient.Reset(patience) }
 	res, err := c.Records.PutRecords(context.WithValue(ctx, departureKey{}, d), req, grpc.WaitForReady(true))
 	if err != nil {
 		return nil, c.fate(ctx, err, d.left.Load())

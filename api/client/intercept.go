@@ -14,20 +14,34 @@ import (
 )
 
 // departure notes whether the request of a call has left for the server.
-type departure struct{ left atomic.Bool }
+type departure struct {
+	left atomic.Bool
+	back func() // what is done when the request has come back; nil: nothing
+}
 
 type departureKey struct{}
 
 // departures is a stats.Handler that marks a call's departure when its headers are written. What has not got so far was
-// certainly not executed; an error's text or code does not tell.
+// certainly not executed; an error's text or code does not tell. Nor was what gRPC begins anew by itself: it does so once the server, or the
+// connection before it, has said that it did nothing with the request.
 type departures struct{}
 
 func (departures) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
 
 func (departures) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	if _, ok := s.(*stats.OutHeader); ok {
-		if d, ok := ctx.Value(departureKey{}).(*departure); ok {
-			d.left.Store(true)
+	d, ok := ctx.Value(departureKey{}).(*departure)
+	if !ok {
+		return
+	}
+	switch s := s.(type) {
+	case *stats.OutHeader:
+		d.left.Store(true)
+	case *stats.Begin:
+		if s.IsTransparentRetryAttempt {
+			d.left.Store(false)
+			if d.back != nil {
+				d.back()
+			}
 		}
 	}
 }
