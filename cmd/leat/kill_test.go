@@ -117,10 +117,7 @@ func logLines(n int) (lines []string) {
 // The walk-through: lines into four shards, kill -9 of the server in the middle, several times, and every line is there
 // once and in order per key.
 func TestLinesSurviveKill(t *testing.T) {
-	p := startProcess(t)
-	leatCmd := leatAt(t, p.addr)
-	awaitServer(t, leatCmd)
-	leatCmd("", "stream", "create", "logs", "--shards", "4").ok(t)
+	p, leatCmd := startLogs(t, 4)
 	lines := logLines(60_000)
 	text := strings.Join(lines, "\n") + "\n"
 	in := &feeder{text: text, places: []int{len(text) / 4, len(text) / 2, len(text) * 3 / 4}, call: func() {
@@ -137,10 +134,7 @@ func TestLinesSurviveKill(t *testing.T) {
 
 // The server dies and stays away: put says exactly what it has, and what is there is what it says.
 func TestLinesGiveUp(t *testing.T) {
-	p := startProcess(t)
-	leatCmd := leatAt(t, p.addr)
-	awaitServer(t, leatCmd)
-	leatCmd("", "stream", "create", "logs", "--shards", "4").ok(t)
+	p, leatCmd := startLogs(t, 4)
 	text := strings.Join(logLines(40_000), "\n") + "\n"
 	in := &feeder{text: text, places: []int{len(text) / 2}, call: func() {
 		for range 1000 {
@@ -181,10 +175,7 @@ func TestLinesGiveUp(t *testing.T) {
 
 // Ctrl-C: nothing more is read, what is on its way is waited for, and the counts are told.
 func TestLinesInterrupted(t *testing.T) {
-	p := startProcess(t)
-	leatCmd := leatAt(t, p.addr)
-	awaitServer(t, leatCmd)
-	leatCmd("", "stream", "create", "logs", "--shards", "1").ok(t)
+	_, leatCmd := startLogs(t, 1)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	text := strings.Join(logLines(20_000), "\n")
@@ -200,10 +191,7 @@ func TestLinesInterrupted(t *testing.T) {
 
 // Ctrl-C also ends a command that waits for input, with the counts of what came before.
 func TestLinesInterruptedWhileNothingComes(t *testing.T) {
-	p := startProcess(t)
-	leatCmd := leatAt(t, p.addr)
-	awaitServer(t, leatCmd)
-	leatCmd("", "stream", "create", "logs", "--shards", "1").ok(t)
+	_, leatCmd := startLogs(t, 1)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	in, input := io.Pipe()
@@ -231,6 +219,16 @@ func TestLinesInterruptedWhileNothingComes(t *testing.T) {
 	if s := objects[summary](t, out.String())[0]; s.Acked != 2 || s.Failed != 0 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// startLogs starts a server with a stream logs.
+func startLogs(t *testing.T, shards int) (*process, func(stdin string, args ...string) outcome) {
+	t.Helper()
+	p := startProcess(t)
+	leatCmd := leatAt(t, p.addr)
+	awaitServer(t, leatCmd)
+	leatCmd("", "stream", "create", "logs", "--shards", fmt.Sprint(shards)).ok(t)
+	return p, leatCmd
 }
 
 // awaitServer returns when the server answers.

@@ -9,20 +9,28 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
 )
+
+// splitOf makes a stream whose one shard was split, with so many records in a pack.
+func (b *bundle) splitOf(records uint64) (leat.Stream, leat.SessionID, shardstore.Reshard) {
+	b.t.Helper()
+	st := b.stream("s", 1)
+	s := b.session()
+	b.take(s)
+	split, err := b.BeginReshard(b.t.Context(), st.ID, catalog.Split(0, leat.FullRange.Middle()))
+	b.must(err)
+	b.register(pack(s, 0, 0, 1, extent(split.Parents[0].Shard, 1, 0, records, "")))
+	b.must(b.FinishReshard(b.t.Context(), done(split, leat.Micros(b.clock.Now()), records)))
+	return st, s, split
+}
 
 // A closed shard goes once retention has passed its end and nothing of it is kept, and not before.
 func TestExpireShards(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
-		st := b.stream("s", 1)
-		s := b.session()
-		b.take(s)
-		split, err := b.BeginReshard(ctx, st.ID, catalog.Split(0, leat.FullRange.Middle()))
-		b.must(err)
+		st, _, split := b.splitOf(5)
 		parent := split.Parents[0].Shard
-		b.register(pack(s, 0, 0, 1, extent(parent, 1, 0, 5, "")))
-		b.must(b.FinishReshard(ctx, done(split, leat.Micros(b.clock.Now()), 5)))
 		none := func(when string) {
 			t.Helper()
 			if gone, err := b.ExpireShards(ctx); err != nil || len(gone) != 0 {
@@ -58,14 +66,8 @@ func TestExpireShards(t *testing.T) {
 func TestExpireShardsInTheirOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
-		st := b.stream("s", 1)
-		s := b.session()
-		b.take(s)
-		first, err := b.BeginReshard(ctx, st.ID, catalog.Split(0, leat.FullRange.Middle()))
-		b.must(err)
+		st, s, first := b.splitOf(5)
 		parent := first.Parents[0].Shard
-		b.register(pack(s, 0, 0, 1, extent(parent, 1, 0, 5, "")))
-		b.must(b.FinishReshard(ctx, done(first, leat.Micros(b.clock.Now()), 5)))
 		b.take(s)
 		second, err := b.BeginReshard(ctx, st.ID, catalog.Split(1, first.Children[0].Range.Middle()))
 		b.must(err)

@@ -35,7 +35,7 @@ const ticketKey = "x-leat-ticket"
 
 const maxRequestID = 64
 
-// caller is what the interceptors know of a request.
+// caller is what is known of a request when its method begins.
 type caller struct {
 	id  string
 	who leat.Principal
@@ -43,7 +43,7 @@ type caller struct {
 
 type callerKey struct{}
 
-// callerOf returns who makes a request; the interceptors have put it there for every method of the API.
+// callerOf returns who makes a request; guarded has put it there for every method of the API.
 func callerOf(ctx context.Context) caller {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c
