@@ -177,13 +177,16 @@ func (s *subscription) next() (*page, error) {
 
 func newPage(shardID string, records []*leatv1.Record, behind int64, children []*leatv1.ChildShard) *page {
 	p := &page{shard: shardID, behind: time.Duration(behind) * time.Millisecond, records: make([]*ReadRecord, len(records))}
-	slab := make([]ReadRecord, len(records)) // one allocation for a page
+	var slab []ReadRecord // of a few, so that who keeps one record does not keep the page
 	for i, r := range records {
-		slab[i] = ReadRecord{
+		if len(slab) == 0 {
+			slab = make([]ReadRecord, min(16, len(records)-i))
+		}
+		slab[0] = ReadRecord{
 			SequenceNumber: r.GetSequenceNumber(), PartitionKey: r.GetPartitionKey(), Data: r.GetData(),
 			Arrival: time.UnixMicro(r.GetApproximateArrivalUnixMicros()),
 		}
-		p.records[i] = &slab[i]
+		p.records[i], slab = &slab[0], slab[1:]
 	}
 	for _, c := range children {
 		p.children = append(p.children, &shard{id: c.GetShardId(), parents: c.GetParentShardIds()})
