@@ -11,14 +11,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
 	"slices"
-	"time"
 	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/jqlimit"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
 
@@ -43,7 +42,7 @@ func compileJQ(query, at string) (*gojq.Code, error) {
 		}
 		return nil, leat.Invalid(at+".query", "%s.query: %v", at, err)
 	}
-	if why := unfit(reflect.ValueOf(q), 0); why != "" {
+	if why := jqlimit.Unfit(q, undecided); why != "" {
 		return nil, leat.Invalid(at+".query", "%s.query %s", at, why)
 	}
 	code, err := gojq.Compile(q, gojq.WithVariables(variables), gojq.WithEnvironLoader(func() []string { return nil }))
@@ -53,41 +52,11 @@ func compileJQ(query, at string) (*gojq.Code, error) {
 	return code, nil
 }
 
-// maxNesting is how deep the terms of a query may be in one another. What compiles queries goes down by recursion.
-const maxNesting = 200
-
-// unfit says what is wrong with a query: a call of a function that depends on more than its input, anywhere in it, or terms
-// that are too deep in one another.
-func unfit(v reflect.Value, depth int) string {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if v.IsNil() {
-			return ""
-		}
-		switch x := v.Interface().(type) {
-		case *gojq.Func:
-			switch x.Name {
-			case "now", "localtime", "strflocaltime", "input", "inputs", "debug", "stderr", "halt", "halt_error":
-				return "uses " + x.Name + ", whose outcome is not the record's alone; $arrival is its arrival in seconds"
-			}
-		case *gojq.Term:
-			if depth++; depth > maxNesting {
-				return fmt.Sprintf("has more than %d terms in one another", maxNesting)
-			}
-		}
-		return unfit(v.Elem(), depth)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if why := unfit(v.Field(i), depth); why != "" {
-				return why
-			}
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			if why := unfit(v.Index(i), depth); why != "" {
-				return why
-			}
-		}
+// undecided says why a function may not be called: what it gives depends on more than its input.
+func undecided(function string) string {
+	switch function {
+	case "now", "localtime", "strflocaltime", "input", "inputs", "debug", "stderr", "halt", "halt_error":
+		return "uses " + function + ", whose outcome is not the record's alone; $arrival is its arrival in seconds"
 	}
 	return ""
 }
@@ -103,8 +72,8 @@ func (j *jq) apply(ctx context.Context, b *batch, in []item) ([]item, error) {
 	out := each(b, in, func(out []item, it *item) ([]item, *failure) {
 		from, size := len(out), 0
 		err := query(ctx, j.code, b, it, func(v any) error {
-			data, err := marshal(v, MaxOutputBytes-size)
-			if size += len(data); errors.Is(err, errBytes) || len(out)-from == MaxOutputs {
+			data, err := jqlimit.Marshal(v, MaxOutputBytes-size)
+			if size += len(data); errors.Is(err, jqlimit.ErrBytes) || len(out)-from == MaxOutputs {
 				return fmt.Errorf("it makes more than %d outputs or %d bytes", MaxOutputs, MaxOutputBytes)
 			}
 			if err != nil {
@@ -136,7 +105,7 @@ func query(ctx context.Context, code *gojq.Code, b *batch, it *item, each func(a
 	r := &b.records[it.source]
 	d := json.NewDecoder(bytes.NewReader(it.data))
 	d.UseNumber()
-	steps := &budget{Context: ctx, left: maxSteps}
+	steps := jqlimit.WithSteps(ctx, maxSteps)
 	for n := 0; ; n++ {
 		var v any
 		err := d.Decode(&v)
@@ -163,53 +132,17 @@ func query(ctx context.Context, code *gojq.Code, b *batch, it *item, each func(a
 }
 
 // explain says what an error of gojq's means.
-func explain(err error, steps *budget) error {
-	if steps.left < 0 {
+func explain(err error, steps *jqlimit.Steps) error {
+	if steps.Over() {
 		return fmt.Errorf("the query takes more than %d steps", maxSteps)
 	}
 	if e, ok := errors.AsType[gojq.ValueError](err); ok {
-		if _, bad := marshal(e.Value(), MaxOutputBytes); bad != nil {
+		if _, bad := jqlimit.Marshal(e.Value(), MaxOutputBytes); bad != nil {
 			return errors.New("the query ends with an error whose value is too large to tell")
 		}
 	}
 	return err
 }
-
-// budget is a context that ends after a number of steps: gojq asks it at each step, so that the same query over the same
-// record ends at the same place on every machine.
-type budget struct {
-	context.Context
-	left int
-}
-
-// ended is the Done of a budget that is used up.
-var ended = func() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
-
-// Done counts.
-func (b *budget) Done() <-chan struct{} {
-	if b.left--; b.left < 0 {
-		return ended
-	}
-	if b.left&1023 == 0 {
-		return b.Context.Done()
-	}
-	return nil
-}
-
-// Err says why it has ended.
-func (b *budget) Err() error {
-	if b.left < 0 {
-		return context.DeadlineExceeded
-	}
-	return b.Context.Err()
-}
-
-// Deadline has none of its own.
-func (b *budget) Deadline() (time.Time, bool) { return b.Context.Deadline() }
 
 // partitionKeys takes partition keys out of records: the query's one result is an object of names and values.
 type partitionKeys struct{ code *gojq.Code }

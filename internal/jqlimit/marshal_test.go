@@ -1,7 +1,7 @@
 // Copyright The Leat Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package transform
+package jqlimit
 
 import (
 	"encoding/json"
@@ -25,13 +25,13 @@ func TestMarshalIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := marshal(v, len(want)); err != nil || string(got) != string(want) {
+		if got, err := Marshal(v, len(want)); err != nil || string(got) != string(want) {
 			t.Errorf("%v: got %s, %v, want %s", v, got, err, want)
 		}
 		if _, ok := v.(*big.Int); ok {
 			continue // which is counted to a digit
 		}
-		if _, err := marshal(v, len(want)-1); !errors.Is(err, errBytes) {
+		if _, err := Marshal(v, len(want)-1); !errors.Is(err, ErrBytes) {
 			t.Errorf("%v in %d bytes: %v", v, len(want)-1, err)
 		}
 	}
@@ -43,14 +43,14 @@ func TestMarshalOfWhatIsShared(t *testing.T) {
 	for range 60 {
 		v = []any{v, map[string]any{"a": v}}
 	}
-	if _, err := marshal(v, MaxOutputBytes); !errors.Is(err, errBytes) {
+	if _, err := Marshal(v, 64<<20); !errors.Is(err, ErrBytes) {
 		t.Errorf("it is written: %v", err)
 	}
 	v = nil
 	for range 5_000_000 {
 		v = []any{v}
 	}
-	if _, err := marshal(v, MaxOutputBytes); !errors.Is(err, errDeep) {
+	if _, err := Marshal(v, 64<<20); !errors.Is(err, errDeep) {
 		t.Errorf("it is written: %v", err)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The Leat Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package transform
+package jqlimit
 
 import (
 	"errors"
@@ -18,13 +18,15 @@ import (
 const maxDepth = 10_000
 
 var (
-	errDeep  = fmt.Errorf("it makes values that are more than %d deep in one another", maxDepth)
-	errBytes = errors.New("it makes too many bytes")
+	errDeep = fmt.Errorf("it makes values that are more than %d deep in one another", maxDepth)
+
+	// ErrBytes says that a value has more bytes than were allowed.
+	ErrBytes = errors.New("it makes too many bytes")
 )
 
-// marshal is gojq.Marshal of what has up to most bytes then, otherwise errBytes. A query makes a value in few steps of which a
+// Marshal is gojq.Marshal of what has up to most bytes then, otherwise ErrBytes. A query makes a value in few steps of which a
 // part stands in many places, so that its text has no bound: it is measured before any of it is written.
-func marshal(v any, most int) ([]byte, error) {
+func Marshal(v any, most int) ([]byte, error) {
 	rough := &measure{left: most}
 	err := rough.value(v, 0)
 	if err == nil && rough.left < rough.more {
@@ -45,7 +47,7 @@ type measure struct {
 
 func (m *measure) take(n int) error {
 	if m.left -= n; m.left < 0 {
-		return errBytes
+		return ErrBytes
 	}
 	return nil
 }
