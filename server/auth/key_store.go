@@ -164,15 +164,19 @@ func (s *KeyStore) read(ctx context.Context) {
 	var locked error
 	for i := range all {
 		k := storedKey{Key: Key{AccessKey: all[i].AccessKey}, wrapped: all[i].Wrapped}
-		if old, ok := was.keys[k.ID]; ok && old.wrapped == k.wrapped {
+		old, known := was.keys[k.ID]
+		if known && old.wrapped == k.wrapped {
 			k.Secret = old.Secret
-		} else if secret, err := s.master.Unwrap(purpose(k.ID), k.wrapped); err != nil {
+		} else if secret, err := s.master.Unwrap(purpose(k.ID), k.wrapped); err == nil {
+			k.Secret = string(secret)
+			s.rewrap(ctx, &k)
+		} else if known {
+			// A node that has a newer master key wrapped the secret again: it is the same, since no id is used twice.
+			k.Secret = old.Secret
+		} else {
 			next.locked++
 			locked = err
 			continue
-		} else {
-			k.Secret = string(secret)
-			s.rewrap(ctx, &k)
 		}
 		next.keys[k.ID] = k
 	}

@@ -278,6 +278,31 @@ func TestMasterKeys(t *testing.T) {
 	r.has("under the new one", r.store(master(t, 2)), k)
 }
 
+// While nodes are restarted with a new master key one after the other, those that do not have it yet go on with what they know.
+func TestMasterKeyThatAnotherNodeHasAlready(t *testing.T) {
+	r := newRig(t)
+	before := r.store(master(t, 1))
+	k := r.create(before)
+	r.has("before", before, k)
+	after := r.store(master(t, 2, 1))
+	r.has("restarted", after, k)
+	late := r.create(after)
+	r.clock.advance(time.Minute)
+	if _, err := before.Key(t.Context(), late.ID); !errors.Is(err, auth.ErrUnknownKey) { // which has it read the catalog
+		t.Errorf("a key under a master key that is not here: %v", err)
+	}
+	r.has("not restarted yet", before, k)
+	if _, err := after.SetActive(t.Context(), account, k.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.advance(time.Minute)
+	if _, err := before.Key(t.Context(), "LEAKAAAAAAAAAAAAAAAA"); !errors.Is(err, auth.ErrUnknownKey) {
+		t.Error(err)
+	}
+	k.Active = false
+	r.has("disabled meanwhile", before, k)
+}
+
 func TestKeysOfAnotherRowDoNotOpen(t *testing.T) {
 	r := newRig(t)
 	s := r.store(master(t, 1))
