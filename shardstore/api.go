@@ -64,6 +64,7 @@ type Page struct {
 	Next    uint64        // offset to ask for next: beyond the last record, or the horizon where that was skipped to
 	Horizon uint64        // the lowest offset still kept
 	Tail    uint64        // the offset after the newest visible record
+	Checked bool          // each record was compared with its checksum as it was taken from the store's memory, in this process
 	Ended   bool          // the shard is closed and Next is its end
 	Became  *Reshard      // of a page that has Ended: what closed the shard, if this session did; MUST NOT be changed
 	Behind  time.Duration // 0 when Next is the tail; otherwise the age of the last record returned, or of the position

@@ -104,7 +104,7 @@ func (s *Store) readFrom(ctx context.Context, sh *shard, from uint64, lim ReadLi
 			break
 		}
 	}
-	page.Next = from
+	page.Next, page.Checked = from, true
 	if page.Ended = page.Ended && from == page.Tail; page.Ended {
 		page.Became = sh.became.Load()
 	}

@@ -178,6 +178,30 @@ func TestMissingObject(t *testing.T) {
 	}
 }
 
+// A page says that its records were checked, and none is given out of memory that has changed.
+func TestReadsCheckTheirMemory(t *testing.T) {
+	for _, packed := range []bool{false, true} {
+		r := newRig(t).shards(1)
+		if packed {
+			r.params.TailBytes = 1
+		}
+		s := r.open()
+		r.put(0, "one", "two", "three")
+		if err := s.Pack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		lim := shardstore.ReadLimits{Records: 10, Bytes: 1000}
+		p, err := s.Read(t.Context(), r.key(0), 0, lim)
+		if err != nil || !p.Checked || len(p.Records) != 3 {
+			t.Fatalf("%d records, checked %v, %v", len(p.Records), p.Checked, err)
+		}
+		p.Records[1].Data[0] ^= 1 // the store's own memory, as a fault of it would change it
+		if p, err := s.Read(t.Context(), r.key(0), 1, lim); leat.KindOf(err) != leat.KindCorrupt || len(p.Records) > 0 {
+			t.Errorf("packed %v: %d records, %v", packed, len(p.Records), err)
+		}
+	}
+}
+
 // Bytes that were spoilt on their way are read again and never shown; bytes that are spoilt in the store are an error.
 func TestSpoiltReads(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Flip, fault.Truncate} {

@@ -106,7 +106,7 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 		return pause, false, err
 	}
 	p.failed = nil
-	size, err := checked(p.shard, page.Records)
+	size, err := checked(p.shard, &page)
 	if err != nil {
 		return 0, false, err
 	}

@@ -152,7 +152,7 @@ func (t *tail) newest(ctx context.Context, shard leat.ShardKey, next uint64) (Ta
 	if err != nil {
 		return TailBatch{}, shardstore.Page{}, err
 	}
-	if _, err := checked(shard, page.Records); err != nil {
+	if _, err := checked(shard, &page); err != nil {
 		return TailBatch{}, shardstore.Page{}, err
 	}
 	return TailBatch{Shard: shard, Records: page.Records, Skipped: from - next}, page, nil
