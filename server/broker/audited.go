@@ -82,6 +82,10 @@ func (b *Broker) asked(ctx context.Context, who leat.Principal, action Action, w
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if n := len(t.events); n > t.told && t.events[n-1].Operation == e.Operation && t.events[n-1].Resource == e.Resource {
+		t.events[n-1] = e // the same question, once more: of the stream that was found
+		return
+	}
 	switch {
 	case changes(action) && !t.change: // what was looked up on the way is not worth a row
 		t.events, t.told, t.change = nil, 0, true

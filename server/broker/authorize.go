@@ -141,18 +141,35 @@ func onlyReads(action Action) bool {
 	return action == ActionSubscribeToShard || action == ActionLimits || action == ActionAccountSettings || action == ActionDrainNode
 }
 
+// finder finds a stream: nil where there is none and none is needed.
+type finder func(b *Broker, ctx context.Context, what Resource) (*streamView, error)
+
+// on finds the stream that a caller names and asks whether the caller may act on it, or on a consumer of it that is named too.
+// Policies and tags go by a stream's identity: where the one that is found was not known, or had another, it is asked again.
+func (b *Broker) on(ctx context.Context, who leat.Principal, action Action, find finder, stream string, consumer ...string) (*streamView, error) {
+	what, err := b.target(ctx, who, action, stream, consumer...)
+	if err != nil {
+		return nil, err
+	}
+	v, err := find(b, ctx, what)
+	if err != nil || v == nil || v.ID == what.ID {
+		return v, err
+	}
+	what.ID = v.ID
+	return v, b.may(ctx, who, action, what)
+}
+
 // target reads the name or ARN of a stream and asks whether the caller may act on it, or on a consumer of it that is named
-// too. It does not say whether the stream exists: who may not act does not learn that.
+// too. It does not say whether the stream exists: who may not act does not learn that. Whoever acts on the stream MUST come by on.
 func (b *Broker) target(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (Resource, error) {
-	what, err := b.named(who, stream)
+	what, err := b.named(ctx, who, stream)
 	if err != nil {
 		return Resource{}, err
 	}
-	asked := what
 	for _, name := range consumer {
-		asked.Consumer = name
+		what.Consumer = name
 	}
-	if err := b.may(ctx, who, action, asked); err != nil {
+	if err := b.may(ctx, who, action, what); err != nil {
 		return Resource{}, err
 	}
 	if strings.HasPrefix(stream, "arn:") {
@@ -163,8 +180,9 @@ func (b *Broker) target(ctx context.Context, who leat.Principal, action Action, 
 	return what, nil
 }
 
-// named reads the name or ARN of a stream.
-func (b *Broker) named(who leat.Principal, stream string) (Resource, error) {
+// named reads the name or ARN of a stream. A node that has just been started looks it up: a policy that allows what nothing
+// else does is of a stream that it would not know.
+func (b *Broker) named(ctx context.Context, who leat.Principal, stream string) (Resource, error) {
 	what := Resource{Account: who.Account, Stream: stream}
 	if strings.HasPrefix(stream, "arn:") {
 		_, account, name, err := leat.ParseStreamARN(stream)
@@ -175,7 +193,12 @@ func (b *Broker) named(who leat.Principal, stream string) (Resource, error) {
 	} else if err := leat.ValidateStreamName(stream); err != nil {
 		return Resource{}, err
 	}
-	if v := b.directory.snap.Load().byName[streamName{what.Account, what.Stream}]; v != nil {
+	key := streamName{what.Account, what.Stream}
+	v := b.directory.snap.Load().byName[key]
+	if v == nil && !b.directory.Loaded() {
+		v, _ = b.directory.find(ctx, key) // what cannot be found out now is said by whoever acts on it
+	}
+	if v != nil {
 		what.ID = v.ID
 	}
 	return what, nil

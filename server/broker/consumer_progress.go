@@ -111,11 +111,7 @@ func (b *Broker) everywhere(ctx context.Context, v *streamView) map[subscription
 
 // ConsumerProgress tells where the consumers of a stream stand, by name and shard.
 func (b *Broker) ConsumerProgress(ctx context.Context, who leat.Principal, stream string) ([]ConsumerPlace, error) {
-	what, err := b.target(ctx, who, ActionListConsumers, stream)
-	if err != nil {
-		return nil, err
-	}
-	v, err := b.directory.find(ctx, streamName{what.Account, what.Stream})
+	v, err := b.on(ctx, who, ActionListConsumers, (*Broker).existing, stream)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req Cre
 		return spec.Delivery{}, err
 	}
 	if !req.Config.Source.Direct() { // who may make a delivery of a stream may read it
-		if _, err := b.target(ctx, who, ActionGetRecords, req.Config.Source.Stream); err != nil {
+		if err := b.mayRead(ctx, who, req.Config.Source.Stream); err != nil {
 			return spec.Delivery{}, err
 		}
 	}

@@ -62,6 +62,7 @@ func (b *Broker) CreateStream(ctx context.Context, who leat.Principal, req Creat
 		return StreamDescription{}, err
 	}
 	b.settled(ctx, s)
+	b.identityChanged(ctx) // its tags
 	b.changed(ctx, nil, ofStream(&s, spec.Shards))
 	return StreamDescription{Stream: s, OpenShards: spec.Shards}, nil
 }

@@ -64,7 +64,7 @@ func (b *Broker) ReadFailedRecords(ctx context.Context, who leat.Principal, name
 	if d.Config.Source.Direct() {
 		err = b.delivery(ctx, who, ActionVerifyDelivery, name)
 	} else {
-		_, err = b.target(ctx, who, ActionGetRecords, d.Config.Source.Stream)
+		err = b.mayRead(ctx, who, d.Config.Source.Stream)
 	}
 	if err != nil {
 		return spec.FailedRecords{}, err

@@ -22,29 +22,51 @@ func (b *Broker) writable(ctx context.Context, what Resource) (*streamView, erro
 	return v, nil
 }
 
-// readableNamed finds a stream by name for a read that begins.
-func (b *Broker) readableNamed(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
-	what, err := b.target(ctx, who, action, stream, consumer...)
-	if err != nil {
-		return nil, err
-	}
-	return b.writable(ctx, what)
+// existing finds a stream, whatever its state, as this node knows it.
+func (b *Broker) existing(ctx context.Context, what Resource) (*streamView, error) {
+	return b.directory.find(ctx, streamName{what.Account, what.Stream})
 }
 
-// described finds a stream, whatever its state, as new as the catalog knows it; what the directory knows when the
-// catalog is away.
-func (b *Broker) described(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
-	what, err := b.target(ctx, who, action, stream, consumer...)
-	if err != nil {
-		return nil, err
-	}
-	v, err := b.directory.refresh(ctx, what.Account, what.Stream)
+// fresh finds a stream, whatever its state, as the catalog has it now.
+func (b *Broker) fresh(ctx context.Context, what Resource) (*streamView, error) {
+	return b.directory.refresh(ctx, what.Account, what.Stream)
+}
+
+// freshest is fresh, or what the directory knows when the catalog is away.
+func (b *Broker) freshest(ctx context.Context, what Resource) (*streamView, error) {
+	v, err := b.fresh(ctx, what)
 	if leat.KindOf(err) == leat.KindUnavailable {
 		if known, ok := b.directory.snap.Load().byName[streamName{what.Account, what.Stream}]; ok {
 			return known, nil
 		}
 	}
 	return v, err
+}
+
+// present is fresh for a stream that need not be there.
+func (b *Broker) present(ctx context.Context, what Resource) (*streamView, error) {
+	v, err := b.fresh(ctx, what)
+	if err != nil && leat.KindOf(err) == leat.KindNotFound {
+		return nil, nil
+	}
+	return v, err
+}
+
+// readableNamed finds a stream by name for a read that begins.
+func (b *Broker) readableNamed(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
+	return b.on(ctx, who, action, (*Broker).writable, stream, consumer...)
+}
+
+// described finds a stream, whatever its state, as new as the catalog knows it; what the directory knows when the
+// catalog is away.
+func (b *Broker) described(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
+	return b.on(ctx, who, action, (*Broker).freshest, stream, consumer...)
+}
+
+// mayRead asks whether the caller may read a stream that another operation finds, if it is there.
+func (b *Broker) mayRead(ctx context.Context, who leat.Principal, stream string) error {
+	_, err := b.on(ctx, who, ActionGetRecords, (*Broker).present, stream)
+	return err
 }
 
 // byID finds the stream that a token names and asks whether the caller may act on it. Where the caller names a stream

@@ -40,11 +40,7 @@ func (b *Broker) PutRecord(ctx context.Context, who leat.Principal, req PutRecor
 	if err := leat.ValidateRecord(&req.Record, leat.MaxRecordBytes); err != nil {
 		return PutRecordResult{}, err
 	}
-	what, err := b.target(ctx, who, ActionPutRecord, req.Stream)
-	if err != nil {
-		return PutRecordResult{}, err
-	}
-	v, err := b.writable(ctx, what)
+	v, err := b.on(ctx, who, ActionPutRecord, (*Broker).writable, req.Stream)
 	if err != nil {
 		return PutRecordResult{}, err
 	}

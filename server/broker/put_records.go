@@ -42,11 +42,7 @@ func (b *Broker) PutRecords(ctx context.Context, who leat.Principal, req PutReco
 	if err := checkPuts(req.Puts); err != nil {
 		return 0, err
 	}
-	what, err := b.target(ctx, who, ActionPutRecords, req.Stream)
-	if err != nil {
-		return 0, err
-	}
-	v, err := b.writable(ctx, what)
+	v, err := b.on(ctx, who, ActionPutRecords, (*Broker).writable, req.Stream)
 	if err != nil {
 		return 0, err
 	}

@@ -57,6 +57,7 @@ func (b *Broker) RegisterConsumer(ctx context.Context, who leat.Principal, req C
 	c, err := b.catalog.RegisterConsumer(ctx, catalog.NewConsumer{
 		Stream: v.ID, Name: req.Consumer, Active: b.clock.Now().Add(b.transition), Most: most, Tags: req.Tags,
 	})
+	b.identityChanged(ctx) // its tags
 	b.changed(ctx, nil, fields{"consumer": req.Consumer, "tags": req.Tags})
 	return ConsumerDescription{Consumer: c, In: v.Stream}, err
 }

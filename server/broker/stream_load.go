@@ -40,11 +40,7 @@ const (
 
 // StreamLoad tells what a stream takes and gives.
 func (b *Broker) StreamLoad(ctx context.Context, who leat.Principal, stream string) (StreamLoad, error) {
-	what, err := b.target(ctx, who, ActionDescribeStream, stream)
-	if err != nil {
-		return StreamLoad{}, err
-	}
-	v, err := b.directory.find(ctx, streamName{what.Account, what.Stream})
+	v, err := b.on(ctx, who, ActionDescribeStream, (*Broker).existing, stream)
 	if err != nil {
 		return StreamLoad{}, err
 	}
@@ -56,10 +52,7 @@ func (b *Broker) StreamLoads(ctx context.Context, who leat.Principal, streams []
 	var views []*streamView
 	var ids []leat.StreamID
 	for _, name := range streams {
-		if _, err := b.target(ctx, who, ActionDescribeStream, name); err != nil {
-			continue
-		}
-		if v, err := b.directory.find(ctx, streamName{who.Account, name}); err == nil {
+		if v, err := b.on(ctx, who, ActionDescribeStream, (*Broker).existing, name); err == nil {
 			views, ids = append(views, v), append(ids, v.ID)
 		}
 	}

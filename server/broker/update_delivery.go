@@ -32,7 +32,7 @@ func (b *Broker) UpdateDelivery(ctx context.Context, who leat.Principal, req Upd
 	}
 	if req.Change.Config != nil {
 		if source := req.Change.Config.Source; !source.Direct() { // it is the present one, or the change is refused further on
-			if _, err := b.target(ctx, who, ActionGetRecords, source.Stream); err != nil {
+			if err := b.mayRead(ctx, who, source.Stream); err != nil {
 				return spec.Delivery{}, err
 			}
 		}

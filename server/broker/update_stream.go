@@ -43,16 +43,15 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 	if err := req.check(); err != nil {
 		return StreamDescription{}, err
 	}
-	var what Resource
-	for _, action := range req.actions() {
-		var err error
-		if what, err = b.target(ctx, who, action, req.Stream); err != nil {
-			return StreamDescription{}, err
-		}
-	}
-	v, err := b.directory.refresh(ctx, what.Account, what.Stream)
+	actions := req.actions()
+	v, err := b.changeable(ctx, who, actions[0], req.Stream)
 	if err != nil {
 		return StreamDescription{}, err
+	}
+	for _, action := range actions[1:] {
+		if err := b.may(ctx, who, action, Resource{Account: v.Account, Stream: v.Name, ID: v.ID}); err != nil {
+			return StreamDescription{}, err
+		}
 	}
 	if !req.changes(&v.Stream) {
 		return v.describe(), nil
@@ -133,11 +132,7 @@ func (r *UpdateStreamRequest) changes(s *leat.Stream) bool {
 
 // changeable finds a stream to change, as the catalog has it now: a change is never decided on what was known before.
 func (b *Broker) changeable(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
-	what, err := b.target(ctx, who, action, stream, consumer...)
-	if err != nil {
-		return nil, err
-	}
-	return b.directory.refresh(ctx, what.Account, what.Stream)
+	return b.on(ctx, who, action, (*Broker).fresh, stream, consumer...)
 }
 
 // errNotActive has the text of AWS.
