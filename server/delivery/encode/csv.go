@@ -12,6 +12,12 @@ import (
 	"github.com/leatstream/leat/server/delivery/spec"
 )
 
+// What lines of CSV take at most, before compression: of two bytes, {}, becomes a line with a separator for each column.
+const (
+	csvRecordMost = 64 << 20
+	csvObjectMost = 512 << 20
+)
+
 // csvLines writes JSON objects as lines of CSV (RFC 4180, but lines end in a line feed). Members that are no column are
 // left out; one that is missing or null is an empty field; objects and arrays are written as JSON.
 type csvLines struct {
@@ -21,6 +27,7 @@ type csvLines struct {
 	special   string
 	separator string
 	line      []byte
+	written   int
 	name      []byte
 	text      []byte
 }
@@ -65,8 +72,12 @@ func (c *csvLines) Add(data []byte) error {
 			c.line = c.field(c.line, data, f)
 		}
 		c.line = append(c.line, '\n')
+		if len(c.line) > csvRecordMost || c.written+len(c.line) > csvObjectMost {
+			return unfit("with the record's lines there would be more than %d MiB of it, or %d MiB in the object", csvRecordMost>>20, csvObjectMost>>20)
+		}
 		s.space()
 	}
+	c.written += len(c.line)
 	_, err = c.w.Write(c.line)
 	return err
 }

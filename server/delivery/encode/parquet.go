@@ -23,6 +23,8 @@ const (
 	dictionaryMost = 1 << 20 // bytes; then the column goes on plain
 	fileMost       = 1 << 30 // bytes of records that wait for their schema
 	columnsMost    = spec.MaxColumns
+	placesMost     = 1 << 30  // rows times columns of a file: also where there is nothing it takes time
+	groupPlaces    = 16 << 20 // of a row group: all of its columns wait in buffers that know of each row
 	chunkRows      = 1024
 )
 
@@ -109,10 +111,8 @@ func (r *rows) flush() error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	if r.t.rows > 0 {
-		if err := r.group(0, r.t.rows); err != nil {
-			return err
-		}
+	if err := r.groups(0, r.t.rows); err != nil {
+		return err
 	}
 	r.t.forget()
 	return nil
@@ -136,12 +136,10 @@ func (r *rows) closeInferred() error {
 	}
 	from := 0
 	for _, to := range append(r.t.groups, r.t.rows) {
-		if to > from {
-			if err := r.group(from, to); err != nil {
-				return err
-			}
-			from = to
+		if err := r.groups(from, to); err != nil {
+			return err
 		}
+		from = to
 	}
 	r.t.forget()
 	return r.file.Close()
@@ -165,12 +163,24 @@ func (r *rows) open() error {
 	return nil
 }
 
+// groups writes rows [from, to) as one row group, or as several where they are many.
+func (r *rows) groups(from, to int) error {
+	most := max(1, groupPlaces/max(1, len(r.t.columns)))
+	for ; from < to; from += most {
+		if err := r.group(from, min(from+most, to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // group writes rows [from, to) as one row group, column by column.
 func (r *rows) group(from, to int) error {
 	for i, w := range r.file.ColumnWriters() {
 		c := r.t.columns[i]
+		cells := c.from(from)
 		for at := from; at < to; at += chunkRows {
-			r.fill(c, i, at, min(at+chunkRows, to))
+			cells = r.fill(c, i, cells, at, min(at+chunkRows, to))
 			if n, err := w.WriteRowValues(r.buf); err != nil || n != len(r.buf) {
 				return fmt.Errorf("encode: column %q took %d of %d values: %w", c.name, n, len(r.buf), err)
 			}
@@ -179,24 +189,25 @@ func (r *rows) group(from, to int) error {
 	return r.file.Flush()
 }
 
-// fill makes values of a column's cells.
-func (r *rows) fill(c *column, index, from, to int) {
+// fill makes values of a column's cells, and returns those of later rows.
+func (r *rows) fill(c *column, index int, cells []cell, from, to int) []cell {
 	r.buf, r.kept = r.buf[:0], r.kept[:0]
 	defined := 0
 	if c.optional {
 		defined = 1
 	}
 	for at := from; at < to; at++ {
-		var cell cell
-		if at < len(c.cells) {
-			cell = c.cells[at]
+		var v cell
+		if len(cells) > 0 && cells[0].row == uint32(at) {
+			v, cells = cells[0], cells[1:]
 		}
-		if cell.kind == cellNull {
+		if v.kind == cellNull {
 			r.buf = append(r.buf, parquet.NullValue().Level(0, 0, index))
 			continue
 		}
-		r.buf = append(r.buf, r.value(c, cell).Level(0, defined, index))
+		r.buf = append(r.buf, r.value(c, v).Level(0, defined, index))
 	}
+	return cells
 }
 
 // value makes one value. The table has checked that it can.

@@ -4,8 +4,10 @@
 package encode
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unsafe"
@@ -19,6 +21,7 @@ type table struct {
 	groupFrom int    // where in the arena the present row group begins
 	groups    []int  // the rows at which row groups end, but for the last
 	rows      int
+	written   int // rows that are forgotten
 	columns   []*column
 	byName    map[string]*column
 	fixed     bool
@@ -28,13 +31,14 @@ type table struct {
 	name    []byte
 }
 
-// column is one column of the table. Rows that it has no cell for are null.
+// column is one column of the table. Rows that it has no cell for are null: a record of a few bytes may have many rows, and
+// a later one many columns.
 type column struct {
 	index    int
 	name     string
 	kind     spec.ColumnType // of inferred ones once they are settled
 	optional bool
-	cells    []cell
+	cells    []cell          // in order of rows
 	seen     [cellKinds]bool // what is in it
 	wide     bool            // it holds an integer that a double cannot
 }
@@ -43,6 +47,7 @@ type column struct {
 // is.
 type cell struct {
 	bits uint64
+	row  uint32 // of the table, whose size fileMost bounds
 	kind cellKind
 }
 
@@ -142,25 +147,43 @@ func (t *table) end() error {
 	if len(t.columns) == 0 {
 		return unfit("the first record has no members, so that there are no columns")
 	}
+	if int64(t.written+t.rows+1)*int64(len(t.columns)) > placesMost {
+		return unfit("with the record's %d columns the object would have more than %d rows times columns", len(t.columns), placesMost)
+	}
 	for _, p := range t.pending {
-		for len(p.c.cells) < t.rows {
-			p.c.cells = append(p.c.cells, cell{})
-		}
-		if len(p.c.cells) > t.rows {
-			p.c.cells[t.rows] = p.v
-		} else {
-			p.c.cells = append(p.c.cells, p.v)
-		}
+		p.c.set(t.rows, p.v)
 	}
 	if t.fixed {
 		for _, c := range t.columns {
-			if !c.optional && (len(c.cells) <= t.rows || c.cells[t.rows].kind == cellNull) {
+			if !c.optional && !c.has(t.rows) {
 				return unfit("column %q must have a value and is missing or null", c.name)
 			}
 		}
 	}
 	t.rows++
 	return nil
+}
+
+// set keeps the cell of the last row.
+func (c *column) set(row int, v cell) {
+	v.row = uint32(row)
+	if n := len(c.cells); n > 0 && c.cells[n-1].row == v.row {
+		c.cells[n-1] = v
+	} else if v.kind != cellNull {
+		c.cells = append(c.cells, v)
+	}
+}
+
+// has tells whether the last row has a value.
+func (c *column) has(row int) bool {
+	n := len(c.cells)
+	return n > 0 && c.cells[n-1].row == uint32(row) && c.cells[n-1].kind != cellNull
+}
+
+// from returns the cells of a row and of those after it.
+func (c *column) from(row int) []cell {
+	at, _ := slices.BinarySearchFunc(c.cells, uint32(row), func(v cell, row uint32) int { return cmp.Compare(v.row, row) })
+	return c.cells[at:]
 }
 
 // mark is what is needed to take a record back.
@@ -174,12 +197,13 @@ func (t *table) back(m mark) {
 	}
 	t.arena, t.rows, t.columns = t.arena[:m.arena], m.rows, t.columns[:m.columns]
 	for _, c := range t.columns {
-		c.cells = c.cells[:min(len(c.cells), m.rows)]
+		c.cells = c.cells[:len(c.cells)-len(c.from(m.rows))]
 	}
 }
 
 // forget drops the rows and keeps the columns.
 func (t *table) forget() {
+	t.written += t.rows
 	t.arena, t.rows, t.groupFrom, t.groups = t.arena[:0], 0, 0, t.groups[:0]
 	for _, c := range t.columns {
 		c.cells = c.cells[:0]
@@ -218,33 +242,33 @@ func (t *table) infer(c *column, v value) cell {
 		return truth(raw)
 	case integer:
 		if n, ok := integerOf(raw); ok {
-			return cell{uint64(n), cellInteger}
+			return cell{bits: uint64(n), kind: cellInteger}
 		}
 		if string(raw) == "-0" {
-			return cell{at, cellNumber}
+			return cell{bits: at, kind: cellNumber}
 		}
-		return cell{at, cellHuge}
+		return cell{bits: at, kind: cellHuge}
 	case number:
 		if _, ok := doubleOf(raw); !ok {
-			return cell{at, cellHuge}
+			return cell{bits: at, kind: cellHuge}
 		}
-		return cell{at, cellNumber}
+		return cell{bits: at, kind: cellNumber}
 	case text:
 		if v.escaped {
-			return cell{at, cellEscaped}
+			return cell{bits: at, kind: cellEscaped}
 		}
-		return cell{at, cellText}
+		return cell{bits: at, kind: cellText}
 	case composite:
-		return cell{at, cellJSON}
+		return cell{bits: at, kind: cellJSON}
 	}
 	return cell{}
 }
 
 func truth(raw []byte) cell {
 	if raw[0] == 't' {
-		return cell{1, cellBoolean}
+		return cell{bits: 1, kind: cellBoolean}
 	}
-	return cell{0, cellBoolean}
+	return cell{bits: 0, kind: cellBoolean}
 }
 
 // convert makes a cell of a value for a given column, or says why there is none.
@@ -258,14 +282,14 @@ func (t *table) convert(c *column, v value) (cell, error) {
 		if v.shape == text {
 			at = span(v.from-1, v.to+1) // with its quotes
 		}
-		return cell{at, cellJSON}, nil
+		return cell{bits: at, kind: cellJSON}, nil
 	case spec.TypeString:
 		switch {
 		case v.shape == composite:
 		case v.escaped:
-			return cell{at, cellEscaped}, nil
+			return cell{bits: at, kind: cellEscaped}, nil
 		default:
-			return cell{at, cellText}, nil
+			return cell{bits: at, kind: cellText}, nil
 		}
 	case spec.TypeBoolean:
 		if v.shape == boolean {
@@ -273,15 +297,15 @@ func (t *table) convert(c *column, v value) (cell, error) {
 		}
 	case spec.TypeInt64:
 		if n, ok := integerOf(raw); ok && v.shape == integer {
-			return cell{uint64(n), cellInteger}, nil
+			return cell{bits: uint64(n), kind: cellInteger}, nil
 		}
 	case spec.TypeDouble:
 		if f, ok := doubleOf(raw); ok && (v.shape == integer || v.shape == number) {
-			return cell{math.Float64bits(f), cellNumber}, nil
+			return cell{bits: math.Float64bits(f), kind: cellNumber}, nil
 		}
 	case spec.TypeTimestamp:
 		if n, ok := timeOf(raw, v); ok {
-			return cell{uint64(n), cellInteger}, nil
+			return cell{bits: uint64(n), kind: cellInteger}, nil
 		}
 	}
 	return cell{}, unfit("column %q is of type %s, which %.80s is not", c.name, c.kind, raw)
@@ -350,15 +374,16 @@ func (c *column) narrowest() spec.ColumnType {
 
 // jsonAgain makes the cells of a column of JSON of those that were something else.
 func (t *table) jsonAgain(c *column) {
-	for i, v := range c.cells {
+	for i := range c.cells {
+		v := &c.cells[i]
 		switch v.kind {
 		case cellText, cellEscaped: // with its quotes
 			from := int(v.bits >> 32)
-			c.cells[i] = cell{span(from-1, from+int(v.bits&math.MaxUint32)+1), cellJSON}
+			v.bits, v.kind = span(from-1, from+int(v.bits&math.MaxUint32)+1), cellJSON
 		case cellInteger:
-			c.cells[i] = cell{t.keep(strconv.AppendInt(nil, int64(v.bits), 10)), cellJSON}
+			v.bits, v.kind = t.keep(strconv.AppendInt(nil, int64(v.bits), 10)), cellJSON
 		case cellBoolean:
-			c.cells[i] = cell{t.keep(strconv.AppendBool(nil, v.bits == 1)), cellJSON}
+			v.bits, v.kind = t.keep(strconv.AppendBool(nil, v.bits == 1)), cellJSON
 		}
 	}
 }
