@@ -126,6 +126,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", "gzip")
 		b = f.zipped
 	}
+	answers(w)
 	_, _ = w.Write(b) // who has gone needs nothing
 }
 

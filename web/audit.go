@@ -199,6 +199,7 @@ func (c *Console) auditExport(w http.ResponseWriter, r *http.Request, s *session
 			w.Header().Set("Content-Type", "application/x-ndjson")
 			w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="leat-audit-%s.jsonl"`, c.Clock.Now().UTC().Format("20060102-150405")))
 		}
+		answers(w)
 		for i := range all {
 			_ = lines.Encode(all[i].Exported()) // who has gone needs nothing, and asks for no further page
 		}

@@ -159,7 +159,7 @@ func (c *Console) inside() map[string]handler {
 		"GET " + stream + "/data/{shard}/{sequence}":     c.record,
 		"GET " + stream + "/data/{shard}/{sequence}/raw": c.rawRecord,
 		"GET " + stream + "/which":                       c.which,
-		"POST " + stream + "/data":                       c.putRecord,
+		putPattern:                                       c.putRecord,
 		"GET " + stream + "/tail":                        c.tail,
 		"GET " + stream + "/tail/events":                 c.tailEvents,
 		"GET " + stream + "/consumers":                   c.consumers,

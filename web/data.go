@@ -355,6 +355,7 @@ func (p *dataPage) More() string {
 func download(w http.ResponseWriter, p *dataPage) error {
 	w.Header().Set("Content-Type", "application/x-ndjson; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+p.Stream.Name+`.ndjson"`)
+	answers(w)
 	out := json.NewEncoder(w)
 	for i := range p.Rows {
 		r := &p.Rows[i]
@@ -435,6 +436,7 @@ func (c *Console) rawRecord(w http.ResponseWriter, r *http.Request, s *session) 
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", `attachment; filename="`+r.PathValue("stream")+"-"+r.PathValue("sequence")+`.bin"`)
 	h.Set("Content-Length", strconv.Itoa(len(rec.Data)))
+	answers(w)
 	_, _ = w.Write(rec.Data) // who has gone needs nothing
 	return nil
 }

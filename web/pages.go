@@ -105,6 +105,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, s *session, statu
 
 // send writes a page, compressed where the browser takes it.
 func (c *Console) send(w http.ResponseWriter, r *http.Request, status int, b []byte) {
+	answers(w)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Add("Vary", "Accept-Encoding, HX-Request, HX-Target")

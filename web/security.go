@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/auth"
@@ -19,12 +20,37 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// maxForm bounds what a form may send: a record of 10 MiB, escaped.
-const maxForm = 32 << 20
+// Bounds of what a request may send and how long that, and taking in its answer, may take. Nobody holds a node's memory longer.
+const (
+	maxForm       = 64 << 10
+	maxRecordForm = 32 << 20 // a record of 10 MiB, escaped; of those who are signed in alone
+	bodyTime      = time.Minute
+	answerTime    = 2 * time.Minute // for an answer, or a piece of a long one
+)
 
-// guarded puts around every request what keeps others' pages out: headers, origin, host, size.
+// putPattern is what a record is put with.
+const putPattern = "POST " + stream + "/data"
+
+// readForm reads a form of up to most bytes.
+func readForm(w http.ResponseWriter, r *http.Request, most int64) error {
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	if err := r.ParseForm(); err != nil {
+		return leat.Invalid("form", "The form cannot be read: %v", err)
+	}
+	return nil
+}
+
+// answers begins the time that what is written next may take to be taken in. net/http ends it with the request.
+func answers(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime)) // where there is none, as in tests, there is no risk
+}
+
+// guarded puts around every request what keeps others' pages out: headers, origin, host; and the time that its body has.
 func (c *Console) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 { // it ends with the body; of one that nobody reads, net/http reads some before it answers
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // as in answers
+		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -54,7 +80,6 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 			c.fail(w, r, nil, leat.Errorf(leat.KindAccessDenied, "This request came from another site, so nothing was done. Open the console and try again there."))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if c.Tracer != nil && !strings.HasPrefix(r.URL.Path, Root+"/static/") {
 			ctx, span := c.Tracer.Request(c.Tracer.FromHTTP(r.Context(), r.Header), leat.EdgeConsole, "console page")
 			r = r.WithContext(ctx)

@@ -210,8 +210,12 @@ func (c *Console) signedIn(next handler) http.HandlerFunc {
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			if err := r.ParseForm(); err != nil {
-				c.fail(w, r, s, leat.Invalid("form", "The form cannot be read: %v", err))
+			most := int64(maxForm)
+			if r.Pattern == putPattern {
+				most = maxRecordForm
+			}
+			if err := readForm(w, r, most); err != nil {
+				c.fail(w, r, s, err)
 				return
 			}
 			if !same(r.PostForm.Get("token"), s.token) {

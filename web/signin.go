@@ -51,8 +51,8 @@ func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int,
 
 // signIn takes an access key's id and secret, or a bearer token, and gives a session for it.
 func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		c.fail(w, r, nil, leat.Invalid("form", "The form cannot be read: %v", err))
+	if err := readForm(w, r, maxForm); err != nil {
+		c.fail(w, r, nil, err)
 		return
 	}
 	f := signInForm{Next: nextPath(r.PostForm.Get("next")), KeyID: strings.TrimSpace(r.PostForm.Get("key"))}

@@ -148,7 +148,8 @@ func (t *tailing) write(text string) error {
 		t.w.Header().Set("X-Accel-Buffering", "no")
 		t.w.WriteHeader(http.StatusOK)
 	}
-	_ = t.out.SetWriteDeadline(time.Now().Add(tailWrite)) // over HTTP/2 too; where it cannot be set the flush fails below
+	_ = t.out.SetWriteDeadline(time.Now().Add(tailWrite))      // where it cannot be set the flush fails below
+	defer func() { _ = t.out.SetWriteDeadline(time.Time{}) }() // over HTTP/2 a time that is over ends the stream, though nothing is written
 	if _, err := t.w.Write([]byte(text)); err != nil {
 		return err
 	}

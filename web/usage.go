@@ -290,6 +290,7 @@ func (c *Console) invoiceFile(w http.ResponseWriter, r *http.Request, s *session
 	h.Set("Content-Type", f.Type)
 	h.Set("Content-Disposition", `attachment; filename="`+f.Name+`"`)
 	h.Set("Content-Length", strconv.Itoa(len(f.Content)))
+	answers(w)
 	_, _ = w.Write(f.Content) // who has gone needs nothing
 	return nil
 }

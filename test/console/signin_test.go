@@ -4,13 +4,17 @@
 package console_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat/test/e2e/rig"
 )
@@ -94,4 +98,33 @@ func signedCookie(t *testing.T, addr, id, secret string) *http.Cookie {
 	}
 	t.Fatal("signing in sets no session cookie")
 	return nil
+}
+
+// Who is not signed in sends little: a large form is refused before it has arrived.
+func TestLargeFormsOfNobodyAreRefused(t *testing.T) {
+	w := newWorld(t)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.HTTP, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	head := "POST /console/signin HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 33554431\r\n\r\n"
+	if _, err := io.WriteString(conn, head+"secret="+strings.Repeat("x", 100<<10)); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal("it is waited for the rest:", err)
+	}
+	if res.StatusCode != http.StatusBadRequest {
+		t.Errorf("the answer is %s", res.Status)
+	}
+	// A record may be large.
+	w.create(t, "orders", 1)
+	v := newVisitor(t, w.HTTP)
+	const at = "/console/streams/orders/data"
+	v.send(at, at, url.Values{"key": {"k"}, "data": {strings.Repeat("x", 200<<10)}}).is(t, 200, "The record is durable")
 }
