@@ -361,16 +361,7 @@ func (s *Server) Run(ctx context.Context) error {
 		inner.Go(func() error { return s.sharing.router.Run(node) })
 	}
 
-	edge := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	edge.Protocols = new(http.Protocols)
-	edge.Protocols.SetHTTP1(true)
-	edge.Protocols.SetUnencryptedHTTP2(s.tls == nil)
-	edge.Protocols.SetHTTP2(s.tls != nil)
-	edge.HTTP2 = &http.HTTP2Config{
-		MaxConcurrentStreams:          1000,      // one connection carries all the subscriptions of a consumer
-		MaxReceiveBufferPerStream:     2 << 20,   // two batches of 500 KiB in base64
-		MaxReceiveBufferPerConnection: 4<<20 - 1, // as much as is allowed: many batches are in flight on one connection
-	}
+	edge := httpServer(s.handler(), s.tls)
 	edges, ectx := errgroup.WithContext(ctx)
 	edges.Go(func() error { return s.grpcapi.Serve(s.grpc) })
 	if s.peers != nil {
@@ -383,7 +374,6 @@ func (s *Server) Run(ctx context.Context) error {
 	edges.Go(func() error {
 		serve := func() error { return edge.Serve(s.http) }
 		if s.tls != nil {
-			edge.TLSConfig = s.tls.Clone()
 			serve = func() error { return edge.ServeTLS(s.http, "", "") }
 		}
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {

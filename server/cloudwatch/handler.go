@@ -14,7 +14,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/tracing"
@@ -68,9 +67,8 @@ func New(o Options) (*Handler, error) {
 }
 
 const (
-	service  = "GraniteServiceVersion20100801"
-	maxBody  = 1 << 20
-	bodyTime = time.Minute // for a request's body to arrive
+	service = "GraniteServiceVersion20100801"
+	maxBody = 1 << 20
 )
 
 // Pattern is the path of the protocol that names operations there.
@@ -137,7 +135,7 @@ func (h *Handler) guarded(w http.ResponseWriter, c *call) (out any, err error) {
 
 // serve does what a request asks for, in the order in which AWS checks it.
 func (h *Handler) serve(w http.ResponseWriter, c *call) (out any, err error) {
-	if c.body, err = h.read(w, c); err != nil {
+	if c.body, err = h.read(c); err != nil {
 		return nil, err
 	}
 	if c.who, err = h.Auth.Verify(c.r, c.body); err != nil {
@@ -161,14 +159,9 @@ func (h *Handler) serve(w http.ResponseWriter, c *call) (out any, err error) {
 }
 
 // read takes in a body.
-func (h *Handler) read(w http.ResponseWriter, c *call) ([]byte, error) {
+func (h *Handler) read(c *call) ([]byte, error) {
 	if c.r.ContentLength > maxBody {
 		return nil, awswire.TooLarge(maxBody)
-	}
-	rc := http.NewResponseController(w)
-	// A deadline left behind would end the request itself; where there is none to set, as in tests, there is no risk.
-	if rc.SetReadDeadline(h.Clock.Now().Add(bodyTime)) == nil {
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
 	body, err := awswire.ReadAll(c.r.Body, nil, maxBody, c.r.ContentLength)
 	switch {

@@ -32,11 +32,10 @@ type Authenticator interface {
 	Verify(r *http.Request, body []byte) (leat.Principal, error)
 }
 
-// Options is what the edge needs; Clock, Rand and Logger have defaults.
+// Options is what the edge needs; Rand and Logger have defaults.
 type Options struct {
 	Broker *broker.Broker
 	Auth   Authenticator
-	Clock  leat.Clock
 	Rand   io.Reader       // for request ids
 	Tracer *tracing.Tracer // nil: requests are not followed
 	Logger *slog.Logger
@@ -46,7 +45,6 @@ type Options struct {
 type Handler struct {
 	broker     *broker.Broker
 	auth       Authenticator
-	clock      leat.Clock
 	rand       io.Reader
 	tracer     *tracing.Tracer
 	log        *slog.Logger
@@ -58,22 +56,18 @@ func New(o Options) (*Handler, error) {
 	if o.Broker == nil || o.Auth == nil {
 		return nil, errors.New("firehose: broker and auth must be given")
 	}
-	if o.Clock == nil {
-		o.Clock = leat.SystemClock{}
-	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{broker: o.Broker, auth: o.Auth, clock: o.Clock, rand: o.Rand, tracer: o.Tracer, log: o.Logger, operations: operations()}, nil
+	return &Handler{broker: o.Broker, auth: o.Auth, rand: o.Rand, tracer: o.Tracer, log: o.Logger, operations: operations()}, nil
 }
 
 const (
 	targetPrefix = "Firehose_20150804."
 	contentJSON  = "application/x-amz-json-1.1"
-	bodyTime     = time.Minute // for a request's body to arrive
 )
 
 // Handles tells whether a request on POST / speaks this wire, well or badly.
@@ -162,7 +156,7 @@ func (h *Handler) serve(w http.ResponseWriter, c *call) (any, error) {
 	if known {
 		c.operation, limit = name, o.body
 	}
-	if c.body, err = h.read(w, c, limit); err != nil {
+	if c.body, err = h.read(c, limit); err != nil {
 		return nil, err
 	}
 	if c.who, err = h.auth.Verify(c.r, c.body); err != nil {
@@ -182,14 +176,9 @@ func (h *Handler) serve(w http.ResponseWriter, c *call) (any, error) {
 }
 
 // read takes in a body of at most limit bytes.
-func (h *Handler) read(w http.ResponseWriter, c *call, limit int) ([]byte, error) {
+func (h *Handler) read(c *call, limit int) ([]byte, error) {
 	if c.r.ContentLength > int64(limit) {
 		return nil, awswire.TooLarge(limit)
-	}
-	rc := http.NewResponseController(w)
-	// A deadline left behind would end the request itself; where there is none to set, as in tests, there is no risk.
-	if rc.SetReadDeadline(h.clock.Now().Add(bodyTime)) == nil {
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
 	body, err := awswire.ReadAll(c.r.Body, nil, limit, c.r.ContentLength)
 	switch {

@@ -25,12 +25,8 @@ import (
 	"github.com/leatstream/leat/server/auth"
 )
 
-// bodyTime is how long a request's body may take to arrive, and writeTime how long a caller may take to take in a piece of the
-// answer.
-const (
-	bodyTime  = time.Minute
-	writeTime = 2 * time.Minute
-)
+// writeTime is how long a caller may take to take in a piece of the answer.
+const writeTime = 2 * time.Minute
 
 // maxBodyBytes is 16 MiB of message in base64, and room.
 const maxBodyBytes = 24 << 20
@@ -125,13 +121,7 @@ func (s *Server) rest(gateway http.Handler) http.Handler {
 				return
 			}
 		}
-		body := &restBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBodyBytes), call: call}
-		// Where there is no deadline to set, as in tests, there is no risk.
-		if rc := http.NewResponseController(w); r.ContentLength != 0 && rc.SetReadDeadline(s.clock.Now().Add(bodyTime)) == nil {
-			body.rc = rc
-			defer func() { _ = rc.SetReadDeadline(time.Time{}) }() // a body that was not read to its end
-		}
-		r.Body = body
+		r.Body = &restBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBodyBytes), call: call}
 		gateway.ServeHTTP(&restWriter{ResponseWriter: w, call: call}, r)
 	})
 }

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -26,17 +25,6 @@ import (
 type restBody struct {
 	io.ReadCloser
 	call *restCall
-	rc   *http.ResponseController // has the deadline by which the body must be here; nil: there is none
-}
-
-// Read takes the deadline away with the body's end: it would end an answer that goes on for longer, too.
-func (b *restBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && b.rc != nil {
-		_ = b.rc.SetReadDeadline(time.Time{}) // it could be set
-		b.rc = nil
-	}
-	return n, err
 }
 
 // restJSON is the gateway's JSON: members that are not in the message are refused, members without a value are sent.

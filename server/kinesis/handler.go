@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/tracing"
@@ -80,9 +79,6 @@ func Handles(r *http.Request) bool {
 	t := contentType(r)
 	return t == contentJSON || t == contentCBOR
 }
-
-// bodyTime is how long a request's body may take to arrive.
-const bodyTime = time.Minute
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -160,11 +156,6 @@ func (h *Handler) serve(c *call) error {
 func (h *Handler) read(c *call, limit int) ([]byte, error) {
 	if c.r.ContentLength > int64(limit) {
 		return nil, awswire.TooLarge(limit)
-	}
-	rc := http.NewResponseController(c.w)
-	// A deadline left behind would end the request itself; where there is none to set, as in tests, there is no risk.
-	if rc.SetReadDeadline(h.clock.Now().Add(bodyTime)) == nil {
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
 	c.in = h.buffers.get()
 	body, err := awswire.ReadAll(c.r.Body, (*c.in)[:0], limit, c.r.ContentLength)
