@@ -290,7 +290,7 @@ func (s *Server) bearers(p *parts) *auth.Bearers {
 }
 
 // signatures says who may use the AWS wire of a service.
-func (s *Server) signatures(p *parts, service string) (kinesis.Authenticator, error) {
+func (s *Server) signatures(p *parts, service string) (auth.Signatures, error) {
 	signed, err := auth.NewSigV4(auth.SigV4Options{Keys: s.keys, Region: p.common.Region, Service: service})
 	if err != nil || p.signed {
 		return signed, err

@@ -18,6 +18,15 @@ type Authenticator interface {
 	Authenticate(authorization string) (leat.Principal, error)
 }
 
+// Signatures says who signed a request of the AWS wires. Its errors are *SignatureError.
+type Signatures interface {
+	// Admit checks what needs no body, before one is taken in: all but the signature itself.
+	Admit(r *http.Request) error
+
+	// Verify checks all of it, over a body that is here.
+	Verify(r *http.Request, body []byte) (leat.Principal, error)
+}
+
 // Anybody accepts every caller, with or without a credential, as the account of development. It MUST NOT be used on an
 // address that others reach.
 type Anybody struct{}
@@ -26,6 +35,9 @@ type Anybody struct{}
 func (Anybody) Authenticate(string) (leat.Principal, error) {
 	return leat.Principal{Account: leat.DevAccount, Name: "dev", Operator: true}, nil
 }
+
+// Admit ignores the signature.
+func (Anybody) Admit(*http.Request) error { return nil }
 
 // Verify ignores the signature.
 func (a Anybody) Verify(*http.Request, []byte) (leat.Principal, error) { return a.Authenticate("") }

@@ -18,13 +18,24 @@ type DevSignatures struct {
 	SigV4 *SigV4
 }
 
+// Admit refuses what needs no body for that.
+func (d *DevSignatures) Admit(r *http.Request) error {
+	if d.Knows(r) {
+		return d.SigV4.Admit(r)
+	}
+	if err := RefusePages(r); err != nil {
+		return refuse(typeDenied, err.Error())
+	}
+	return nil
+}
+
 // Verify returns who makes a request.
 func (d *DevSignatures) Verify(r *http.Request, body []byte) (leat.Principal, error) {
 	if d.Knows(r) {
 		return d.SigV4.Verify(r, body)
 	}
-	if err := RefusePages(r); err != nil {
-		return leat.Principal{}, refuse(typeDenied, err.Error())
+	if err := d.Admit(r); err != nil {
+		return leat.Principal{}, err
 	}
 	return Anybody{}.Verify(r, body)
 }

@@ -148,28 +148,37 @@ func grouped(o leat.Origin) leat.Origin {
 // GuardedSignatures is a verifier of the AWS wire whose failures are bounded: those of requests that name a key which this node does not know. Of a key that it
 // knows each signature is verified, and its failures are counted; there is nothing to guess in a secret of 240 bits.
 type GuardedSignatures struct {
-	Verifier interface {
-		Verify(r *http.Request, body []byte) (leat.Principal, error)
-	}
+	Verifier Signatures
 	Failures *Failures
 	Edge     leat.Edge
 }
 
-// Verify returns who signed a request.
-func (g *GuardedSignatures) Verify(r *http.Request, body []byte) (leat.Principal, error) {
+// Admit refuses what needs no body for that, and whoever has failed too often.
+func (g *GuardedSignatures) Admit(r *http.Request) error {
 	from := Origin(r, g.Edge, "")
 	known := func() bool {
 		keys, ok := g.Verifier.(interface{ Knows(r *http.Request) bool })
 		return ok && keys.Knows(r)
 	}
 	if err := g.Failures.CheckUnless(from, known); err != nil {
-		return leat.Principal{}, errTooManyFailures(err)
+		return errTooManyFailures(err)
 	}
+	err := g.Verifier.Admit(r)
+	g.count(from, err)
+	return err
+}
+
+// Verify returns who signed a request that Admit let through.
+func (g *GuardedSignatures) Verify(r *http.Request, body []byte) (leat.Principal, error) {
 	who, err := g.Verifier.Verify(r, body)
+	g.count(Origin(r, g.Edge, ""), err)
+	return who, err
+}
+
+func (g *GuardedSignatures) count(from leat.Origin, err error) {
 	if isFailure(err) {
 		g.Failures.Failed(from, err)
 	}
-	return who, err
 }
 
 // Origin says where a request came in, and from where.

@@ -53,8 +53,27 @@ func TestFailuresAreBounded(t *testing.T) {
 	}
 }
 
-// refusing verifies nothing.
-type refusing struct{ err error }
+// signIn is what an edge does.
+func signIn(s auth.Signatures, r *http.Request, body []byte) error {
+	if err := s.Admit(r); err != nil {
+		return err
+	}
+	_, err := s.Verify(r, body)
+	return err
+}
+
+// refusing verifies nothing, early or late.
+type refusing struct {
+	err   error
+	early bool
+}
+
+func (r refusing) Admit(*http.Request) error {
+	if r.early {
+		return r.err
+	}
+	return nil
+}
 
 func (r refusing) Verify(*http.Request, []byte) (leat.Principal, error) {
 	return leat.Principal{}, r.err
@@ -62,21 +81,25 @@ func (r refusing) Verify(*http.Request, []byte) (leat.Principal, error) {
 
 func TestGuardedSignatures(t *testing.T) {
 	wrong := &auth.SignatureError{Type: "InvalidSignatureException", Status: 400}
-	g := &auth.GuardedSignatures{Verifier: refusing{wrong}, Failures: auth.NewFailures(&clock{now: noon}, nil)}
 	r := &http.Request{RemoteAddr: "10.0.0.1:1234"}
-	for range 200 {
-		if _, err := g.Verify(r, nil); !errors.Is(err, wrong) {
-			t.Fatal(err)
+	for _, early := range []bool{true, false} {
+		g := &auth.GuardedSignatures{Verifier: refusing{wrong, early}, Failures: auth.NewFailures(&clock{now: noon}, nil)}
+		for range 200 {
+			if err := signIn(g, r, nil); !errors.Is(err, wrong) {
+				t.Fatal(err)
+			}
 		}
-	}
-	var e *auth.SignatureError
-	if _, err := g.Verify(r, nil); !errors.As(err, &e) || e.Type != "ThrottlingException" {
-		t.Errorf("after too many: %v", err)
-	}
-	away := &auth.GuardedSignatures{Verifier: refusing{&auth.SignatureError{Type: "ServiceUnavailable", Status: 503}}, Failures: auth.NewFailures(&clock{now: noon}, nil)}
-	for range 300 {
-		if _, err := away.Verify(r, nil); !errors.As(err, &e) || e.Type != "ServiceUnavailable" {
-			t.Fatalf("a fault of the server's was counted: %v", err)
+		var e *auth.SignatureError
+		if err := g.Admit(r); !errors.As(err, &e) || e.Type != "ThrottlingException" {
+			t.Errorf("after too many: %v", err)
+		}
+		away := &auth.GuardedSignatures{
+			Verifier: refusing{&auth.SignatureError{Type: "ServiceUnavailable", Status: 503}, early}, Failures: auth.NewFailures(&clock{now: noon}, nil),
+		}
+		for range 300 {
+			if err := signIn(away, r, nil); !errors.As(err, &e) || e.Type != "ServiceUnavailable" {
+				t.Fatalf("a fault of the server's was counted: %v", err)
+			}
 		}
 	}
 }
@@ -99,9 +122,7 @@ func TestKnownCredentialsAreNotKeptOut(t *testing.T) {
 	stranger.ID = "LEAKAAAAAAAAAAAAAAAA"
 	forged.Secret = known.Secret
 	body := []byte("{}")
-	for _, v := range []interface {
-		Verify(r *http.Request, body []byte) (leat.Principal, error)
-	}{v4, &auth.DevSignatures{Keys: keys, SigV4: v4}} {
+	for _, v := range []auth.Signatures{v4, &auth.DevSignatures{Keys: keys, SigV4: v4}} {
 		g := &auth.GuardedSignatures{Verifier: v, Failures: failures}
 		for about, c := range map[string]struct {
 			key  auth.Key
@@ -110,7 +131,7 @@ func TestKnownCredentialsAreNotKeptOut(t *testing.T) {
 			r := arrive(t, sign(t, request(t, body), credentials(c.key), hashOf(body), noon))
 			r.RemoteAddr = "10.0.0.1:1234"
 			var refused *auth.SignatureError
-			_, err := g.Verify(r, body)
+			err := signIn(g, r, body)
 			if errors.As(err, &refused); c.want == "" && err != nil || c.want != "" && (refused == nil || refused.Type != c.want) {
 				t.Errorf("%T, %s: %v", v, about, err)
 			}

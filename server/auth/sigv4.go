@@ -97,28 +97,41 @@ const (
 	authorityHeader = ":authority" // what HTTP/2 clients sign for Host
 )
 
+// Admit returns nil when a request was signed in time, for here, with a key that there is: whether by its holder, only Verify can tell.
+func (v *SigV4) Admit(r *http.Request) error {
+	_, _, _, err := v.claimed(r)
+	return err
+}
+
+// claimed reads and checks all that comes before the signature itself.
+func (v *SigV4) claimed(r *http.Request) (c claim, s scope, key Key, err error) {
+	if c, err = readClaim(r); err != nil {
+		return c, s, key, err
+	}
+	if err = c.checkTime(v.clock.Now()); err != nil {
+		return c, s, key, err
+	}
+	if err = c.checkSignedHeaders(r); err != nil {
+		return c, s, key, err
+	}
+	if s, err = v.checkScope(&c); err != nil {
+		return c, s, key, err
+	}
+	key, err = v.keys.Key(r.Context(), s.id)
+	switch {
+	case errors.Is(err, ErrUnknownKey):
+		err = errUnknownKey()
+	case err != nil:
+		err = errKeysAway()
+	}
+	return c, s, key, err
+}
+
 // Verify returns who signed a request whose body is given, as it came over the wire. Its errors are *SignatureError.
 func (v *SigV4) Verify(r *http.Request, body []byte) (leat.Principal, error) {
-	c, err := readClaim(r)
+	c, scope, key, err := v.claimed(r)
 	if err != nil {
 		return leat.Principal{}, err
-	}
-	if err := c.checkTime(v.clock.Now()); err != nil {
-		return leat.Principal{}, err
-	}
-	if err := c.checkSignedHeaders(r); err != nil {
-		return leat.Principal{}, err
-	}
-	scope, err := v.checkScope(&c)
-	if err != nil {
-		return leat.Principal{}, err
-	}
-	key, err := v.keys.Key(r.Context(), scope.id)
-	if errors.Is(err, ErrUnknownKey) {
-		return leat.Principal{}, errUnknownKey()
-	}
-	if err != nil {
-		return leat.Principal{}, errKeysAway()
 	}
 	if err := v.checkSignature(r, &c, scope, key.Secret, body); err != nil {
 		return leat.Principal{}, about(err, key.AccessKey)

@@ -24,6 +24,11 @@ const mismatch = "The request signature we calculated does not match the signatu
 func wantRefusal(tb testing.TB, what string, v *auth.SigV4, r *http.Request, typ, message string) {
 	tb.Helper()
 	who, err := v.Verify(r, body)
+	// What needs no body is refused before there is one, in the same words.
+	late := message == mismatch || strings.Contains(message, "session token") || strings.Contains(message, "is disabled") || strings.Contains(message, "send the request whole")
+	if early := v.Admit(r); late != (early == nil) || !late && (err == nil || early.Error() != err.Error()) {
+		tb.Errorf("%s: without a body: %v", what, early)
+	}
 	var e *auth.SignatureError
 	switch {
 	case !errors.As(err, &e):

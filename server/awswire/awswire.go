@@ -136,3 +136,17 @@ func ReadAll(r io.Reader, b []byte, limit int, announced int64) ([]byte, error) 
 		}
 	}
 }
+
+// SignIn returns who signed a request, and its body. What needs no body is checked before one is taken in, so that memory is for those
+// who name a key; what a refused caller still sends, up to the limit, is passed over, or it would not take in the answer.
+func SignIn(s auth.Signatures, r *http.Request, limit int, read func() ([]byte, error)) (who leat.Principal, body []byte, err error) {
+	if err := s.Admit(r); err != nil {
+		_, _ = io.CopyN(io.Discard, r.Body, int64(limit))
+		return who, nil, err
+	}
+	if body, err = read(); err != nil {
+		return who, body, err
+	}
+	who, err = s.Verify(r, body)
+	return who, body, err
+}

@@ -22,16 +22,10 @@ import (
 	"github.com/leatstream/leat/server/broker"
 )
 
-// Authenticator says who signed a request.
-type Authenticator interface {
-	// Verify checks a request's signature over its headers, its query and its whole body, which has been read already.
-	Verify(r *http.Request, body []byte) (leat.Principal, error)
-}
-
 // Options is what the edge needs; Clock, Rand, Tracer and Logger have defaults.
 type Options struct {
 	Broker *broker.Broker
-	Auth   Authenticator
+	Auth   auth.Signatures
 	Clock  leat.Clock
 	Rand   io.Reader       // for request ids
 	Tracer *tracing.Tracer // nil: requests are not followed
@@ -135,10 +129,8 @@ func (h *Handler) guarded(w http.ResponseWriter, c *call) (out any, err error) {
 
 // serve does what a request asks for, in the order in which AWS checks it.
 func (h *Handler) serve(w http.ResponseWriter, c *call) (out any, err error) {
-	if c.body, err = h.read(c); err != nil {
-		return nil, err
-	}
-	if c.who, err = h.Auth.Verify(c.r, c.body); err != nil {
+	read := func() ([]byte, error) { return h.read(c) }
+	if c.who, c.body, err = awswire.SignIn(h.Auth, c.r, maxBody, read); err != nil {
 		return nil, err
 	}
 	c.who.Origin = auth.Origin(c.r, leat.EdgeCloudWatch, c.id)

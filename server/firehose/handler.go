@@ -26,16 +26,10 @@ import (
 	"github.com/leatstream/leat/server/broker"
 )
 
-// Authenticator says who signed a request.
-type Authenticator interface {
-	// Verify checks a request's signature over its headers, its query and its whole body, which has been read already.
-	Verify(r *http.Request, body []byte) (leat.Principal, error)
-}
-
 // Options is what the edge needs; Rand and Logger have defaults.
 type Options struct {
 	Broker *broker.Broker
-	Auth   Authenticator
+	Auth   auth.Signatures
 	Rand   io.Reader       // for request ids
 	Tracer *tracing.Tracer // nil: requests are not followed
 	Logger *slog.Logger
@@ -44,7 +38,7 @@ type Options struct {
 // Handler answers requests of the AWS Firehose wire. It has no life of its own.
 type Handler struct {
 	broker     *broker.Broker
-	auth       Authenticator
+	auth       auth.Signatures
 	rand       io.Reader
 	tracer     *tracing.Tracer
 	log        *slog.Logger
@@ -156,10 +150,8 @@ func (h *Handler) serve(w http.ResponseWriter, c *call) (any, error) {
 	if known {
 		c.operation, limit = name, o.body
 	}
-	if c.body, err = h.read(c, limit); err != nil {
-		return nil, err
-	}
-	if c.who, err = h.auth.Verify(c.r, c.body); err != nil {
+	read := func() ([]byte, error) { return h.read(c, limit) }
+	if c.who, c.body, err = awswire.SignIn(h.auth, c.r, limit, read); err != nil {
 		return nil, err
 	}
 	c.who.Origin = auth.Origin(c.r, leat.EdgeFirehose, c.id)

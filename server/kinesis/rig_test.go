@@ -21,6 +21,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/catalog"
 	"github.com/leatstream/leat/server/cluster"
@@ -69,10 +70,12 @@ var who = leat.Principal{Account: account, Name: "test"}
 // anybody accepts every request.
 type anybody struct{}
 
+func (anybody) Admit(*http.Request) error { return nil }
+
 func (anybody) Verify(*http.Request, []byte) (leat.Principal, error) { return who, nil }
 
 type options struct {
-	auth   kinesis.Authenticator
+	auth   auth.Signatures
 	limits broker.ShardLimits
 	keys   broker.StreamKeys
 	// transition is how long streams stay CREATING, UPDATING and DELETING at least; 0 for a moment
