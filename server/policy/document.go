@@ -88,6 +88,9 @@ func parse(text string, ofResource bool) (*Document, error) {
 	if err := strict(text, &r); err != nil {
 		return nil, leat.Invalid("policy", "the policy is no JSON object of a policy: %v", err)
 	}
+	if err := unique(json.NewDecoder(strings.NewReader(text)), documentDepth); err != nil {
+		return nil, leat.Invalid("policy", "the policy: %v", err)
+	}
 	if !slices.Contains(versions, r.Version) {
 		return nil, leat.Invalid("policy", "the policy's Version %.40q must be one of %q", r.Version, versions)
 	}
@@ -119,6 +122,52 @@ func strict(text string, to any) error {
 		return fmt.Errorf("something follows the policy")
 	}
 	return nil
+}
+
+// documentDepth is how deep the objects lie whose members are a document's and a statement's.
+const documentDepth = 2
+
+// unique refuses an object that has a member twice: the last one alone would hold, and the policy be another than it seems. The
+// members of the outer objects, folded deep, are alike without regard to case: so they are read.
+func unique(d *json.Decoder, folded int) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	switch t {
+	case json.Delim('['):
+		for d.More() {
+			if err := unique(d, folded); err != nil {
+				return err
+			}
+		}
+	case json.Delim('{'):
+		for names := []string(nil); d.More(); {
+			if names, err = another(d, names, folded > 0); err != nil {
+				return err
+			}
+			if err := unique(d, folded-1); err != nil {
+				return err
+			}
+		}
+	default:
+		return nil
+	}
+	_, err = d.Token() // the end of it
+	return err
+}
+
+// another reads the name of a member, which none of those before it MUST have.
+func another(d *json.Decoder, names []string, fold bool) ([]string, error) {
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	name, _ := t.(string)
+	if slices.ContainsFunc(names, func(n string) bool { return n == name || fold && strings.EqualFold(n, name) }) {
+		return nil, fmt.Errorf("the member %.80q is there twice", name)
+	}
+	return append(names, name), nil
 }
 
 // statements reads one statement, or a list of them.

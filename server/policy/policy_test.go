@@ -226,6 +226,13 @@ func TestParseRefuses(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow",` + ok + `,"Condition":{"IpAddress":{"aws:SourceIp":"x"}}}}`:  "network",
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow",` + ok + `,"Condition":{"StringLike":{"aws:SourceIp":"1"}}}}`: "does not go",
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:kinesis:${x}"}}`:             "variables",
+
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny",` + ok + `},"Statement":{"Effect":"Allow",` + ok + `}}`:                                                          `"Statement" is there twice`,
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny",` + ok + `},"\u017ftatement":[]}`:                                                                                "is there twice", // a letter that encoding/json takes for an s
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny","effect":"Allow",` + ok + `}}`:                                                                                   `"effect" is there twice`,
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","ACTION":"kinesis:List*",` + ok + `}]}`:                                                                        `"Action" is there twice`,
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow",` + ok + `,"Condition":{"StringEquals":{"aws:PrincipalTag/a":"1"},"StringEquals":{"aws:PrincipalTag/b":"1"}}}}`: `"StringEquals" is there twice`,
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow",` + ok + `,"Condition":{"StringEquals":{"aws:PrincipalTag/a":"1","aws:PrincipalTag/a":"2"}}}}`:                  `"aws:PrincipalTag/a" is there twice`,
 	} {
 		_, err := policy.ParseIdentity(text)
 		if leat.KindOf(err) != leat.KindInvalidArgument || !strings.Contains(fmt.Sprint(err), want) {
@@ -243,6 +250,15 @@ func TestParseRefuses(t *testing.T) {
 		if leat.KindOf(err) != leat.KindInvalidArgument || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// Names of tags that differ in case are different names.
+func TestMembersThatOnlySeemAlike(t *testing.T) {
+	text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/a":"1","aws:PrincipalTag/A":"2"}}},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/a":"2"}}}]}`
+	if _, err := policy.ParseIdentity(text); err != nil {
+		t.Error(err)
 	}
 }
 
