@@ -38,6 +38,11 @@ func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req Cre
 	if err := b.delivery(ctx, who, ActionCreateDelivery, req.Delivery); err != nil {
 		return spec.Delivery{}, err
 	}
+	if len(req.Tags) > 0 {
+		if err := b.delivery(ctx, who, ActionTagDelivery, req.Delivery); err != nil {
+			return spec.Delivery{}, err
+		}
+	}
 	if !req.Config.Source.Direct() { // who may make a delivery of a stream may read it
 		if err := b.mayRead(ctx, who, req.Config.Source.Stream); err != nil {
 			return spec.Delivery{}, err

@@ -21,6 +21,12 @@ const (
 	ActionPutDeliveryRecords Action = "PutDeliveryRecords"
 	ActionBackfillDelivery   Action = "BackfillDelivery"
 	ActionVerifyDelivery     Action = "VerifyDelivery"
+
+	ActionTagDelivery             Action = "TagDelivery"
+	ActionUntagDelivery           Action = "UntagDelivery"
+	ActionListDeliveryTags        Action = "ListDeliveryTags"
+	ActionStartDeliveryEncryption Action = "StartDeliveryEncryption"
+	ActionStopDeliveryEncryption  Action = "StopDeliveryEncryption"
 )
 
 // Deliveries keeps delivery streams and carries them out (server/delivery). Names and configurations that it is given are

@@ -15,6 +15,15 @@ import (
 //
 // Differs from AWS: nothing that a client of the AWS wire can see.
 
+// DeliveryTags returns the tags of a delivery stream.
+func (b *Broker) DeliveryTags(ctx context.Context, who leat.Principal, name string) (map[string]string, error) {
+	if err := b.delivery(ctx, who, ActionListDeliveryTags, name); err != nil {
+		return nil, err
+	}
+	d, err := b.deliveries.Describe(ctx, who.Account, name)
+	return d.Tags, err
+}
+
 // DescribeDelivery describes a delivery stream.
 func (b *Broker) DescribeDelivery(ctx context.Context, who leat.Principal, name string) (spec.Description, error) {
 	if err := b.delivery(ctx, who, ActionDescribeDelivery, name); err != nil {

@@ -19,7 +19,7 @@ func (b *Broker) EncryptDelivery(ctx context.Context, who leat.Principal, name, 
 	if n := utf8.RuneCountInString(key); n < 1 || n > maxKeyName {
 		return leat.Invalid("key", "the name of an encryption key must have 1 to %d characters", maxKeyName)
 	}
-	v, err := b.hidden(ctx, who, name)
+	v, err := b.hidden(ctx, who, ActionStartDeliveryEncryption, name)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (b *Broker) EncryptDelivery(ctx context.Context, who leat.Principal, name, 
 
 // DecryptDelivery ends the encryption of what is put from now on.
 func (b *Broker) DecryptDelivery(ctx context.Context, who leat.Principal, name string) error {
-	v, err := b.hidden(ctx, who, name)
+	v, err := b.hidden(ctx, who, ActionStopDeliveryEncryption, name)
 	if err != nil {
 		return err
 	}
@@ -36,8 +36,8 @@ func (b *Broker) DecryptDelivery(ctx context.Context, who leat.Principal, name s
 }
 
 // hidden finds the stream that keeps what is put directly into a delivery stream.
-func (b *Broker) hidden(ctx context.Context, who leat.Principal, name string) (*streamView, error) {
-	if err := b.delivery(ctx, who, ActionUpdateDelivery, name); err != nil {
+func (b *Broker) hidden(ctx context.Context, who leat.Principal, action Action, name string) (*streamView, error) {
+	if err := b.delivery(ctx, who, action, name); err != nil {
 		return nil, err
 	}
 	v, err := b.directory.refresh(ctx, spec.HiddenAccount(who.Account), name)

@@ -22,7 +22,7 @@ func (b *Broker) SetMonitoring(ctx context.Context, who leat.Principal, stream s
 	if enable, disable, err = checkMetrics(enable, disable); err != nil {
 		return nil, nil, d, err
 	}
-	v, err := b.changeable(ctx, who, ActionSetMonitoring, stream)
+	v, err := b.changeableBy(ctx, who, monitoringActions(enable, disable), stream)
 	if err != nil {
 		return nil, nil, d, err
 	}
@@ -39,6 +39,17 @@ func (b *Broker) SetMonitoring(ctx context.Context, who leat.Principal, stream s
 	b.settled(ctx, s)
 	b.changed(ctx, fields{"monitoring": before}, fields{"monitoring": s.Monitoring})
 	return before, s.Monitoring, StreamDescription{Stream: s, OpenShards: len(v.open)}, nil
+}
+
+// monitoringActions are what policies must allow; there is one at least.
+func monitoringActions(enable, disable []leat.ShardMetric) (all []Action) {
+	if len(enable) > 0 {
+		all = append(all, ActionEnableMonitoring)
+	}
+	if len(disable) > 0 {
+		all = append(all, ActionDisableMonitoring)
+	}
+	return all
 }
 
 func checkMetrics(enable, disable []leat.ShardMetric) (on, off []leat.ShardMetric, err error) {

@@ -24,8 +24,10 @@ type UpdateDeliveryRequest struct {
 
 // UpdateDelivery changes a delivery stream.
 func (b *Broker) UpdateDelivery(ctx context.Context, who leat.Principal, req UpdateDeliveryRequest) (spec.Delivery, error) {
-	if err := b.delivery(ctx, who, ActionUpdateDelivery, req.Delivery); err != nil {
-		return spec.Delivery{}, err
+	for _, action := range deliveryActions(&req.Change) {
+		if err := b.delivery(ctx, who, action, req.Delivery); err != nil {
+			return spec.Delivery{}, err
+		}
 	}
 	if s := req.Change.State; s != "" && s != spec.Active && s != spec.Paused {
 		return spec.Delivery{}, leat.Invalid("state", "state %.40q must be ACTIVE or PAUSED", s)
@@ -47,4 +49,18 @@ func (b *Broker) UpdateDelivery(ctx context.Context, who leat.Principal, req Upd
 		b.changed(ctx, before, ofDelivery(&d))
 	}
 	return d, err
+}
+
+// deliveryActions are what policies must allow for a change; there is one at least.
+func deliveryActions(ch *spec.Change) (all []Action) {
+	if len(ch.SetTags) > 0 {
+		all = append(all, ActionTagDelivery)
+	}
+	if len(ch.DropTags) > 0 {
+		all = append(all, ActionUntagDelivery)
+	}
+	if ch.Config != nil || ch.State != "" || len(all) == 0 {
+		all = append(all, ActionUpdateDelivery)
+	}
+	return all
 }

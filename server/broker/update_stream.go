@@ -43,15 +43,9 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 	if err := req.check(); err != nil {
 		return StreamDescription{}, err
 	}
-	actions := req.actions()
-	v, err := b.changeable(ctx, who, actions[0], req.Stream)
+	v, err := b.changeableBy(ctx, who, req.actions(), req.Stream)
 	if err != nil {
 		return StreamDescription{}, err
-	}
-	for _, action := range actions[1:] {
-		if err := b.may(ctx, who, action, Resource{Account: v.Account, Stream: v.Name, ID: v.ID}); err != nil {
-			return StreamDescription{}, err
-		}
 	}
 	if !req.changes(&v.Stream) {
 		return v.describe(), nil
@@ -133,6 +127,20 @@ func (r *UpdateStreamRequest) changes(s *leat.Stream) bool {
 // changeable finds a stream to change, as the catalog has it now: a change is never decided on what was known before.
 func (b *Broker) changeable(ctx context.Context, who leat.Principal, action Action, stream string, consumer ...string) (*streamView, error) {
 	return b.on(ctx, who, action, (*Broker).fresh, stream, consumer...)
+}
+
+// changeableBy is changeable for what takes several actions; there is one at least.
+func (b *Broker) changeableBy(ctx context.Context, who leat.Principal, actions []Action, stream string) (*streamView, error) {
+	v, err := b.changeable(ctx, who, actions[0], stream)
+	if err != nil {
+		return nil, err
+	}
+	for _, action := range actions[1:] {
+		if err := b.may(ctx, who, action, Resource{Account: v.Account, Stream: v.Name, ID: v.ID}); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
 }
 
 // errNotActive has the text of AWS.

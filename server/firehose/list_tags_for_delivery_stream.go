@@ -33,18 +33,18 @@ func (h *Handler) listTagsForDeliveryStream(ctx context.Context, c *call, in *li
 	if limit < 1 || limit > 50 {
 		return nil, leat.Invalid("Limit", "Limit %d must be from 1 to 50", limit)
 	}
-	d, err := h.broker.DescribeDelivery(ctx, c.who, name)
+	tags, err := h.broker.DeliveryTags(ctx, c.who, name)
 	if err != nil {
 		return nil, err
 	}
 	out := &listTagsForDeliveryStreamOutput{Tags: []tag{}}
-	for _, k := range slices.Sorted(maps.Keys(d.Tags)) {
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		switch {
 		case in.ExclusiveStartTagKey != nil && k <= *in.ExclusiveStartTagKey:
 		case len(out.Tags) == limit:
 			out.HasMoreTags = true
 		default:
-			out.Tags = append(out.Tags, tag{Key: k, Value: d.Tags[k]})
+			out.Tags = append(out.Tags, tag{Key: k, Value: tags[k]})
 		}
 	}
 	return out, nil

@@ -18,7 +18,6 @@ var names = map[Action][]string{
 	"AddTags":            {"kinesis:AddTagsToStream", "kinesis:TagResource"},
 	"RemoveTags":         {"kinesis:RemoveTagsFromStream", "kinesis:UntagResource"},
 	"ListTags":           {"kinesis:ListTagsForStream", "kinesis:ListTagsForResource"},
-	"SetMonitoring":      {"kinesis:EnableEnhancedMonitoring", "kinesis:DisableEnhancedMonitoring"},
 	"Limits":             {"kinesis:DescribeLimits"},
 	"AccountSettings":    {"kinesis:DescribeAccountSettings"},
 	"CreateDelivery":     {"firehose:CreateDeliveryStream"},
@@ -27,6 +26,12 @@ var names = map[Action][]string{
 	"UpdateDelivery":     {"firehose:UpdateDestination"},
 	"DeleteDelivery":     {"firehose:DeleteDeliveryStream"},
 	"PutDeliveryRecords": {"firehose:PutRecord", "firehose:PutRecordBatch"},
+
+	"TagDelivery":             {"firehose:TagDeliveryStream"},
+	"UntagDelivery":           {"firehose:UntagDeliveryStream"},
+	"ListDeliveryTags":        {"firehose:ListTagsForDeliveryStream"},
+	"StartDeliveryEncryption": {"firehose:StartDeliveryStreamEncryption"},
+	"StopDeliveryEncryption":  {"firehose:StopDeliveryStreamEncryption"},
 
 	"GetMetricData":       {"cloudwatch:GetMetricData"},
 	"GetMetricStatistics": {"cloudwatch:GetMetricStatistics"},
@@ -37,7 +42,7 @@ var names = map[Action][]string{
 var kinesis = strings.Fields(`CreateStream DescribeStream DescribeStreamSummary ListStreams DeleteStream ListShards SplitShard
 MergeShards PutRecord PutRecords GetShardIterator GetRecords SubscribeToShard PutResourcePolicy GetResourcePolicy
 DeleteResourcePolicy StartStreamEncryption StopStreamEncryption UpdateAccountSettings IncreaseStreamRetentionPeriod
-DecreaseStreamRetentionPeriod UpdateStreamMode UpdateMaxRecordSize UpdateStreamWarmThroughput`)
+DecreaseStreamRetentionPeriod EnableEnhancedMonitoring DisableEnhancedMonitoring UpdateStreamMode UpdateMaxRecordSize UpdateStreamWarmThroughput`)
 
 // sameNames is kinesis with the service before each.
 var sameNames = func() map[Action][]string {

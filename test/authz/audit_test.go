@@ -157,7 +157,7 @@ func TestAuditOfEveryEdge(t *testing.T) {
 	if code, got := h.sign(owner, "firehose", "Firehose_20150804.TagDeliveryStream", `{"DeliveryStreamName":"hose","Tags":[{"Key":"team","Value":"search"}]}`); code != http.StatusOK {
 		t.Fatal(got)
 	}
-	e = h.event(h.owner, &leatv1.AuditFilter{Operation: "UpdateDelivery"}, "Firehose")
+	e = h.event(h.owner, &leatv1.AuditFilter{Operation: "TagDelivery"}, "Firehose")
 	check("firehose", e, "OK", root, "deliverystream/hose", "Go-http-client")
 	if fmt.Sprint(e.GetAfter().AsMap()["tags"]) != "map[team:search]" {
 		t.Errorf("what was changed: %v", e)

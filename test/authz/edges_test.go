@@ -86,6 +86,48 @@ func TestEveryOperationOfTheFirehoseWireIsAuthorised(t *testing.T) {
 	}
 }
 
+// TestOperationsHaveTheirOwnActions holds the names that policies give to operations of the AWS wires against those of AWS: who
+// may do everything but one is refused that one, and of those of delivery streams that change one thing, each alone is enough.
+func TestOperationsHaveTheirOwnActions(t *testing.T) {
+	h := build(t)
+	ctx := t.Context()
+	h.delivery("hose")
+	requests := hose("hose")
+	delete(requests, "UpdateDestination") // refuses the form of what the native API has made before it asks
+	own := h.dial("", ours)
+	role := func(statement string) {
+		_, err := own.Identity.PutRole(ctx, &leatv1.PutRoleRequest{Name: "one", Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*",` + statement + `}}`})
+		h.must(err)
+	}
+	role(`"Action":"*"`)
+	key := h.key(ours, "one")
+	for operation, request := range h.wire() {
+		role(`"NotAction":"kinesis:` + operation + `"`)
+		if code, got := h.aws(key, operation, request); code != http.StatusBadRequest || !strings.Contains(got, "AccessDeniedException") {
+			t.Errorf("%s, for who may do everything else: %d %s", operation, code, got)
+		}
+	}
+	for operation, request := range requests {
+		role(`"NotAction":"firehose:` + operation + `"`)
+		if code, got := h.sign(key, "firehose", "Firehose_20150804."+operation, request); code != http.StatusBadRequest || !strings.Contains(got, "AccessDeniedException") {
+			t.Errorf("%s, for who may do everything else: %d %s", operation, code, got)
+		}
+	}
+	for _, operation := range []string{"TagDeliveryStream", "ListTagsForDeliveryStream", "UntagDeliveryStream", "StartDeliveryStreamEncryption", "StopDeliveryStreamEncryption"} {
+		role(`"Action":"firehose:` + operation + `"`)
+		if _, got := h.sign(key, "firehose", "Firehose_20150804."+operation, requests[operation]); strings.Contains(got, "AccessDeniedException") {
+			t.Errorf("%s, for who may do it alone: %s", operation, got)
+		}
+	}
+	role(`"Action":"kinesis:EnableEnhancedMonitoring"`)
+	if _, got := h.aws(key, "EnableEnhancedMonitoring", h.wire()["EnableEnhancedMonitoring"]); strings.Contains(got, "AccessDeniedException") {
+		t.Errorf("enabling, for who may enable: %s", got)
+	}
+	if _, got := h.aws(key, "DisableEnhancedMonitoring", h.wire()["DisableEnhancedMonitoring"]); !strings.Contains(got, "AccessDeniedException") {
+		t.Errorf("disabling, for who may enable: %s", got)
+	}
+}
+
 // TestQuotaOfDeliveries shows that the quota holds on both ways to make a delivery stream.
 func TestQuotaOfDeliveries(t *testing.T) {
 	h := build(t)
