@@ -60,7 +60,7 @@ type Common struct {
 type DevConfig struct {
 	Common  `embed:""`
 	DataDir string `name:"data-dir" takes:"a folder that can be written" default:"leat-data" type:"path" env:"LEAT_DATA_DIR" help:"The folder that holds everything; made when absent. One process at a time."`
-	Token   string `kong:"-"` // the operator's, as of leat serve; empty: anybody is an operator. No flag: for tests of who may do what
+	Token   string `kong:"-" secret:""` // the operator's, as of leat serve; empty: anybody is an operator. No flag: for tests of who may do what
 }
 
 // ServeConfig is `leat serve`: Postgres and an S3-compatible bucket.

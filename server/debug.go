@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -53,34 +55,34 @@ const redacted = "(set)"
 
 // redact returns the settings without what nobody should see.
 func (c DevConfig) redact() DevConfig {
-	if c.Token != "" {
-		c.Token = redacted
-	}
-	c.OTLP = c.OTLP.redact()
+	redactSecrets(reflect.ValueOf(&c).Elem())
 	return c
-}
-
-func (o OTLP) redact() OTLP {
-	shown := make([]string, len(o.Headers))
-	for i := range shown {
-		shown[i] = redacted
-	}
-	o.Headers = shown
-	return o
 }
 
 // redact returns the settings without what nobody should see.
 func (c ServeConfig) redact() ServeConfig {
-	for _, secret := range []*string{&c.Token, &c.MasterKey, &c.S3.SecretKey} {
-		if *secret != "" {
-			*secret = redacted
+	postgres := redacted // key=value pairs, or parameters, may hold a password anywhere
+	if u, err := url.Parse(c.Postgres); err == nil && u.RawQuery == "" && (u.Scheme != "" || c.Postgres == "") {
+		postgres = u.Redacted()
+	}
+	redactSecrets(reflect.ValueOf(&c).Elem())
+	c.Postgres = postgres
+	return c
+}
+
+// redactSecrets replaces what is set of the settings that are tagged as secret, at any depth.
+func redactSecrets(settings reflect.Value) {
+	for i := range settings.NumField() {
+		field := settings.Field(i)
+		_, secret := settings.Type().Field(i).Tag.Lookup("secret")
+		switch {
+		case !secret && field.Kind() == reflect.Struct:
+			redactSecrets(field)
+		case !secret || field.IsZero():
+		case field.Kind() == reflect.String:
+			field.SetString(redacted)
+		default: // a list, which others have too
+			field.Set(reflect.ValueOf(slices.Repeat([]string{redacted}, field.Len())))
 		}
 	}
-	c.OTLP = c.OTLP.redact()
-	if u, err := url.Parse(c.Postgres); err == nil && u.Scheme != "" && u.RawQuery == "" {
-		c.Postgres = u.Redacted()
-	} else if c.Postgres != "" {
-		c.Postgres = redacted // key=value pairs, or parameters, may hold a password anywhere
-	}
-	return c
 }

@@ -60,18 +60,40 @@ func TestSettingsAreRedacted(t *testing.T) {
 
 // Whatever is marked as a secret is redacted.
 func TestSecretSettingsAreRedacted(t *testing.T) {
-	var c ServeConfig
-	secrets := 0
-	for _, part := range []reflect.Value{reflect.ValueOf(&c).Elem(), reflect.ValueOf(&c.Common).Elem(), reflect.ValueOf(&c.S3).Elem()} {
-		for i := range part.NumField() {
-			if _, ok := part.Type().Field(i).Tag.Lookup("secret"); ok {
-				part.Field(i).SetString("hunter2")
-				secrets++
-			}
+	var dev DevConfig
+	var serve ServeConfig
+	if n := setSecrets(reflect.ValueOf(&dev).Elem()); n != 3 {
+		t.Errorf("leat dev has %d secrets", n)
+	}
+	if n := setSecrets(reflect.ValueOf(&serve).Elem()); n != 6 {
+		t.Errorf("leat serve has %d secrets", n)
+	}
+	for _, shown := range []any{dev.redact(), serve.redact()} {
+		text, err := json.Marshal(shown)
+		if err != nil || strings.Contains(string(text), "hunter2") {
+			t.Errorf("%s, %v", text, err)
 		}
 	}
-	text, err := json.Marshal(c.redact())
-	if err != nil || secrets < 4 || strings.Contains(string(text), "hunter2") {
-		t.Errorf("%d secrets: %s, %v", secrets, text, err)
+	if serve.OTLP.Headers[0] != "hunter2" || serve.OIDC.ClientSecret != "hunter2" {
+		t.Error("the settings themselves were redacted")
 	}
+}
+
+// setSecrets sets every setting that is tagged as secret, at any depth, and counts them.
+func setSecrets(settings reflect.Value) (n int) {
+	for i := range settings.NumField() {
+		field := settings.Field(i)
+		_, secret := settings.Type().Field(i).Tag.Lookup("secret")
+		switch {
+		case secret && field.Kind() == reflect.Slice:
+			field.Set(reflect.ValueOf([]string{"hunter2"}))
+			n++
+		case secret:
+			field.SetString("hunter2")
+			n++
+		case field.Kind() == reflect.Struct:
+			n += setSecrets(field)
+		}
+	}
+	return n
 }
