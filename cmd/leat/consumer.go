@@ -54,6 +54,11 @@ func register(ctx context.Context, cl *client.Client, stream, consumer string, t
 	if err != nil {
 		return nil, err
 	}
+	return awaitActive(ctx, cl, stream, consumer)
+}
+
+// awaitActive polls until a consumer is ACTIVE.
+func awaitActive(ctx context.Context, cl *client.Client, stream, consumer string) (*leatv1.Consumer, error) {
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		res, err := cl.Consumers.DescribeStreamConsumer(ctx, &leatv1.DescribeStreamConsumerRequest{Stream: stream, Consumer: consumer})
 		if err != nil || res.GetConsumer().GetStatus() == leatv1.ConsumerStatus_CONSUMER_STATUS_ACTIVE {

@@ -22,7 +22,13 @@ import (
 // serverEnv makes the test binary a server on this data folder and address, so that a test can kill it.
 const serverEnv = "LEAT_TEST_SERVER"
 
+// commandEnv makes the test binary the command line leat, for what only a process of its own has.
+const commandEnv = "LEAT_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(commandEnv) != "" {
+		main()
+	}
 	if at := os.Getenv(serverEnv); at != "" {
 		dir, address, _ := strings.Cut(at, "|")
 		fmt.Fprintln(os.Stderr, serveForEver(dir, address))

@@ -39,11 +39,20 @@ const (
 
 func main() {
 	// The first signal asks for an end, the second one forces it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), ends()...)
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}, startLocal)
 	stop()
 	os.Exit(code)
+}
+
+// ends are the signals that ask for an end. The hangup of a terminal is one unless whoever started the process had it ignored, as nohup does.
+func ends() []os.Signal {
+	asks := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		asks = append(asks, syscall.SIGHUP)
+	}
+	return asks
 }
 
 // terminal is what a command talks to.

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -63,7 +65,9 @@ func follow(ctx context.Context, r *client.Reader, out *recordPrinter) error {
 		case err != nil:
 			return errors.Join(out.Flush(), err)
 		}
-		if err := errors.Join(out.Print(rec), out.Flush()); err != nil {
+		if err := errors.Join(out.Print(rec), out.Flush()); errors.Is(err, syscall.EPIPE) {
+			return nil // whoever reads has had enough, as in tail -f | head
+		} else if err != nil {
 			return err
 		}
 	}
@@ -137,19 +141,34 @@ func (cmd *tailCmd) consumer(ctx context.Context, cl *client.Client, t *terminal
 		return cmd.Consumer, func() {}
 	}
 	name = fmt.Sprintf("leat-tail-%08x", random.Uint32())
-	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	release = func() { cmd.deregister(ctx, cl, t, name) }
+	signal.Ignore(syscall.SIGPIPE) // a write to a pipe that nobody reads any more fails instead, so that release is reached
+	within, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
-	if _, err := register(ctx, cl, cmd.Name, name, nil); err != nil {
-		say(t.err, "asking for records instead of being pushed to: %v", err)
-		return "", func() {}
+	_, err := cl.Consumers.RegisterStreamConsumer(within, &leatv1.RegisterStreamConsumerRequest{Stream: cmd.Name, Consumer: name})
+	refused := err != nil && within.Err() == nil
+	if err == nil {
+		_, err = awaitActive(within, cl, cmd.Name, name)
 	}
-	return name, func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWithin)
-		defer cancel()
-		_, err := cl.Consumers.DeregisterStreamConsumer(ctx, &leatv1.DeregisterStreamConsumerRequest{Stream: cmd.Name, Consumer: name})
-		if err != nil {
-			say(t.err, "consumer %s stays registered: %v", name, err)
-		}
+	if err == nil {
+		return name, release
+	}
+	if !refused {
+		release() // it is registered, or may be
+	}
+	if ctx.Err() == nil {
+		say(t.err, "asking for records instead of being pushed to: %v", err)
+	}
+	return "", func() {}
+}
+
+// deregister removes a consumer, though ctx may have ended.
+func (cmd *tailCmd) deregister(ctx context.Context, cl *client.Client, t *terminal, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callWithin)
+	defer cancel()
+	_, err := cl.Consumers.DeregisterStreamConsumer(ctx, &leatv1.DeregisterStreamConsumerRequest{Stream: cmd.Name, Consumer: name})
+	if err != nil && leat.KindOf(err) != leat.KindNotFound {
+		say(t.err, "consumer %s stays registered: %v", name, err)
 	}
 }
 
