@@ -27,8 +27,12 @@ type configFlag struct {
 // configFile is the name of such a file.
 type configFile string
 
-// BeforeResolve has the file answer for the flags that are not given.
+// BeforeResolve has the file answer for the flags that are not given. Where LEAT_CONFIG is set kong calls it for the flags of commands
+// that are not being called as well: their file is nobody's.
 func (configFile) BeforeResolve(k *kong.Context, trace *kong.Path) error {
+	if called := k.Selected(); called == nil || !slices.Contains(called.Flags, trace.Flag) {
+		return nil
+	}
 	name := string(k.FlagValue(trace.Flag).(configFile)) //nolint:forcetypeassert // the flag is of this type
 	settings, err := loadYAML(name)
 	if err == nil {

@@ -9,15 +9,18 @@ import (
 	"testing"
 )
 
-func TestConfigFile(t *testing.T) {
-	file := func(text string) string {
-		t.Helper()
-		name := filepath.Join(t.TempDir(), "leat.yaml")
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return name
+// configText writes a configuration file.
+func configText(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "leat.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	return name
+}
+
+func TestConfigFile(t *testing.T) {
+	file := func(text string) string { return configText(t, text) }
 	serve := leatAt(t, "127.0.0.1:1")
 	good := "postgres: postgres://127.0.0.1:1/x\ns3-endpoint: [http://127.0.0.1:1]\ns3-bucket: b\nprofile: cost\n"
 	serve("", "serve", "--config", file(good+"grpc-addr: nowhere\n")).refused(t, 2, "--grpc-addr nowhere")
@@ -29,4 +32,30 @@ func TestConfigFile(t *testing.T) {
 	serve("", "serve", "--config", "/nowhere/leat.yaml").refused(t, 2, "/nowhere/leat.yaml")
 	t.Setenv("LEAT_GRPC_ADDR", "elsewhere")
 	serve("", "serve", "--config", file(good+"grpc-addr: nowhere\n")).refused(t, 2, "--grpc-addr elsewhere")
+}
+
+// The file that LEAT_CONFIG names is that of the servers alone, and gives way to the one on the command line.
+func TestConfigFileOfTheEnvironment(t *testing.T) {
+	t.Setenv("LEAT_CONFIG", configText(t, "region: of-the-environment\ns3-bucket: records\ns3-secret-key: hunter2\n"))
+	parsed := func(args ...string) (c cli) {
+		t.Helper()
+		if _, err := newParser(&c).Parse(args); err != nil {
+			t.Fatalf("leat %q: %v", args, err)
+		}
+		return c
+	}
+	if c := parsed("dev", "--grpc-addr", "127.0.0.1:1"); c.Dev.Region != "of-the-environment" || c.Dev.GRPCAddr != "127.0.0.1:1" {
+		t.Errorf("leat dev has the region %s and listens on %s", c.Dev.Region, c.Dev.GRPCAddr)
+	}
+	if c := parsed("dev", "--config", configText(t, "region: of-the-flag\n")); c.Dev.Region != "of-the-flag" {
+		t.Errorf("leat dev --config has the region %s", c.Dev.Region)
+	}
+	if c := parsed("doctor"); c.Doctor.S3.Bucket != "" || c.Doctor.S3.SecretKey != "" {
+		t.Errorf("leat doctor looks at the bucket %s", c.Doctor.S3.Bucket)
+	}
+	for _, unusable := range []string{"", "/nowhere/leat.yaml"} {
+		t.Setenv("LEAT_CONFIG", unusable)
+		parsed("health")
+		leatAt(t, "127.0.0.1:1")("", "dev").refused(t, 2, "that this process may read")
+	}
 }
