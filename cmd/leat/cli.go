@@ -5,14 +5,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
 
-	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/api/client"
 )
 
@@ -55,9 +51,7 @@ type connection struct {
 	Endpoint  string `help:"gRPC address of the server, 127.0.0.1:4568 by default; https://HOST:PORT for TLS." env:"LEAT_ENDPOINT" placeholder:"HOST:PORT" group:"Server"`
 	Token     string `help:"Token to call with." env:"LEAT_TOKEN" group:"Server" placeholder:"TOKEN"`
 	Account   string `help:"Account to act for, with the server's own token." env:"LEAT_ACCOUNT" group:"Server" placeholder:"ID"`
-	CA        string `name:"ca" aliases:"tls-ca" help:"Trust the authorities in this PEM file, and use TLS." env:"LEAT_CA" type:"existingfile" group:"Server" placeholder:"FILE"`
-	Cert      string `name:"client-cert" help:"Show the certificate in this PEM file to a server that asks for one." env:"LEAT_CLIENT_CERT" type:"existingfile" group:"Server" placeholder:"FILE"`
-	Key       string `name:"client-key" help:"The private key of --client-cert." env:"LEAT_CLIENT_KEY" type:"existingfile" group:"Server" placeholder:"FILE"`
+	trust     `embed:""`
 	Plaintext bool   `help:"Send the token to another machine without TLS." env:"LEAT_PLAINTEXT" group:"Server"`
 	Output    string `short:"o" help:"table for people, json for programs: one object a line." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
@@ -74,23 +68,12 @@ const connectWithin = 10 * time.Second
 // dial connects, or says that nothing answers.
 func (c *connection) dial(ctx context.Context) (*client.Client, error) {
 	opts := []client.Option{client.WithToken(c.Token), client.WithAccount(c.Account)}
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, err
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, leat.Invalid("ca", "%s has no certificate in PEM form", c.CA)
-		}
-		opts = append(opts, client.WithCA(roots))
+	conf, err := c.tls()
+	if err != nil {
+		return nil, err
 	}
-	if c.Cert != "" || c.Key != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, leat.Invalid("client-cert", "--client-cert %q with --client-key %q cannot be used: %v", c.Cert, c.Key, err)
-		}
-		opts = append(opts, client.WithClientCertificate(pair))
+	if conf != nil {
+		opts = append(opts, client.WithTLSConfig(conf))
 	}
 	if c.Plaintext {
 		opts = append(opts, client.WithPlaintext())

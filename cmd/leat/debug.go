@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -25,11 +26,13 @@ type debugCmd struct {
 
 // bundleCmd is `leat debug bundle`.
 type bundleCmd struct {
-	Endpoint string        `name:"endpoint-http" default:"http://127.0.0.1:4567" env:"LEAT_ENDPOINT_HTTP" placeholder:"URL" help:"HTTP address of the server."`
-	Token    string        `env:"LEAT_TOKEN" placeholder:"TOKEN" help:"Bootstrap token of the server."`
-	Out      string        `default:"leat-debug.tar.gz" type:"path" placeholder:"FILE" help:"Where to write it; a file that is there is not overwritten."`
-	Log      []string      `type:"existingfile" placeholder:"FILE" help:"A log of the server, of which the last 10 MiB go in as they are; may be given more than once."`
-	CPU      time.Duration `default:"0s" help:"Profile the processor for so long, up to 1m."`
+	Endpoint  string `name:"endpoint-http" default:"http://127.0.0.1:4567" env:"LEAT_ENDPOINT_HTTP" placeholder:"URL" help:"HTTP address of the server."`
+	Token     string `env:"LEAT_TOKEN" placeholder:"TOKEN" help:"Bootstrap token of the server."`
+	trust     `embed:""`
+	Plaintext bool          `help:"Send the token to another machine without TLS." env:"LEAT_PLAINTEXT" group:"Server"`
+	Out       string        `default:"leat-debug.tar.gz" type:"path" placeholder:"FILE" help:"Where to write it; a file that is there is not overwritten."`
+	Log       []string      `type:"existingfile" placeholder:"FILE" help:"A log of the server, of which the last 10 MiB go in as they are; may be given more than once."`
+	CPU       time.Duration `default:"0s" help:"Profile the processor for so long, up to 1m."`
 }
 
 // Help is shown by `leat debug bundle --help`.
@@ -46,14 +49,17 @@ const (
 
 // Run gathers. A part that cannot be had is told in the bundle and does not keep the rest from being written.
 func (c *bundleCmd) Run(ctx context.Context, t *terminal) (err error) {
-	base, err := httpBase(c.Endpoint)
+	base, cl, err := c.http(c.Endpoint)
 	if err != nil {
 		return err
+	}
+	if c.Token != "" && base.Scheme != "https" && !c.Plaintext && !loopback(base.Hostname()) {
+		return leat.Invalid("endpoint-http", "the token would go to %[1]s in clear: give --endpoint-http https://%[1]s, or --plaintext where the network is encrypted itself", base.Host)
 	}
 	if c.CPU < 0 || c.CPU > bundleCPUMost {
 		return leat.Invalid("cpu", "--cpu %s: give up to %s", c.CPU, bundleCPUMost)
 	}
-	if _, err := c.get(ctx, base, "/healthz", bundleWithin); err != nil {
+	if _, err := get(ctx, cl, base.String()+"/healthz", "", bundleWithin); err != nil {
 		return leat.Errorf(leat.KindUnavailable, "nothing answers at %s: %w", base, err)
 	}
 	file, err := os.OpenFile(c.Out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -69,27 +75,25 @@ func (c *bundleCmd) Run(ctx context.Context, t *terminal) (err error) {
 			}
 		}
 	}()
-	parts := []struct {
-		name, path string
-		within     time.Duration
-	}{
-		{"readyz.json", "/readyz", bundleWithin},
-		{"metrics.txt", "/metrics", bundleWithin},
-		{"config.json", "/debug/config", bundleWithin},
-		{"nodes.json", "/v1/nodes", bundleWithin},
-		{"goroutines.txt", "/debug/pprof/goroutine?debug=2", bundleWithin},
-		{"heap.pprof", "/debug/pprof/heap", bundleWithin},
+	parts := []bundlePart{
+		{name: "readyz.json", path: "/readyz"},
+		{name: "metrics.txt", path: "/metrics"},
+		{name: "config.json", path: "/debug/config", operator: true},
+		{name: "nodes.json", path: "/v1/nodes", operator: true},
+		{name: "goroutines.txt", path: "/debug/pprof/goroutine?debug=2", operator: true},
+		{name: "heap.pprof", path: "/debug/pprof/heap", operator: true},
 	}
 	if c.CPU > 0 {
 		seconds := max(1, int(c.CPU/time.Second))
-		parts = append(parts, struct {
-			name, path string
-			within     time.Duration
-		}{"cpu.pprof", fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds), c.CPU + bundleWithin})
+		parts = append(parts, bundlePart{name: "cpu.pprof", path: fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds), operator: true})
 	}
 	missing := map[string]string{}
 	for _, p := range parts {
-		body, err := c.get(ctx, base, p.path, p.within)
+		token := ""
+		if p.operator {
+			token = c.Token
+		}
+		body, err := get(ctx, cl, base.String()+p.path, token, c.CPU+bundleWithin)
 		if err != nil {
 			missing[p.name] = err.Error()
 		}
@@ -110,7 +114,7 @@ func (c *bundleCmd) Run(ctx context.Context, t *terminal) (err error) {
 			return err
 		}
 	}
-	about, err := json.MarshalIndent(map[string]any{"endpoint": base, "at": b.at.UTC(), "cli": version, "missing": missing}, "", "  ")
+	about, err := json.MarshalIndent(map[string]any{"endpoint": base.String(), "at": b.at.UTC(), "cli": version, "missing": missing}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -124,18 +128,24 @@ func (c *bundleCmd) Run(ctx context.Context, t *terminal) (err error) {
 	return nil
 }
 
+// bundlePart is something that a server answers with.
+type bundlePart struct {
+	name, path string
+	operator   bool // it takes the operator's token, which nothing else is told
+}
+
 // get returns the body of an answer, whatever its status; an error says that the status was not good.
-func (c *bundleCmd) get(ctx context.Context, base, path string, within time.Duration) ([]byte, error) {
+func get(ctx context.Context, cl *http.Client, url, token string, within time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	if c.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.Token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	res, err := new(http.Client).Do(req)
+	res, err := cl.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +155,12 @@ func (c *bundleCmd) get(ctx context.Context, base, path string, within time.Dura
 		err = fmt.Errorf("%s: %s", res.Status, strings.TrimSpace(string(body[:min(len(body), 200)])))
 	}
 	return body, err
+}
+
+// loopback tells whether what is sent to a host stays on this machine.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 type bundle struct {

@@ -17,8 +17,9 @@ type doctorCmd struct {
 	Postgres string    `name:"postgres" env:"LEAT_POSTGRES" help:"Look at this PostgreSQL." placeholder:"DSN"`
 	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
 	HTTP     string    `name:"endpoint-http" env:"LEAT_ENDPOINT_HTTP" help:"Look at the server that runs there." placeholder:"URL"`
-	DataDir  string    `name:"data-dir" type:"path" env:"LEAT_DATA_DIR" help:"Look at the disk of this folder, for leat dev." placeholder:"FOLDER"`
-	Output   string    `short:"o" help:"table for people, json for programs: one object a finding." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	trust    `embed:""`
+	DataDir  string `name:"data-dir" type:"path" env:"LEAT_DATA_DIR" help:"Look at the disk of this folder, for leat dev." placeholder:"FOLDER"`
+	Output   string `short:"o" help:"table for people, json for programs: one object a finding." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat doctor --help`.
@@ -30,11 +31,15 @@ func (doctorCmd) Help() string {
 func (c *doctorCmd) Run(ctx context.Context, t *terminal) error {
 	o := doctor.Options{Postgres: c.Postgres, DataDir: c.DataDir}
 	if c.HTTP != "" {
-		base, err := httpBase(c.HTTP)
+		conf, err := c.tls()
 		if err != nil {
 			return err
 		}
-		o.HTTP = base
+		base, err := httpBase(c.HTTP, conf != nil)
+		if err != nil {
+			return err
+		}
+		o.HTTP, o.TLS = base.String(), conf
 	}
 	var err error
 	if o.Buckets, err = c.S3.Stores(); err != nil {

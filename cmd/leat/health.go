@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ type healthCmd struct {
 	Endpoint string        `name:"endpoint-http" default:"http://127.0.0.1:4567" env:"LEAT_ENDPOINT_HTTP" placeholder:"URL" help:"HTTP address of the server."`
 	Live     bool          `help:"Ask only whether the process answers (/healthz), not whether it serves."`
 	Timeout  time.Duration `default:"2s" help:"How long the answer may take."`
+	trust    `embed:""`
 }
 
 // Help is shown by `leat health --help`.
@@ -37,17 +37,17 @@ func (c *healthCmd) Run(ctx context.Context, t *terminal) error {
 	if c.Live {
 		path = "/healthz"
 	}
-	base, err := httpBase(c.Endpoint)
+	base, cl, err := c.http(c.Endpoint)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base.String()+path, nil)
 	if err != nil {
 		return err
 	}
-	res, err := new(http.Client).Do(req)
+	res, err := cl.Do(req)
 	if err != nil {
 		return leat.Errorf(leat.KindUnavailable, "nothing answers at %s: %w", base, err)
 	}
@@ -68,16 +68,4 @@ func (c *healthCmd) Run(ctx context.Context, t *terminal) error {
 	}
 	fmt.Fprintln(t.out, answer.Status)
 	return nil
-}
-
-// httpBase checks the URL of a server: HOST:PORT is taken for http.
-func httpBase(endpoint string) (string, error) {
-	if !strings.Contains(endpoint, "://") {
-		endpoint = "http://" + endpoint
-	}
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
-		return "", leat.Invalid("endpoint-http", "--endpoint-http %s: give http(s)://HOST:PORT", endpoint)
-	}
-	return u.Scheme + "://" + u.Host, nil
 }

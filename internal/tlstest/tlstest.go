@@ -27,13 +27,13 @@ type Authority struct {
 	pool *x509.CertPool
 }
 
-// NewAuthority makes an authority, which is valid for a day.
+// NewAuthority makes an authority, which is valid for a year.
 func NewAuthority(tb testing.TB, name string) *Authority {
 	tb.Helper()
 	a := &Authority{pool: x509.NewCertPool()}
 	a.cert, a.key = a.sign(tb, &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, 24*time.Hour)
+	}, 365*24*time.Hour)
 	a.pool.AddCert(a.cert)
 	return a
 }

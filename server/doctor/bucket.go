@@ -46,7 +46,7 @@ func bucket(ctx context.Context, endpoints []s3.Options, report func(Finding)) {
 		default:
 			report(Finding{Check: "bucket lifecycle", Grade: OK, Found: "no rule touches Leat's objects"})
 		}
-		if chain := certificates(ctx, s.Endpoint(), o.CA); chain != nil {
+		if chain := certificates(ctx, s.Endpoint(), withSystems(o.CA), "--s3-ca-file"); chain != nil {
 			report(*chain)
 		}
 	}

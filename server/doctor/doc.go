@@ -10,6 +10,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"time"
@@ -42,6 +43,7 @@ type Options struct {
 	Postgres string       // its DSN
 	Buckets  []s3.Options // one bucket, through each of its endpoints
 	HTTP     string       // URL of a running server
+	TLS      *tls.Config  // how to meet that server where its URL is https; nil for what this machine trusts
 	DataDir  string       // a folder of leat dev, or where it shall be
 }
 
@@ -63,7 +65,7 @@ func Run(ctx context.Context, o Options, tell func(Finding)) (healthy bool) {
 		report(disk(o.DataDir))
 	}
 	if o.HTTP != "" {
-		probe(ctx, o.HTTP, report)
+		probe(ctx, o.HTTP, o.TLS, report)
 	}
 	return healthy
 }

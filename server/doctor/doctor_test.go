@@ -5,6 +5,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -156,12 +157,17 @@ func TestServersThatAreNotLeat(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
 	defer srv.Close()
-	f := certificates(t.Context(), srv.URL, nil)
+	f := certificates(t.Context(), srv.URL, withSystems(nil), "--flag")
 	if f == nil {
 		t.Fatal("not looked at")
 	}
 	f.is(t, Bad, "certificate")
-	if certificates(t.Context(), "http://127.0.0.1:1", nil) != nil {
+	if !strings.HasSuffix(f.Do, "with --flag") {
+		t.Errorf("it says %q", f.Do)
+	}
+	ours := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	certificates(t.Context(), srv.URL, withSystems(ours), "--flag").is(t, OK, "a chain of 1")
+	if certificates(t.Context(), "http://127.0.0.1:1", nil, "") != nil {
 		t.Error("http has no certificate")
 	}
 }

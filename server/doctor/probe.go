@@ -6,6 +6,8 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,19 +21,22 @@ const (
 )
 
 // probe asks a running server as SDKs do.
-func probe(ctx context.Context, base string, report func(Finding)) {
+func probe(ctx context.Context, base string, conf *tls.Config, report func(Finding)) {
 	base = strings.TrimSuffix(base, "/")
-	ready := ask(ctx, base, false, http.MethodGet, "/readyz", "", nil)
+	ready := ask(ctx, base, conf, false, http.MethodGet, "/readyz", "", nil)
 	switch {
+	case errors.As(ready.err, new(*tls.CertificateVerificationError)):
+		report(*certificates(ctx, base, conf, "--ca"))
+		return
 	case ready.err != nil:
-		report(Finding{"server", Bad, ready.err.Error(), "nothing answers there", "start it, or give its --endpoint-http"})
+		report(Finding{"server", Bad, ready.err.Error(), "nothing answers there", "start it, or give its --endpoint-http; where it asks for a certificate give --client-cert"})
 		return
 	case ready.code != http.StatusOK:
 		report(Finding{"server", Warn, fmt.Sprintf("%d: %s", ready.code, bytes.TrimSpace(ready.body)), "it answers and serves no records: it stands by, recovers, or lacks something", "see the reasons"})
 	default:
 		report(Finding{Check: "server", Grade: OK, Found: "ready"})
 	}
-	if chain := certificates(ctx, base, nil); chain != nil {
+	if chain := certificates(ctx, base, conf, "--ca"); chain != nil {
 		report(*chain)
 	}
 	// {} in CBOR, and an operation that needs no stream. Without a signature a server of leat serve refuses it, in the form
@@ -48,7 +53,7 @@ func probe(ctx context.Context, base string, report func(Finding)) {
 		{"HTTP/2, CBOR", true, "application/x-amz-cbor-1.1", cbor, "the SDKs for Java, and JavaScript's by HTTP/2"},
 	} {
 		f := Finding{Check: "AWS wire, " + way.name, Grade: Bad, Means: way.who + " speak it", Do: "a load balancer or proxy between must pass HTTP/2 (h2c with prior knowledge where there is no TLS) and bodies as they are"}
-		a := ask(ctx, base, way.h2, http.MethodPost, "/", way.kind, way.body)
+		a := ask(ctx, base, conf, way.h2, http.MethodPost, "/", way.kind, way.body)
 		got := a.header.Get("Content-Type")
 		switch {
 		case a.err != nil:
@@ -73,10 +78,10 @@ type answer struct {
 }
 
 // ask makes one request on a connection of its own.
-func ask(ctx context.Context, base string, h2 bool, method, path, kind string, body []byte) (a answer) {
+func ask(ctx context.Context, base string, conf *tls.Config, h2 bool, method, path, kind string, body []byte) (a answer) {
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
-	t := &http.Transport{Protocols: new(http.Protocols)}
+	t := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: conf.Clone()}
 	defer t.CloseIdleConnections()
 	if h2 {
 		t.Protocols.SetHTTP2(true)

@@ -19,8 +19,8 @@ const (
 	expiresIn  = 21 * 24 * time.Hour
 )
 
-// certificates checks the chain of an https URL; nil for others.
-func certificates(ctx context.Context, endpoint string, ca []byte) *Finding {
+// certificates checks the chain of an https URL as conf has it; nil for others. trust is the flag by which authorities are given.
+func certificates(ctx context.Context, endpoint string, conf *tls.Config, trust string) *Finding {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" {
 		return nil
@@ -30,16 +30,11 @@ func certificates(ctx context.Context, endpoint string, ca []byte) *Finding {
 		host = net.JoinHostPort(u.Hostname(), "443")
 	}
 	f := &Finding{Check: "TLS of " + u.Host, Grade: Bad, Means: "clients that check certificates, as Leat does, do not connect"}
-	roots, err := x509.SystemCertPool()
-	if err != nil || roots == nil {
-		roots = x509.NewCertPool()
-	}
-	roots.AppendCertsFromPEM(ca)
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}).DialContext(ctx, "tcp", host)
+	conn, err := (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", host)
 	if err != nil {
-		f.Found, f.Do = err.Error(), "serve the whole chain, for this name; trust an authority of your own with --s3-ca-file"
+		f.Found, f.Do = err.Error(), "serve the whole chain, for this name; trust an authority of your own with "+trust
 		return f
 	}
 	defer conn.Close()
@@ -60,4 +55,14 @@ func certificates(ctx context.Context, endpoint string, ca []byte) *Finding {
 		f.Grade, f.Means = OK, ""
 	}
 	return f
+}
+
+// withSystems trusts these authorities, in PEM form, beside the system's.
+func withSystems(ca []byte) *tls.Config {
+	roots, err := x509.SystemCertPool()
+	if err != nil || roots == nil {
+		roots = x509.NewCertPool()
+	}
+	roots.AppendCertsFromPEM(ca)
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
