@@ -290,17 +290,8 @@ func (e *Engine) Delete(ctx context.Context, account, name string) error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	var own []*worker
-	for _, w := range e.workers {
-		if w.want.delivery.ID == d.ID {
-			own = append(own, w)
-		}
-	}
-	e.mu.Unlock()
-	for _, w := range own {
-		w.stop()
-	}
+	// A worker that does not stop finds its plan gone.
+	e.stop(ctx, func(w *worker) bool { return w.want.delivery.ID == d.ID })
 	if d.Config.Source.Direct() {
 		// By its id: a delivery stream that was made meanwhile under this name has another one.
 		if err := e.discard(ctx, d.Stream, d.ID); err != nil {

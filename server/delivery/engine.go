@@ -241,7 +241,14 @@ func (w *wanted) key() string {
 	return string(b)
 }
 
-// look starts and stops workers so that each shard that this node owns has those it should have.
+// shard names one of the track's shards.
+func (w *wanted) shard(ordinal uint64) string {
+	return string(appendUint([]byte(w.delivery.ID+"|"+w.track+"|"), ordinal))
+}
+
+// look starts and stops workers so that each shard that this node owns has those it should have. It waits for none to stop: a
+// worker may be in the middle of something that nothing interrupts, and others' must go on. What comes after it begins when it
+// has ended.
 func (e *Engine) look(ctx context.Context) error {
 	// One without its secrets is looked at like others: its place holds retention, and its workers keep why they cannot go on.
 	all, unread, errs, err := e.tables.all(ctx)
@@ -268,20 +275,20 @@ func (e *Engine) look(ctx context.Context) error {
 	e.mu.Lock()
 	e.holds, e.loaded = holds, true
 	e.known = known
-	var gone []*worker
+	defer e.mu.Unlock()
 	for key, w := range e.workers {
 		if _, ok := want[key]; !ok {
-			gone = append(gone, w)
+			w.cancel()
 		}
 	}
-	e.mu.Unlock()
-	for _, w := range gone {
-		w.stop()
+	busy := map[string]bool{}
+	for _, w := range e.workers {
+		for _, o := range w.want.ordinals {
+			busy[w.want.shard(o)] = true
+		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for key, x := range want {
-		if e.workers[key] == nil {
+		if !slices.ContainsFunc(x.ordinals, func(o uint64) bool { return busy[x.shard(o)] }) {
 			e.start(ctx, key, x)
 		}
 	}
@@ -371,21 +378,41 @@ func (e *Engine) start(ctx context.Context, key string, x wanted) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		delete(e.workers, key)
-		if ctx.Err() == nil {
-			e.wake() // it found that something else has to run
-		}
+		e.wake() // something else has to run
 	}()
 }
 
+// stopTakes is how long workers are waited for that are to stop. One that does not within it ends later, or with the process: its
+// plan is carried out again.
+const stopTakes = 10 * time.Second
+
 func (e *Engine) stopAll() {
+	if !e.stop(context.Background(), func(*worker) bool { return true }) {
+		e.cfg.Logger.Warn("some deliveries do not stop", "after", stopTakes)
+	}
+}
+
+// stop stops workers, and tells whether they have ended.
+func (e *Engine) stop(ctx context.Context, which func(*worker) bool) bool {
 	e.mu.Lock()
-	all := make([]*worker, 0, len(e.workers))
+	var all []*worker
 	for _, w := range e.workers {
-		all = append(all, w)
-		w.cancel()
+		if which(w) {
+			w.cancel()
+			all = append(all, w)
+		}
 	}
 	e.mu.Unlock()
+	over, stop := e.cfg.Clock.NewTimer(stopTakes)
+	defer stop()
 	for _, w := range all {
-		<-w.done
+		select {
+		case <-w.done:
+		case <-over:
+			return false
+		case <-ctx.Done():
+			return false
+		}
 	}
+	return true
 }

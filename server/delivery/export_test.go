@@ -17,3 +17,6 @@ func (e *Engine) Gone(ctx context.Context, d *spec.Delivery, ordinals ...uint64)
 	}
 	return e.gone(ctx, d, map[string][]cursor{"": cursors})
 }
+
+// StopTakes is how long workers are waited for that are to stop.
+const StopTakes = stopTakes

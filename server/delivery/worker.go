@@ -21,7 +21,7 @@ import (
 )
 
 // worker delivers one shard of a track, or several shards merged, from where the catalog says. It ends when something else
-// should run: a shard has ended or moved, or another owner is at work.
+// should run: a shard has ended or moved.
 type worker struct {
 	e      *Engine
 	want   wanted
@@ -53,15 +53,10 @@ type source struct {
 // errRegroup says that what runs has to be decided anew.
 var errRegroup = errors.New("delivery: look again")
 
-func (w *worker) stop() {
-	w.cancel()
-	<-w.done
-}
-
 // run delivers, and tries again after failures, later each time.
 func (w *worker) run(ctx context.Context) {
 	defer w.close()
-	pause := w.e.cfg.Pause
+	pause, moved := w.e.cfg.Pause, w.e.cfg.Pause/4
 	for ctx.Err() == nil {
 		before := w.counts.commits.Load()
 		err := sheltered(w.log, func() error { return w.deliver(ctx) })
@@ -69,16 +64,20 @@ func (w *worker) run(ctx context.Context) {
 			w.forget()
 		}
 		w.drop()
+		if w.counts.commits.Load() != before {
+			pause, moved = w.e.cfg.Pause, w.e.cfg.Pause/4
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, errRegroup), errors.Is(err, errMoved), errors.Is(err, shardstore.ErrNotOwned), leat.KindOf(err) == leat.KindNotFound:
+		case errors.Is(err, errMoved): // whoever is at work has to get on: a plan of several shards that another node leads may take long
+			w.sleep(ctx, moved)
+			moved = min(2*moved, w.e.cfg.Look)
+			continue
+		case errors.Is(err, errRegroup), errors.Is(err, shardstore.ErrNotOwned), leat.KindOf(err) == leat.KindNotFound:
 			w.log.Debug("delivery looks again", "reason", err)
 			w.sleep(ctx, w.e.cfg.Pause/4) // not at once: whoever is at work has to get on
 			return
-		}
-		if w.counts.commits.Load() != before {
-			pause = w.e.cfg.Pause
 		}
 		wait := pause/2 + time.Duration(w.jitter()*float64(pause))
 		w.counts.failures.Add(1)
