@@ -206,7 +206,12 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.who, err = auth.NewIdentities(auth.IdentitiesOptions{Catalog: cat, Region: p.common.Region, Logger: p.log}); err != nil {
+	if s.who, err = auth.NewIdentities(auth.IdentitiesOptions{
+		Catalog: cat, Region: p.common.Region, Logger: p.log,
+		Tags: func(ctx context.Context, account, name string) (map[string]string, error) {
+			return s.deliver.Tags(ctx, account, name)
+		},
+	}); err != nil {
 		return nil, err
 	}
 	if s.oidc, s.login, err = p.common.OIDC.open(s.who, p.log); err != nil {

@@ -38,7 +38,11 @@ func (i *Identities) Authorize(ctx context.Context, who leat.Principal, action p
 	if !own && !action.Shared() {
 		return i.denied(who, action, what, policy.Implicit)
 	}
-	if answer := i.decide(known, who, action, what); answer != policy.Allowed {
+	answer, err := i.decide(ctx, known, who, action, what)
+	if err != nil {
+		return err
+	}
+	if answer != policy.Allowed {
 		return i.denied(who, action, what, answer)
 	}
 	return nil
@@ -65,7 +69,7 @@ func (k *identities) hasPolicy(what policy.Resource) bool {
 }
 
 // decide answers from the cache where it can.
-func (i *Identities) decide(known *identities, who leat.Principal, action policy.Action, what policy.Resource) policy.Answer {
+func (i *Identities) decide(ctx context.Context, known *identities, who leat.Principal, action policy.Action, what policy.Resource) (policy.Answer, error) {
 	var mine, theirs *policy.Document
 	var tags map[string]string
 	if who.Role != "" {
@@ -83,17 +87,29 @@ func (i *Identities) decide(known *identities, who leat.Principal, action policy
 	if mine != nil && mine.UsesSource || theirs != nil && theirs.UsesSource {
 		at.source = who.Origin.Source
 	}
-	if answer, ok := known.decisions.get(at); ok {
-		return answer
+	var delivery map[string]string
+	outside := false // of what is known: the tags that the answer depends on
+	if mine != nil && mine.UsesResourceTags {
+		var err error
+		if delivery, outside, err = i.deliveries.of(ctx, &what); err != nil {
+			return policy.Implicit, err
+		}
+	}
+	if answer, ok := known.decisions.get(at); ok && !outside {
+		return answer, nil
 	}
 	q := policy.Question{
 		Actions: action.Names(), Resource: what.ARN(i.region), Owner: what.Account,
 		Account: who.Account, PrincipalARN: ARN(who), Root: who.Role == "", PrincipalTags: tags, Source: who.Origin.Source,
 		ResourceTags: known.tags[resourceKey{what.ID, what.Consumer}],
 	}
+	if outside {
+		q.ResourceTags = delivery
+		return policy.Decide(&q, mine, theirs), nil
+	}
 	answer := policy.Decide(&q, mine, theirs)
 	known.decisions.put(at, answer)
-	return answer
+	return answer, nil
 }
 
 // ARN is what policies and the audit log call a caller.

@@ -30,7 +30,8 @@ type IdentityCatalog interface {
 type IdentitiesOptions struct {
 	Catalog IdentityCatalog
 	Region  string        // in ARNs
-	Every   time.Duration // how often the catalog is asked whether something changed; 0 means 2 s
+	Tags    DeliveryTags  // nil: there are no delivery streams
+	Every   time.Duration // how often the catalog is asked whether something changed; 0 means 5 s
 	Clock   leat.Clock
 	Rand    io.Reader // of ids and secrets; nil means crypto/rand
 	Logger  *slog.Logger
@@ -46,6 +47,8 @@ type Identities struct {
 	clock   leat.Clock
 	rand    io.Reader
 	log     *slog.Logger
+
+	deliveries deliveryTags
 
 	known atomic.Pointer[identities] // nil until the catalog was read once
 
@@ -96,7 +99,11 @@ func NewIdentities(o IdentitiesOptions) (*Identities, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Identities{catalog: o.Catalog, region: o.Region, every: cmp.Or(o.Every, readEvery), clock: o.Clock, rand: o.Rand, log: o.Logger}, nil
+	every := cmp.Or(o.Every, readEvery)
+	return &Identities{
+		catalog: o.Catalog, region: o.Region, every: every, clock: o.Clock, rand: o.Rand, log: o.Logger,
+		deliveries: deliveryTags{read: o.Tags, every: every, clock: o.Clock},
+	}, nil
 }
 
 // Run reads what has changed again and again until ctx ends. It returns nil then.
@@ -116,6 +123,7 @@ func (i *Identities) Run(ctx context.Context) error {
 
 // Changed reads the catalog now, if it has changed: what was committed before the call is known when it returns.
 func (i *Identities) Changed(ctx context.Context) {
+	i.deliveries.changes.Add(1)
 	i.reading.Lock()
 	defer i.reading.Unlock()
 	i.read(ctx)

@@ -43,6 +43,19 @@ type identities struct {
 	t       *testing.T
 	catalog *reachable
 	clock   *clock
+	tags    map[string]string // of the delivery stream hose
+	reads   int               // of them
+}
+
+func (i *identities) tagsOf(_ context.Context, of, name string) (map[string]string, error) {
+	i.reads++
+	if i.catalog.away.Load() {
+		return nil, errors.New("away")
+	}
+	if of != account || name != "hose" {
+		return nil, leat.Errorf(leat.KindNotFound, "there is none")
+	}
+	return i.tags, nil
 }
 
 func newIdentities(t *testing.T) *identities {
@@ -65,7 +78,7 @@ func newIdentities(t *testing.T) *identities {
 // another is another node's.
 func (i *identities) another() *auth.Identities {
 	i.t.Helper()
-	made, err := auth.NewIdentities(auth.IdentitiesOptions{Catalog: i.catalog, Region: "eu-west-1", Clock: i.clock})
+	made, err := auth.NewIdentities(auth.IdentitiesOptions{Catalog: i.catalog, Region: "eu-west-1", Clock: i.clock, Tags: i.tagsOf})
 	i.must(err)
 	return made
 }
@@ -118,6 +131,48 @@ func TestDecisionsFollowPolicies(t *testing.T) {
 	ask(true)
 	who.Origin.Source = netip.MustParseAddr("11.9.8.7")
 	ask(false)
+}
+
+// A policy that goes by tags goes by those of delivery streams too, which are read for it alone.
+func TestTagsOfDeliveries(t *testing.T) {
+	i := newIdentities(t)
+	i.role("open", `{"Effect":"Allow","Action":"firehose:*","Resource":"*"}`)
+	i.role("tagged", `{"Effect":"Allow","Action":"firehose:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"search"}}}`)
+	i.tags = map[string]string{"team": "search"}
+	may := func(role, delivery string) bool {
+		t.Helper()
+		return i.may(i.Identities, leat.Principal{Account: account, Role: role}, "PutDeliveryRecords", policy.Resource{Account: account, Path: "firehose:deliverystream/" + delivery})
+	}
+	if !may("open", "hose") || i.reads != 0 {
+		t.Errorf("tags that nobody asks for were read %d times", i.reads)
+	}
+	for range 3 {
+		if !may("tagged", "hose") || may("tagged", "other") {
+			t.Error("the policy does not go by the tags")
+		}
+	}
+	if i.reads != 2 {
+		t.Errorf("the tags of two delivery streams were read %d times", i.reads)
+	}
+	i.tags = nil
+	i.Changed(t.Context())
+	if may("tagged", "hose") {
+		t.Error("what this node changes does not hold")
+	}
+	i.tags = map[string]string{"team": "search"}
+	i.clock.advance(5 * time.Second)
+	if !may("tagged", "hose") {
+		t.Error("what another node changes does not hold")
+	}
+	i.catalog.away.Store(true)
+	i.clock.advance(time.Minute)
+	if !may("tagged", "hose") {
+		t.Error("what is known does not outlive the catalog")
+	}
+	err := i.Authorize(t.Context(), leat.Principal{Account: account, Role: "tagged"}, "PutDeliveryRecords", policy.Resource{Account: account, Path: "firehose:deliverystream/new"})
+	if leat.KindOf(err) != leat.KindUnavailable || err == nil {
+		t.Errorf("tags that cannot be read: %v", err)
+	}
 }
 
 func TestWhatIsKnownOutlivesTheCatalog(t *testing.T) {

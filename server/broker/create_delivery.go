@@ -52,6 +52,7 @@ func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req Cre
 		return spec.Delivery{}, err
 	}
 	d, err := b.deliveries.Create(ctx, who.Account, req.Delivery, req.Config, req.Tags)
+	b.identityChanged(ctx) // its tags
 	if err == nil {
 		b.changed(ctx, nil, ofDelivery(&d))
 	}

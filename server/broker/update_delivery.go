@@ -45,6 +45,7 @@ func (b *Broker) UpdateDelivery(ctx context.Context, who leat.Principal, req Upd
 	}
 	before := b.deliveryOf(ctx, who.Account, req.Delivery)
 	d, err := b.deliveries.Update(ctx, who.Account, req.Delivery, req.Change)
+	b.identityChanged(ctx) // its tags
 	if err == nil {
 		b.changed(ctx, before, ofDelivery(&d))
 	}

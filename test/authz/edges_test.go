@@ -128,6 +128,29 @@ func TestOperationsHaveTheirOwnActions(t *testing.T) {
 	}
 }
 
+// TestPoliciesGoByTagsOfDeliveries denies by a tag of a delivery stream, until the delivery stream has it no more.
+func TestPoliciesGoByTagsOfDeliveries(t *testing.T) {
+	h := build(t)
+	ctx := t.Context()
+	h.delivery("hose")
+	_, err := h.dial("", ours).Identity.PutRole(ctx, &leatv1.PutRoleRequest{Name: "others", Policy: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/of":"` + mark + `"}}}]}`})
+	h.must(err)
+	others, owner := h.key(ours, "others"), h.key(ours, "")
+	requests := hose("hose")
+	for _, operation := range []string{"DescribeDeliveryStream", "PutRecord", "UntagDeliveryStream", "DeleteDeliveryStream"} {
+		if code, got := h.sign(others, "firehose", "Firehose_20150804."+operation, requests[operation]); code != http.StatusBadRequest || !strings.Contains(got, "AccessDeniedException") {
+			t.Errorf("%s, which the tag denies: %d %s", operation, code, got)
+		}
+	}
+	if code, got := h.sign(owner, "firehose", "Firehose_20150804.UntagDeliveryStream", requests["UntagDeliveryStream"]); code != http.StatusOK {
+		t.Fatal(got)
+	}
+	if code, got := h.sign(others, "firehose", "Firehose_20150804.DescribeDeliveryStream", requests["DescribeDeliveryStream"]); strings.Contains(got, "AccessDeniedException") {
+		t.Errorf("without the tag: %d %s", code, got)
+	}
+}
+
 // TestQuotaOfDeliveries shows that the quota holds on both ways to make a delivery stream.
 func TestQuotaOfDeliveries(t *testing.T) {
 	h := build(t)
