@@ -23,28 +23,21 @@ import (
 type healthService struct {
 	grpc_health_v1.UnimplementedHealthServer
 	*Server
+	services map[string]grpc.ServiceInfo // of the API
 }
 
 // watchEvery is how soon a watcher learns of a change.
 const watchEvery = time.Second
 
-var healthNames = [...]string{
-	"", leatv1.StreamService_ServiceDesc.ServiceName, leatv1.ShardService_ServiceDesc.ServiceName,
-	leatv1.RecordService_ServiceDesc.ServiceName, leatv1.ConsumerService_ServiceDesc.ServiceName,
-	leatv1.ResourceService_ServiceDesc.ServiceName, leatv1.AccountService_ServiceDesc.ServiceName,
-	leatv1.KeyService_ServiceDesc.ServiceName, leatv1.DeliveryService_ServiceDesc.ServiceName,
-}
-
 func (h healthService) now(service string) grpc_health_v1.HealthCheckResponse_ServingStatus {
-	for _, name := range healthNames {
-		if name == service {
-			if h.state() == leatv1.ServerState_SERVER_STATE_SERVING {
-				return grpc_health_v1.HealthCheckResponse_SERVING
-			}
-			return grpc_health_v1.HealthCheckResponse_NOT_SERVING
-		}
+	_, known := h.services[service]
+	switch {
+	case service != "" && !known:
+		return grpc_health_v1.HealthCheckResponse_SERVICE_UNKNOWN
+	case h.state() == leatv1.ServerState_SERVER_STATE_SERVING:
+		return grpc_health_v1.HealthCheckResponse_SERVING
 	}
-	return grpc_health_v1.HealthCheckResponse_SERVICE_UNKNOWN
+	return grpc_health_v1.HealthCheckResponse_NOT_SERVING
 }
 
 // Check answers once; NotFound for a service that is not there, as gRPC's health protocol says.

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/leatstream/leat"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
@@ -46,6 +48,19 @@ func TestHealthFollowsTheNode(t *testing.T) {
 	const serving, not = grpc_health_v1.HealthCheckResponse_SERVING, grpc_health_v1.HealthCheckResponse_NOT_SERVING
 	if check("") != serving || check("leat.v1.RecordService") != serving || next() != serving {
 		t.Error("a ready node is not SERVING")
+	}
+	services := 0
+	protoregistry.GlobalFiles.RangeFilesByPackage("leat.v1", func(file protoreflect.FileDescriptor) bool {
+		for i := range file.Services().Len() {
+			services++
+			if name := string(file.Services().Get(i).FullName()); check(name) != serving {
+				t.Errorf("%s is not SERVING", name)
+			}
+		}
+		return true
+	})
+	if services < 12 {
+		t.Errorf("%d services were found", services)
 	}
 	if a := r.rest(http.MethodGet, "/readyz", nil); a.code != http.StatusOK {
 		t.Errorf("readyz: %d %s", a.code, a.body)

@@ -176,7 +176,7 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	leatv1.RegisterIdentityServiceServer(r, identityService{Server: s})
 	leatv1.RegisterAuditServiceServer(r, auditService{Server: s})
 	leatv1.RegisterSystemServiceServer(r, systemService{Server: s})
-	grpc_health_v1.RegisterHealthServer(r, healthService{Server: s})
+	grpc_health_v1.RegisterHealthServer(r, healthService{Server: s, services: g.GetServiceInfo()})
 	reflection.Register(public{g, s})
 	return g
 }
