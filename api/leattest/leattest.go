@@ -12,6 +12,7 @@ package leattest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -109,12 +110,17 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
+	return s.run(ctx, srv)
+}
+
+// run returns when a server is ready, or has ended because it was not when ctx ended.
+func (s *Server) run(ctx context.Context, srv *server.Server) error {
 	run, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(run) }()
 	if err := srv.WaitReady(ctx); err != nil {
 		stop()
-		return fmt.Errorf("the server did not become ready: %w", err)
+		return fmt.Errorf("the server did not become ready: %w", errors.Join(err, <-done))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
