@@ -56,7 +56,7 @@ func TestFormats(t *testing.T) {
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
 	p := newPrinter(&b, "table", "NAME", "SHARDS")
-	for _, row := range [][]string{{"orders", "4"}, {"a\tb\nc", ""}} {
+	for _, row := range [][]string{{"orders", "4"}, {"a\tb\nc", ""}, {"\x1b[2J", "1"}} {
 		if err := p.Row(nil, row...); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestTable(t *testing.T) {
 	if err := p.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if want := "NAME    SHARDS\norders  4\na b c   -\n"; b.String() != want {
+	if want := "NAME       SHARDS\norders     4\na b c      -\n\"\\x1b[2J\"  1\n"; b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 	b.Reset()
@@ -109,6 +109,11 @@ func TestRecordPrinter(t *testing.T) {
 	}
 	if got := printed("table", true, rec, &text); !strings.Contains(got, "SEQUENCE NUMBER") || !strings.Contains(got, `"text \xff"`+"\n") || !strings.HasSuffix(got, "k                 plain\n") {
 		t.Errorf("got %s", got)
+	}
+	odd := text
+	odd.PartitionKey = "k\x1b[2J\n"
+	if got := printed("table", true, &odd); !strings.HasSuffix(got, `"k\x1b[2J\n"`+"      plain\n") {
+		t.Errorf("got %q", got)
 	}
 	head := `{"shard_id":"shardId-000000000001","sequence_number":"` + rec.SequenceNumber + `","partition_key":"k","approximate_arrival":"2026-11-20T14:00:00.123456Z",`
 	want := head + `"data":"dGV4dCD/"}` + "\n" + head + `"data":"cGxhaW4=","text":"plain"}` + "\n" + head + `"data":"","text":""}` + "\n"

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/leatstream/leat/api/client"
@@ -102,10 +103,18 @@ func (p *recordPrinter) Print(r *client.ReadRecord) error {
 			p.headed = true
 			fmt.Fprintf(p.out, "%-20s  %-56s  %-23s  %-16s  %s\n", "SHARD", "SEQUENCE NUMBER", "ARRIVED", "KEY", "DATA")
 		}
-		fmt.Fprintf(p.out, "%-20s  %s  %s  %-16s  ", r.ShardID, r.SequenceNumber, stamp(r.Arrival), r.PartitionKey)
+		fmt.Fprintf(p.out, "%-20s  %s  %s  %-16s  ", r.ShardID, r.SequenceNumber, stamp(r.Arrival), shown(r.PartitionKey))
 	}
 	p.data(r.Data)
 	return p.out.WriteByte('\n')
+}
+
+// shown is text that others chose, quoted where it would disturb a terminal.
+func shown(text string) string {
+	if printable([]byte(text)) {
+		return text
+	}
+	return strconv.Quote(text)
 }
 
 // data prints the bytes as they are, but for what would disturb a terminal. Errors stay in the writer, for the caller.

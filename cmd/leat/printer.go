@@ -51,7 +51,7 @@ func (p *printer) Row(object any, cells ...string) error {
 func (p *printer) write(cells []string) error {
 	clean := make([]string, len(cells))
 	for i, c := range cells {
-		clean[i] = strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(c)
+		clean[i] = shown(strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(c))
 		if c == "" {
 			clean[i] = "-"
 		}
