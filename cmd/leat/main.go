@@ -61,6 +61,33 @@ type terminal struct {
 	out, err io.Writer
 }
 
+// input is standard input until ctx ends: then a read fails, though it waits for what may never come.
+func (t *terminal) input(ctx context.Context) io.Reader { return input{ctx, t.in} }
+
+type input struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (i input) Read(b []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	own := make([]byte, len(b)) // a read that is given up goes on, while b is the caller's again
+	done := make(chan result, 1)
+	go func() {
+		n, err := i.in.Read(own)
+		done <- result{n, err}
+	}()
+	select {
+	case r := <-done:
+		return copy(b, own[:r.n]), r.err
+	case <-i.ctx.Done():
+		return 0, i.ctx.Err()
+	}
+}
+
 // isTerminal tells whether a person sits at one end.
 func isTerminal(end any) bool {
 	f, ok := end.(*os.File)

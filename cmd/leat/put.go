@@ -88,7 +88,7 @@ func recordLimit(ctx context.Context, cl *client.Client, stream string) (int, er
 // putOne puts the record that stands on the command line, or in standard input as a whole.
 func (cmd *putCmd) putOne(ctx context.Context, c *connection, t *terminal, p *client.Producer, keys keyFunc, limit int) (err error) {
 	defer func() { err = errors.Join(err, p.Close(ctx)) }()
-	data, err := cmd.data(t, limit)
+	data, err := cmd.data(ctx, t, limit)
 	if err != nil {
 		return err
 	}
@@ -122,13 +122,13 @@ func (cmd *putCmd) putOne(ctx context.Context, c *connection, t *terminal, p *cl
 }
 
 // data is the one record's.
-func (cmd *putCmd) data(t *terminal, limit int) ([]byte, error) {
+func (cmd *putCmd) data(ctx context.Context, t *terminal, limit int) ([]byte, error) {
 	switch len(cmd.Values) {
 	case 0:
 		if isTerminal(t.in) {
 			fmt.Fprintln(t.err, "reading the record from the terminal: end it with Ctrl-D")
 		}
-		data, err := io.ReadAll(io.LimitReader(t.in, int64(limit)+1))
+		data, err := io.ReadAll(io.LimitReader(t.input(ctx), int64(limit)+1))
 		if err == nil && len(data) > limit {
 			err = leat.Invalid("data", "the input is larger than the stream's largest record of %d bytes: split it, put it with --lines, or raise the limit with `leat stream update %s --max-record-bytes`", limit, cmd.Name)
 		}

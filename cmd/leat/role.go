@@ -36,7 +36,7 @@ type rolePutCmd struct {
 
 // Run makes or replaces a role.
 func (cmd *rolePutCmd) Run(ctx context.Context, c *connection, t *terminal) error {
-	text, err := readPolicy(t, cmd.Policy)
+	text, err := readPolicy(ctx, t, cmd.Policy)
 	if err != nil {
 		return err
 	}

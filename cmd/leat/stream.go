@@ -225,7 +225,7 @@ type streamDeleteCmd struct {
 // Run deletes a stream after asking for its name.
 func (cmd *streamDeleteCmd) Run(ctx context.Context, c *connection, t *terminal) error {
 	if !cmd.Yes {
-		if err := cmd.ask(t); err != nil {
+		if err := cmd.ask(ctx, t); err != nil {
 			return err
 		}
 	}
@@ -250,12 +250,15 @@ func (cmd *streamDeleteCmd) Run(ctx context.Context, c *connection, t *terminal)
 	return p.Flush()
 }
 
-func (cmd *streamDeleteCmd) ask(t *terminal) error {
+func (cmd *streamDeleteCmd) ask(ctx context.Context, t *terminal) error {
 	if !isTerminal(t.in) {
 		return leat.Invalid("yes", "deleting stream %s takes all its records with it: give --yes to do so without being asked", cmd.Name)
 	}
 	fmt.Fprintf(t.err, "This deletes stream %s with all its records, for ever. Type its name to go on: ", cmd.Name)
-	answer, err := bufio.NewReader(t.in).ReadString('\n')
+	answer, err := bufio.NewReader(t.input(ctx)).ReadString('\n')
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil || strings.TrimSpace(answer) != cmd.Name {
 		return leat.Invalid("name", "that is not its name: nothing was deleted")
 	}

@@ -30,7 +30,7 @@ func (cmd *streamPolicyCmd) Run(ctx context.Context, c *connection, t *terminal)
 			return err
 		})
 	case cmd.Put != "":
-		policy, err := readPolicy(t, cmd.Put)
+		policy, err := readPolicy(ctx, t, cmd.Put)
 		if err != nil {
 			return err
 		}
@@ -43,8 +43,8 @@ func (cmd *streamPolicyCmd) Run(ctx context.Context, c *connection, t *terminal)
 }
 
 // readPolicy stops a little beyond what the server takes, which then says how large it may be.
-func readPolicy(t *terminal, file string) (string, error) {
-	in := t.in
+func readPolicy(ctx context.Context, t *terminal, file string) (string, error) {
+	in := t.input(ctx)
 	if file != "-" {
 		f, err := os.Open(filepath.Clean(file))
 		if err != nil {
