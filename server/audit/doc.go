@@ -11,7 +11,9 @@
 //     time is one row a round, which counts. Memory and rows are bounded for each account and in all; beyond the bound what
 //     differs is merged too, into one row for each account and outcome.
 //   - Failed attempts to sign in are merged so too, a minute long: who has no credential fills a bounded number of rows.
-//   - Add never waits. Nothing here can fail a call.
+//   - Changes are bounded too, in bytes for each account: Wait says that one has made too many, before it makes the next. One that
+//     was made is never left out for that.
+//   - Add never waits. Nothing here can fail a call that was made.
 //
 // It does not own: who may read it, what is worth a row, and what must not stand in one (server/broker).
 package audit

@@ -32,6 +32,13 @@ type Event struct {
 	After      json.RawMessage
 }
 
+// texts are those of an event that somebody else chose.
+func (e *Event) texts() []*string {
+	return []*string{
+		&e.Account, &e.Principal, &e.Name, &e.Credential, &e.Operation, &e.Resource, &e.Source, &e.Agent, &e.Request, &e.Outcome, &e.Message,
+	}
+}
+
 // The outcomes that are not the kind of an error.
 const (
 	OK      = "OK"

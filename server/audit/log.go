@@ -58,6 +58,7 @@ type Log struct {
 	changes []Event
 	merged  map[likeness]*Event
 	rows    map[string]int // of merged, by account
+	debts   map[string]*debt
 	tries   map[attempt]*Event
 	begun   time.Time     // when the first of tries came
 	done    chan struct{} // closed when what waits now has been written
@@ -81,7 +82,7 @@ func New(db *sqldb.DB, o Options) *Log {
 	var node [6]byte
 	_, _ = rand.Read(node[:]) // never fails
 	return &Log{
-		db: db, opts: o, node: hex.EncodeToString(node[:]), merged: map[likeness]*Event{}, rows: map[string]int{}, tries: map[attempt]*Event{},
+		db: db, opts: o, node: hex.EncodeToString(node[:]), merged: map[likeness]*Event{}, rows: map[string]int{}, debts: map[string]*debt{}, tries: map[attempt]*Event{},
 		done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
@@ -198,6 +199,7 @@ func (l *Log) Write(ctx context.Context, e Event) {
 		return
 	}
 	l.name(&e)
+	l.owe(&e)
 	l.changes = append(l.changes, e)
 	done := l.done
 	l.mu.Unlock()
@@ -231,9 +233,7 @@ func idAt(t time.Time) string { return fmt.Sprintf("%016x", max(0, leat.Micros(t
 
 // trim makes an event one that a database takes, whoever chose its texts: one that it refuses would keep all others from being written.
 func (e *Event) trim() {
-	for _, text := range []*string{
-		&e.Account, &e.Principal, &e.Name, &e.Credential, &e.Operation, &e.Resource, &e.Source, &e.Agent, &e.Request, &e.Outcome, &e.Message,
-	} {
+	for _, text := range e.texts() {
 		*text = cut(*text)
 	}
 	if len(e.Before) > maxValue {
@@ -309,6 +309,7 @@ func (l *Log) flush(ctx context.Context, whole, final bool) error {
 	if whole {
 		merged = l.merged
 		l.merged, l.rows = map[likeness]*Event{}, map[string]int{}
+		l.forgive()
 	}
 	if whole && (final || l.opts.Clock.Now().Sub(l.begun) >= attemptRounds*l.opts.Every) {
 		tries, l.tries = l.tries, map[attempt]*Event{}

@@ -150,6 +150,38 @@ func TestBounds(t *testing.T) {
 }
 
 // No text that a caller chooses keeps other rows from being written: PostgreSQL takes no zero byte.
+// What is owed for changes is paid off, is each account's own, and leaves nothing out of the log.
+func TestRoomForChanges(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel() // nobody waits for the rows
+		n := 0
+		for ; r.Wait("111111111111") == 0; n++ {
+			r.Write(gone, audit.Event{Account: "111111111111", Operation: "PutRole", After: json.RawMessage(strings.Repeat("1", 30<<10))})
+		}
+		if n < 200 || n > 300 {
+			t.Errorf("%d changes of 30 KiB had room", n)
+		}
+		r.Write(gone, audit.Event{Account: "111111111111", Operation: "AddTags"})
+		if r.Wait("222222222222") != 0 {
+			t.Error("another account waits")
+		}
+		wait := r.Wait("111111111111")
+		r.clock.Advance(wait - 2*time.Second)
+		r.must(r.Flush(t.Context()))
+		if r.Wait("111111111111") == 0 {
+			t.Error("what was written is not owed any more")
+		}
+		r.clock.Advance(2 * time.Second)
+		if r.Wait("111111111111") != 0 {
+			t.Errorf("after %v there is no room yet", wait)
+		}
+		if got := len(r.list(audit.Filter{Limit: 1000})); got != n+1 {
+			t.Errorf("%d changes are in the log, want %d", got, n+1)
+		}
+	})
+}
+
 func TestTextsThatADatabaseRefuses(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		const bad = "a\x00b\xffc"

@@ -50,6 +50,18 @@ func OnDataPlane(action Action) bool {
 	return false
 }
 
+// mayChangeMore refuses changes of an account that has made more of them lately than the audit log has room for.
+func (b *Broker) mayChangeMore(account string) error {
+	if b.audit == nil {
+		return nil
+	}
+	if wait := b.audit.Wait(account); wait > 0 {
+		return &leat.Error{Kind: leat.KindLimitExceeded, After: wait,
+			Message: "Rate exceeded for account " + account + ": each change is kept in the audit log, and there were too many in too little time; nothing was executed: retry"}
+	}
+	return nil
+}
+
 // changes tells whether an action changes something.
 func changes(action Action) bool { return !onlyReads(action) || action == ActionDrainNode }
 

@@ -116,6 +116,11 @@ func (b *Broker) decide(ctx context.Context, who leat.Principal, action Action, 
 		return &leat.Error{Kind: leat.KindUnavailable, After: retryMaintenance,
 			Message: fmt.Sprintf("this server is in read-only maintenance and does no %s; nothing was executed: retry later, or ask another node", action)}
 	}
+	if changes(action) && !OnDataPlane(action) && !who.Operator {
+		if err := b.mayChangeMore(who.Account); err != nil {
+			return err
+		}
+	}
 	if !puts(action) && !onlyReads(action) {
 		// What is changed is noted with this node's time: when a stream began, what an hour costs (data-plane.md, rule 19).
 		if err := b.control.ClockWrong(); err != nil {

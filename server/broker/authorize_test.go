@@ -5,9 +5,12 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/audit"
 	"github.com/leatstream/leat/server/auth"
 	"github.com/leatstream/leat/server/broker"
 )
@@ -145,4 +148,38 @@ func TestTagsOfWhatWasMadeHold(t *testing.T) {
 	r.must(err)
 	_, err = r.DescribeConsumer(ctx, intern, broker.ConsumerRequest{Stream: "open", Consumer: "c"})
 	r.wantKind(err, leat.KindAccessDenied, "")
+}
+
+// Whoever changes more than the audit log has room for waits before the next change, and for nothing else; others do not.
+func TestChangesAreBounded(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	log := audit.New(r.db, audit.Options{Clock: r.clock})
+	r.must(log.Migrate(t.Context()))
+	var err error
+	r.Broker, err = broker.New(broker.Config{
+		Engine: r.engine, Catalog: r.catalog, Control: r, ShardLimits: broker.LimitsOff, Region: "eu-west-1", Secret: []byte("0123456789abcdef"), Clock: r.clock, Audit: log,
+	})
+	r.must(err)
+	r.stream("s", 1)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel() // nobody waits for the rows
+	for range 1000 {
+		log.Write(gone, audit.Event{Account: who.Account, Operation: "PutRole", After: make([]byte, 20<<10)})
+	}
+	create := func(who leat.Principal, name string) error {
+		_, err := r.CreateStream(t.Context(), who, broker.CreateStreamRequest{Stream: name, Shards: 1})
+		return err
+	}
+	err = create(who, "t")
+	r.wantKind(err, leat.KindLimitExceeded, "")
+	refused, _ := errors.AsType[*leat.Error](err)
+	if refused.After < time.Minute {
+		t.Errorf("to be tried again after %v", refused.After)
+	}
+	r.put("s", "k", "data")
+	r.describe("s")
+	r.must(create(leat.Principal{Account: "111111111111"}, "t"))
+	r.must(create(leat.Principal{Account: who.Account, Operator: true}, "by-the-operator"))
+	r.clock.Advance(refused.After)
+	r.must(create(who, "t"))
 }
