@@ -58,6 +58,7 @@ type Console struct {
 	handler  http.Handler
 
 	filters   chan struct{} // a slot for each filter that runs
+	looks     chan struct{} // and for each look at records
 	tails     chan struct{} // a slot for each tail that is followed
 	draining  chan struct{} // closed by Drain
 	drainOnce sync.Once
@@ -76,7 +77,7 @@ func New(o Options) (*Console, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Console{Options: o, cross: http.NewCrossOriginProtection(), draining: make(chan struct{}),
-		filters: make(chan struct{}, filtersAtOnce), tails: make(chan struct{}, tailsAtOnce)}
+		filters: make(chan struct{}, filtersAtOnce), looks: make(chan struct{}, looksAtOnce), tails: make(chan struct{}, tailsAtOnce)}
 	var err error
 	if c.assets, err = newAssets(); err != nil {
 		return nil, err

@@ -5,12 +5,10 @@ package web
 
 import (
 	"cmp"
-	"context"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +23,6 @@ const (
 	recordsMost  = 500
 	previewMost  = 4 << 10   // bytes of a record's text in a list
 	recordMost   = 256 << 10 // on its own page
-	newestShards = 16        // that "newest of all" looks at
-	scanTime     = 2 * time.Second
-	scanPage     = 500 // records asked for at once while one looks for something
 )
 
 // recordRow is a record as it is listed.
@@ -39,6 +34,8 @@ type recordRow struct {
 	Size     int
 	Hash     string
 	Data     decoded
+	whole    []byte // for downloads: its JSON where it is that, otherwise its data
+	isJSON   bool
 }
 
 // Link is the record's address.
@@ -60,10 +57,13 @@ type dataPage struct {
 	Rows      []recordRow
 	Looked    int // records that were looked at
 	Hidden    int // of them, that the filter or the key left out
+	Costly    int // of those left out, that took the filter too many steps
 	Next      string
+	Skip      string       // goes on after a record that the filter does not get through
 	Ended     []leat.Shard // the shard has ended; these are its children
 	Behind    time.Duration
-	TimeOver  bool
+	Stopped   string      // what came before the page was full: "after 2 seconds"
+	Filters   bool        // whoever looks may have filters run
 	KeyShard  *leat.Shard // where the key's records go now
 	Error     string
 	Put       putForm
@@ -89,12 +89,14 @@ func (c *Console) showData(w http.ResponseWriter, r *http.Request, s *session, s
 	p := &dataPage{
 		Stream: d, Shard: q.Get("shard"), From: cmp.Or(q.Get("from"), "newest"), Time: q.Get("time"), Sequence: strings.TrimSpace(q.Get("sequence")),
 		Key: q.Get("key"), JQ: strings.TrimSpace(q.Get("jq")), Limit: min(max(atoi(q.Get("limit"), recordsShown), 1), recordsMost), Put: put,
+		Filters: c.Broker.MayTransform(r.Context(), s.who),
 	}
 	if p.Shards, err = c.allShards(r.Context(), s.who, d.Name); err != nil {
 		return err
 	}
+	whole := q.Get("download") != ""
 	if d.Status == leat.StreamActive || d.Status == leat.StreamUpdating {
-		if err := c.look(r.Context(), s, p, q.Get("at")); err != nil {
+		if err := c.look(r.Context(), s, p, cmp.Or(q.Get("at"), q.Get("before")), whole); err != nil {
 			if kind := leat.KindOf(err); kind == leat.KindInternal || kind == leat.KindCorrupt {
 				return err
 			}
@@ -102,7 +104,7 @@ func (c *Console) showData(w http.ResponseWriter, r *http.Request, s *session, s
 			status = max(status, statusOf(leat.KindOf(err)))
 		}
 	}
-	if q.Get("download") != "" && p.Error == "" {
+	if whole && p.Error == "" {
 		return download(w, p)
 	}
 	page := c.streamPage(d, "data", p)
@@ -111,237 +113,20 @@ func (c *Console) showData(w http.ResponseWriter, r *http.Request, s *session, s
 	return nil
 }
 
-// look reads what the page asks for.
-func (c *Console) look(ctx context.Context, s *session, p *dataPage, at string) error {
-	f, err := c.newFilter(p.JQ)
-	if err != nil {
-		return err
-	}
-	if p.Key != "" {
-		if p.KeyShard = shardOf(p.Shards, leat.HashPartitionKey(p.Key)); p.KeyShard != nil && p.Shard == "" {
-			p.Shard = strconv.FormatUint(p.KeyShard.Key.Ordinal, 10)
-		}
-	}
-	filtering, cancel := context.WithTimeout(ctx, filterTime)
-	defer cancel()
-	l := &looker{c: c, who: s.who, p: p, filter: f, filtering: filtering, until: c.Clock.Now().Add(scanTime)}
-	if p.Sequence != "" && p.From == "sequence" && p.Shard == "" {
-		if p.Shard = shardOfSequence(p.Sequence); p.Shard == "" {
-			return leat.Invalid("sequence", "%.80q is no sequence number: it has 56 digits.", p.Sequence)
-		}
-	}
-	if at == "" && p.Shard == "" && p.From != "newest" && len(p.Shards) > 0 {
-		p.Shard = strconv.FormatUint(p.Shards[0].Key.Ordinal, 10)
-		for i := range p.Shards {
-			if p.Shards[i].Open() {
-				p.Shard = strconv.FormatUint(p.Shards[i].Key.Ordinal, 10)
-				break
-			}
-		}
-	}
-	if at == "" && p.From == "newest" && p.Key == "" {
-		return l.newest(ctx)
-	}
-	if at == "" {
-		if at, err = c.Broker.GetShardIterator(ctx, s.who, broker.GetShardIteratorRequest{Stream: p.Stream.Name, Shard: p.Shard, Start: l.start()}); err != nil {
-			return err
-		}
-		if l.p.Error != "" {
-			return nil
-		}
-	}
-	return l.scan(ctx, at)
-}
-
-// looker reads records for one page, within its bounds.
-type looker struct {
-	c         *Console
-	who       leat.Principal
-	p         *dataPage
-	filter    *filter
-	filtering context.Context //nolint:containedctx // it bounds the time of all filters of a page
-	until     time.Time
-}
-
-// start is the place where the page says to begin.
-func (l *looker) start() broker.StartingPosition {
-	switch l.p.From {
-	case "time":
-		t, err := parseTime("time", l.p.Time)
-		if err == nil {
-			return broker.StartingPosition{Type: broker.AtTimestamp, Timestamp: t}
-		}
-		l.p.Error = told(err)
-	case "sequence":
-		return broker.StartingPosition{Type: broker.AtSequenceNumber, SequenceNumber: l.p.Sequence}
-	}
-	return broker.StartingPosition{Type: broker.TrimHorizon}
-}
-
-// parseTime reads a time as people write it; without a zone it is UTC.
-func parseTime(field, text string) (time.Time, error) {
-	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.Parse(form, strings.TrimSpace(text)); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, leat.Invalid(field, "%.40q is no time such as 2026-11-20 14:00 (UTC).", text)
-}
-
-// scan reads from an iterator on until the page is full, the shard's end or tail is reached, or the time is over.
-func (l *looker) scan(ctx context.Context, at string) error {
-	p := l.p
-	for {
-		want := p.Limit - len(p.Rows)
-		if l.filter != nil || p.Key != "" {
-			want = scanPage
-		}
-		res, err := l.c.Broker.GetRecords(ctx, l.who, broker.GetRecordsRequest{Stream: p.Stream.Name, Iterator: at, Limit: want, Look: true})
-		if err != nil {
-			if leat.KindOf(err) == leat.KindThroughputExceeded && len(p.Rows) > 0 {
-				p.Next, p.TimeOver = at, true
-				return nil
-			}
-			return err
-		}
-		p.Shard = strconv.FormatUint(res.Shard.Ordinal, 10)
-		p.Behind, p.Ended = res.Behind, res.Children
-		for i := range res.Records {
-			full, err := l.add(res.Shard, &res.Records[i])
-			if err != nil || full && i+1 < len(res.Records) {
-				// The page is full in the middle of what was read: go on at the next record.
-				next, seqErr := l.c.Broker.GetShardIterator(ctx, l.who, broker.GetShardIteratorRequest{Stream: p.Stream.Name, Shard: p.Shard, Start: broker.StartingPosition{
-					Type: broker.AfterSequenceNumber, SequenceNumber: leat.SequenceNumber(res.Shard, res.Records[i].Offset),
-				}})
-				p.Next, p.Ended, p.TimeOver = next, nil, err != nil
-				return seqErr
-			}
-		}
-		p.Next, at = res.Next, res.Next
-		switch {
-		case at == "" || len(p.Rows) >= p.Limit || len(res.Records) == 0 && res.Behind == 0:
-			return nil
-		case l.c.Clock.Now().After(l.until):
-			p.TimeOver = true
-			return nil
-		}
-	}
-}
-
-// add lists a record if it is asked for. An error says that the filter's time is over.
-func (l *looker) add(shard leat.ShardKey, r *leat.Record) (full bool, err error) {
-	p := l.p
-	p.Looked++
-	if p.Key != "" && r.PartitionKey != p.Key {
-		p.Hidden++
-		return false, nil
-	}
-	d, keep, err := l.filter.apply(l.filtering, decode(r.Data, previewMost), previewMost)
-	if err != nil {
-		return true, err
-	}
-	if !keep {
-		p.Hidden++
-		return false, nil
-	}
-	p.Rows = append(p.Rows, row(shard, r, d))
-	return len(p.Rows) >= p.Limit, nil
-}
-
-func row(shard leat.ShardKey, r *leat.Record, d decoded) recordRow {
-	return recordRow{
-		Shard: shard.Ordinal, Sequence: leat.SequenceNumber(shard, r.Offset), At: time.UnixMicro(r.Time), Key: r.PartitionKey, Size: len(r.Data),
-		Hash: r.HashKey().String(), Data: d,
-	}
-}
-
-// newest reads the last records of a shard, or of all open shards, the newest first.
-func (l *looker) newest(ctx context.Context) error {
-	p := l.p
-	var shards []leat.Shard
-	for i := range p.Shards {
-		s := &p.Shards[i]
-		if p.Shard == "" && s.Open() || p.Shard != "" && strconv.FormatUint(s.Key.Ordinal, 10) == p.Shard {
-			shards = append(shards, *s)
-		}
-	}
-	p.OfAll = p.Shard == ""
-	if p.Scattered = len(shards) > newestShards; p.Scattered {
-		shards = shards[:newestShards]
-	}
-	for i := range shards {
-		if err := l.newestOf(ctx, shards[i].Key); err != nil {
-			return err
-		}
-	}
-	slices.SortStableFunc(p.Rows, func(a, b recordRow) int { return cmp.Or(b.At.Compare(a.At), strings.Compare(b.Sequence, a.Sequence)) })
-	p.Rows = p.Rows[:min(len(p.Rows), p.Limit)]
-	return nil
-}
-
-func (l *looker) newestOf(ctx context.Context, shard leat.ShardKey) error {
-	p := l.p
-	tail, horizon, err := l.c.Broker.ShardTail(ctx, l.who, p.Stream.Name, leat.ShardID(shard.Ordinal))
-	if err != nil || tail == horizon {
-		return err
-	}
-	look := uint64(p.Limit)
-	if l.filter != nil {
-		look = scanPage
-	}
-	at, err := l.c.Broker.GetShardIterator(ctx, l.who, broker.GetShardIteratorRequest{Stream: p.Stream.Name, Shard: leat.ShardID(shard.Ordinal), Start: broker.StartingPosition{
-		Type: broker.AtSequenceNumber, SequenceNumber: leat.SequenceNumber(shard, max(horizon, tail-min(tail, look))),
-	}})
-	if err != nil {
-		return err
-	}
-	res, err := l.c.Broker.GetRecords(ctx, l.who, broker.GetRecordsRequest{Stream: p.Stream.Name, Iterator: at, Limit: int(look), Look: true})
-	if err != nil {
-		return err
-	}
-	for i := range res.Records {
-		r := &res.Records[len(res.Records)-1-i]
-		p.Looked++
-		d, keep, err := l.filter.apply(l.filtering, decode(r.Data, previewMost), previewMost)
-		if err != nil {
-			p.TimeOver = true
-			return nil //nolint:nilerr // the page says that the time was over
-		}
-		if !keep {
-			p.Hidden++
-			continue
-		}
-		p.Rows = append(p.Rows, row(shard, r, d))
-	}
-	return nil
-}
-
-// shardOf finds the open shard of a hash key.
-func shardOf(all []leat.Shard, h leat.HashKey) *leat.Shard {
-	for i := range all {
-		if all[i].Open() && all[i].Range.Contains(h) {
-			return &all[i]
-		}
-	}
-	return nil
-}
-
-// shardOfSequence reads the shard out of a sequence number; empty when it is none. The broker checks it.
-func shardOfSequence(number string) string {
-	const digits, from, to = 56, 1, 13
-	if len(number) != digits {
-		return ""
-	}
-	n, err := strconv.ParseUint(number[from:to], 10, 64)
-	if err != nil {
-		return ""
-	}
-	return strconv.FormatUint(n, 10)
-}
-
 // More is the address of the next page.
-func (p *dataPage) More() string {
-	q := url.Values{"from": {p.From}, "at": {p.Next}}
+func (p *dataPage) More() string { return p.beginning(p.Next) }
+
+// Past is the address of the page behind the record that the filter does not get through.
+func (p *dataPage) Past() string { return p.beginning(p.Skip) }
+
+// beginning is the address of this page from another place on.
+func (p *dataPage) beginning(at string) string {
+	q := url.Values{"from": {p.From}}
+	if p.From == "newest" {
+		q.Set("before", at)
+	} else {
+		q.Set("at", at)
+	}
 	for name, v := range map[string]string{"shard": p.Shard, "key": p.Key, "jq": p.JQ, "time": p.Time, "sequence": p.Sequence} {
 		if v != "" {
 			q.Set(name, v)
@@ -351,25 +136,37 @@ func (p *dataPage) More() string {
 	return streamPath(p.Stream.Name) + "/data?" + q.Encode()
 }
 
-// download sends the page's records as lines of JSON.
+// download sends the page's records as lines of JSON, each as it was put: JSON as "json", text as "text", everything else as "data", in base64. Where
+// the look has stopped early the last line says so.
 func download(w http.ResponseWriter, p *dataPage) error {
 	w.Header().Set("Content-Type", "application/x-ndjson; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+p.Stream.Name+`.ndjson"`)
 	answers(w)
 	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
 	for i := range p.Rows {
-		r := &p.Rows[i]
-		line := map[string]any{"shardId": leat.ShardID(r.Shard), "sequenceNumber": r.Sequence, "time": r.At.UTC(), "partitionKey": r.Key}
-		if r.Data.json != nil {
-			line["json"] = r.Data.json
-		} else {
-			line["text"] = r.Data.Text
-		}
-		if err := out.Encode(line); err != nil {
+		if err := out.Encode(p.Rows[i].line()); err != nil {
 			return nil //nolint:nilerr // who has gone needs nothing
 		}
 	}
+	if p.Stopped != "" {
+		_ = out.Encode(map[string]string{"stopped": p.Stopped, "next": p.More()}) // as above
+	}
 	return nil
+}
+
+// line is a record as a download has it.
+func (r *recordRow) line() map[string]any {
+	line := map[string]any{"shardId": leat.ShardID(r.Shard), "sequenceNumber": r.Sequence, "time": r.At.UTC(), "partitionKey": r.Key}
+	switch {
+	case r.isJSON:
+		line["json"] = json.RawMessage(r.whole)
+	case r.Data.Kind == "text":
+		line["text"] = string(r.whole)
+	default:
+		line["data"] = r.whole
+	}
+	return line
 }
 
 // oneRecord is the page of one record.

@@ -24,7 +24,7 @@ type decoded struct {
 	Text string
 	Cut  bool     // there is more than Text shows
 	Subs []subrec // of an aggregate of the KPL
-	json any      // where it is JSON: what filters see
+	json []byte   // where it is JSON: its text, for filters; it may be the record's own memory
 }
 
 // subrec is a record inside an aggregate.
@@ -62,7 +62,7 @@ func decodePlain(data []byte, most int) decoded {
 		return d
 	}
 	if printable(data) {
-		return cut(decoded{Kind: "text"}, string(data), most)
+		return cut(decoded{Kind: "text"}, string(data[:min(len(data), most+utf8.UTFMax)]), most)
 	}
 	if text, ok := guessProtobuf(data, 0); ok {
 		return cut(decoded{Kind: "protobuf, guessed"}, text, most)
@@ -75,12 +75,11 @@ func decodeJSON(data []byte, most int) (decoded, bool) {
 	if len(trimmed) == 0 || !strings.ContainsRune(`{["0123456789-tfn`, rune(trimmed[0])) || !utf8.Valid(trimmed) {
 		return decoded{}, false
 	}
-	var v any
-	if json.Unmarshal(trimmed, &v) != nil {
+	if !json.Valid(trimmed) {
 		return decoded{}, false
 	}
 	d := cut(decoded{Kind: "JSON"}, string(indentedTo(trimmed, most)), most)
-	d.json = v
+	d.json = trimmed
 	return d, true
 }
 
@@ -130,7 +129,7 @@ func indentedTo(src []byte, most int) []byte {
 	return out
 }
 
-// cut keeps the beginning of a text, whole characters of it.
+// cut keeps the beginning of a text, whole characters of it, and nothing of the rest's memory.
 func cut(d decoded, text string, most int) decoded {
 	if len(text) <= most {
 		d.Text = text
@@ -139,7 +138,7 @@ func cut(d decoded, text string, most int) decoded {
 	for most > 0 && !utf8.RuneStart(text[most]) {
 		most--
 	}
-	d.Text, d.Cut = text[:most], true
+	d.Text, d.Cut = strings.Clone(text[:most]), true
 	return d
 }
 
@@ -148,7 +147,9 @@ func printable(data []byte) bool {
 	if !utf8.Valid(data) {
 		return false
 	}
-	for _, r := range string(data) {
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		data = data[size:]
 		if r != '\n' && r != '\r' && r != '\t' && !unicode.IsPrint(r) {
 			return false
 		}
@@ -167,7 +168,9 @@ func decodeGzip(data []byte, most int) (decoded, bool) {
 	}
 	over := len(plain) > unzipMost
 	d := decodePlain(plain[:min(len(plain), unzipMost)], most)
-	d.Kind, d.Cut = "gzip of "+d.Kind, d.Cut || over
+	if d.Kind, d.Cut = "gzip of "+d.Kind, d.Cut || over; over {
+		d.json = nil // it is not all of it
+	}
 	return d, true
 }
 
@@ -203,7 +206,7 @@ func decodeAggregate(data []byte, most int) (decoded, bool) {
 	d := decoded{Kind: "KPL aggregate of " + plural(len(raw), "record", "records"), Cut: len(raw) > subsMost}
 	var text strings.Builder
 	for _, r := range raw[:min(len(raw), subsMost)] {
-		s, ok := subrecord(r, keys, hashes, most)
+		s, ok := subrecord(r, keys, hashes, min(most, previewMost))
 		if !ok {
 			return decoded{}, false
 		}

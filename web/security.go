@@ -80,6 +80,10 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 			c.fail(w, r, nil, leat.Errorf(leat.KindAccessDenied, "This request came from another site, so nothing was done. Open the console and try again there."))
 			return
 		}
+		if r.Method == http.MethodGet && runsProgram(r) && !fromHere(r) {
+			c.fail(w, r, nil, leat.Errorf(leat.KindAccessDenied, "This link came from another site and would run a filter on this server, so nothing was done. Copy it into the address bar if you trust it."))
+			return
+		}
 		if c.Tracer != nil && !strings.HasPrefix(r.URL.Path, Root+"/static/") {
 			ctx, span := c.Tracer.Request(c.Tracer.FromHTTP(r.Context(), r.Header), leat.EdgeConsole, "console page")
 			r = r.WithContext(ctx)
@@ -91,6 +95,17 @@ func (c *Console) guarded(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// runsProgram tells whether asking for a page costs the node what whoever wrote its address chose.
+func runsProgram(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Path, "/tail/events") || r.URL.Query().Get("jq") != ""
+}
+
+// fromHere tells whether a page of the console, or the person by hand, asks; what does not say so is no browser.
+func fromHere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "" || site == "same-origin" || site == "none"
 }
 
 // requestIDHeader tells a browser what its request is called in the log.

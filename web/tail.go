@@ -37,7 +37,7 @@ func (c *Console) tail(w http.ResponseWriter, r *http.Request, s *session) error
 		return err
 	}
 	q := r.URL.Query()
-	page := c.streamPage(d, "tail", map[string]any{"Stream": d, "Shards": shards, "Shard": q.Get("shard"), "JQ": q.Get("jq"), "Text": q.Get("text"), "PerSecond": tailShown})
+	page := c.streamPage(d, "tail", map[string]any{"Stream": d, "Shards": shards, "Shard": q.Get("shard"), "JQ": q.Get("jq"), "Text": q.Get("text"), "PerSecond": tailShown, "Filters": c.Broker.MayTransform(r.Context(), s.who)})
 	page.Copy = c.copyTail(d)
 	c.show(w, r, s, http.StatusOK, "tail", page)
 	return nil
@@ -65,7 +65,7 @@ type tailEvent struct {
 // tailEvents follows a stream as server-sent events.
 func (c *Console) tailEvents(w http.ResponseWriter, r *http.Request, s *session) error {
 	q := r.URL.Query()
-	f, err := c.newFilter(strings.TrimSpace(q.Get("jq")))
+	f, err := c.newFilter(r.Context(), s.who, strings.TrimSpace(q.Get("jq")))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -239,5 +240,128 @@ func TestTail(t *testing.T) {
 			}
 			break
 		}
+	}
+}
+
+// The newest records are those at the end, however much data they are, and older ones follow page by page; those of one key too.
+func TestNewestRecords(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "large", 1)
+	v := newVisitor(t, w.HTTP)
+	const many = 25 // of which one read has ten
+	for i := range many {
+		w.putOne(t, "large", fmt.Sprint("key-", i%2), append(fmt.Appendf(nil, "record-%02d ", i), bytes.Repeat([]byte("x"), 1_000_000)...))
+	}
+	order := func(q url.Values) (all string) {
+		t.Helper()
+		next := "/console/streams/large/data?" + q.Encode()
+		for next != "" {
+			p := v.get(next)
+			p.is(t, 200)
+			for _, m := range regexp.MustCompile(`>record-(\d\d) `).FindAllStringSubmatch(p.body, -1) {
+				all += m[1] + " "
+			}
+			all += "| "
+			m := regexp.MustCompile(`href="([^"]+)">Older<`).FindStringSubmatch(p.body)
+			if next = ""; m != nil {
+				next = html.UnescapeString(m[1])
+			}
+		}
+		return all
+	}
+	if got, want := order(url.Values{}), "24 23 22 21 20 19 18 17 16 15 14 13 12 11 10 09 08 07 06 05 04 03 02 01 00 | "; got != want {
+		t.Errorf("the newest of all:\n%s, want\n%s", got, want)
+	}
+	if got, want := order(url.Values{"shard": {"0"}, "limit": {"13"}}), "24 23 22 21 20 19 18 17 16 15 14 13 12 | 11 10 09 08 07 06 05 04 03 02 01 00 | "; got != want {
+		t.Errorf("the newest of a shard:\n%s, want\n%s", got, want)
+	}
+	if got, want := order(url.Values{"key": {"key-1"}, "limit": {"7"}}), "23 21 19 17 15 13 11 | 09 07 05 03 01 | "; got != want {
+		t.Errorf("the newest of a key:\n%s, want\n%s", got, want)
+	}
+	v.get("/console/streams/large/data?shard=0&before=x").is(t, 400, "is no offset of a shard")
+}
+
+// A filter that is too much for one page goes on where it stopped: no record is passed over undecided.
+func TestFiltersGoOnWhereTheyStop(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 1)
+	v := newVisitor(t, w.HTTP)
+	const many = 80
+	for i := range many {
+		w.putOne(t, "orders", "k", fmt.Appendf(nil, `{"n":"record-%02d"}`, i))
+	}
+	for _, from := range []string{"oldest", "newest"} {
+		seen, pages := "", 0
+		next := "/console/streams/orders/data?" + url.Values{"from": {from}, "shard": {"0"}, "limit": {"100"}, "jq": {"last(range(100000)) > 0"}}.Encode()
+		for ; next != "" && pages < many; pages++ {
+			p := v.get(next)
+			p.is(t, 200)
+			seen += p.body
+			m := regexp.MustCompile(`href="([^"]+)">(?:Older|Go on)<`).FindStringSubmatch(p.body)
+			if next = ""; m != nil && strings.Contains(p.body, "stopped ") {
+				next = html.UnescapeString(m[1])
+			}
+		}
+		for i := range many {
+			if n := strings.Count(seen, fmt.Sprintf("record-%02d&#34;", i)); n != 1 {
+				t.Errorf("from the %s: record %d is on %d pages of %d", from, i, n, pages)
+			}
+		}
+		t.Logf("from the %s: %d pages", from, pages)
+	}
+	v.get("/console/streams/orders/data?from=oldest&limit=5&jq="+url.QueryEscape("def f: f; f")).is(t, 200, "of them since the filter takes too many steps")
+}
+
+// What a filter makes is measured before it is written: a value that stands in it many times has no bound otherwise.
+func TestFiltersMakeLittle(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 1)
+	w.putOne(t, "orders", "k", []byte(`{"n":1}`))
+	v := newVisitor(t, w.HTTP)
+	for _, times := range []int{20, 60} {
+		p := v.get("/console/streams/orders/data?jq=" + url.QueryEscape(fmt.Sprintf("reduce range(%d) as $i (1; [.,.])", times)))
+		p.is(t, 200, "none of them fits")
+	}
+	v.get("/console/streams/orders/data?jq="+url.QueryEscape(strings.Repeat("[", 400)+strings.Repeat("]", 400))).is(t, 400, "terms in one another")
+	// A link or an image of another site starts no filter.
+	for _, path := range []string{"/console/streams/orders/data?jq=.", "/console/streams/orders/tail/events"} {
+		for _, site := range []string{"cross-site", "same-site"} {
+			v.get(path, header("Sec-Fetch-Site", site)).is(t, 403, "came from another site")
+		}
+	}
+	v.get("/console/streams/orders/data?jq=.", header("Sec-Fetch-Site", "same-origin")).is(t, 200, "&#34;n&#34;: 1")
+	v.get("/console/streams/orders/data", header("Sec-Fetch-Site", "cross-site")).is(t, 200, "&#34;n&#34;: 1")
+}
+
+// A download has each record as it was put.
+func TestDownloadsChangeNothing(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 1)
+	v := newVisitor(t, w.HTTP)
+	text, bin := strings.Repeat("<text> & ", 1000), bytes.Repeat([]byte{0, 0xff, 0x80}, 3000)
+	w.putOne(t, "orders", "json", []byte(`{"n": 9007199254740993, "f": 1.50, "t": "<b>"}`))
+	w.putOne(t, "orders", "text", []byte(text))
+	w.putOne(t, "orders", "bin", bin)
+	const at = "/console/streams/orders/data?from=oldest&download=yes"
+	var lines []struct {
+		JSON json.RawMessage
+		Text string
+		Data []byte
+	}
+	for dec := json.NewDecoder(strings.NewReader(v.get(at).body)); dec.More(); {
+		lines = append(lines, struct {
+			JSON json.RawMessage
+			Text string
+			Data []byte
+		}{})
+		if err := dec.Decode(&lines[len(lines)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(lines) != 3 || string(lines[0].JSON) != `{"n":9007199254740993,"f":1.50,"t":"<b>"}` || lines[1].Text != text || !bytes.Equal(lines[2].Data, bin) {
+		t.Errorf("got %.300v", lines)
+	}
+	if got := v.get(at + "&jq=.n").body; !strings.Contains(got, `"json":9007199254740993`) {
+		t.Errorf("a filter makes %s", got)
 	}
 }

@@ -5,6 +5,8 @@ package console_test
 
 import (
 	"bufio"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net"
@@ -16,6 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat/api/client"
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/api/leattest"
+	"github.com/leatstream/leat/server"
 	"github.com/leatstream/leat/test/e2e/rig"
 )
 
@@ -127,4 +133,53 @@ func TestLargeFormsOfNobodyAreRefused(t *testing.T) {
 	v := newVisitor(t, w.HTTP)
 	const at = "/console/streams/orders/data"
 	v.send(at, at, url.Values{"key": {"k"}, "data": {strings.Repeat("x", 200<<10)}}).is(t, 200, "The record is durable")
+}
+
+// Who may only read looks at records, and has no filter run: that is for those whom the server trusts with programs.
+func TestReadersRunNoFilters(t *testing.T) {
+	w := newSignedWorld(t)
+	w.create(t, "orders", 1)
+	w.putOne(t, "orders", "k", []byte(`{"n":"one"}`))
+	const at = "/console/streams/orders/data"
+	reader := w.as(t, `{"Effect":"Allow","Action":["kinesis:*"],"Resource":"*"}`)
+	p := reader.get(at)
+	p.is(t, 200, "&#34;n&#34;")
+	if strings.Contains(p.body, `name="jq"`) || strings.Contains(reader.get("/console/streams/orders/tail").body, `name="jq"`) {
+		t.Error("a filter is offered")
+	}
+	reader.get(at+"?jq=.n").is(t, 403, "firehose:CreateDeliveryStream")
+	trusted := w.as(t, `{"Effect":"Allow","Action":["kinesis:*","firehose:*"],"Resource":"*"}`)
+	trusted.get(at).is(t, 200, `name="jq"`)
+	trusted.get(at+"?jq=.n").is(t, 200, "JSON, filtered")
+}
+
+// newSignedWorld is a server where people sign in.
+func newSignedWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{Server: leattest.Start(t, leattest.WithConfig(func(c *server.DevConfig) { c.Token = "token-of-the-operator" }))}
+	c, err := client.Dial(w.Endpoint, client.WithToken("token-of-the-operator"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	w.client = c
+	return w
+}
+
+// as is somebody who is signed in with a role of one statement.
+func (w *world) as(t *testing.T, statement string) *visitor {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	role := strings.ToLower(rand.Text())
+	if _, err := w.client.Identity.PutRole(ctx, &leatv1.PutRoleRequest{Name: role, Policy: `{"Version":"2012-10-17","Statement":` + statement + `}`}); err != nil {
+		t.Fatal(err)
+	}
+	made, err := w.client.Identity.CreateToken(ctx, &leatv1.CreateTokenRequest{Name: "somebody", Role: role})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newVisitor(t, w.HTTP)
+	v.ask(http.MethodPost, "/console/signin", url.Values{"bearer": {made.GetSecret()}}).is(t, 200, "somebody")
+	return v
 }
