@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,7 +26,8 @@ import (
 // these names, and the plans that ended where it begins, with what their objects hold.
 //
 // So, without the catalog: a plan that another entry has as one before it was committed. One that no entry has may have
-// been: it is carried out again, which makes the same objects. A plan without an entry wrote nothing.
+// been: it is carried out again, which makes the same objects. Unless another one goes on from it: then it was committed, and what
+// its objects hold is not known. A plan without an entry wrote nothing.
 //
 //	deliveries/<delivery>/<track, or live>/<ordinal, 10 digits>/<first offset, 20 digits>-<plan>
 //	    "leat-delivery 1 <CRC-32C of the rest>\n", then JSON
@@ -89,26 +91,32 @@ func (e *Engine) enter(ctx context.Context, delivery string, p *plan, m Manifest
 	return before, nil
 }
 
-// before returns the plans that moved the cursors to where a plan begins.
+// before returns the plans that moved the cursors to where a plan begins. Where one of them says that records had expired, the plan
+// that moved the cursor there too, which no other entry may have.
 func (t *tables) before(ctx context.Context, delivery string, p *plan) (before []plan, err error) {
 	err = t.db.View(ctx, func(tx *sqldb.Tx) error {
 		before = nil
-		seen := map[string]bool{"": true, p.id: true}
+		seen := map[string]bool{"": true}
 		for _, part := range p.parts {
 			var last string
 			err := tx.Row("SELECT last FROM delivery_cursors WHERE delivery = $1 AND track = $2 AND ordinal = $3", delivery, p.track, part.Shard).Scan(&last)
 			if err != nil {
 				return err
 			}
-			if seen[last] {
-				continue
+			for !seen[last] {
+				seen[last] = true
+				was, err := scanPlan(tx.Row("SELECT "+planColumns+" FROM delivery_plans WHERE id = $1", last).Scan)
+				if err != nil {
+					return err
+				}
+				if was.id != p.id {
+					before = append(before, was)
+				}
+				last = ""
+				if was.state == expired {
+					last = was.manifest.After
+				}
 			}
-			seen[last] = true
-			was, err := scanPlan(tx.Row("SELECT "+planColumns+" FROM delivery_plans WHERE id = $1", last).Scan)
-			if err != nil {
-				return err
-			}
-			before = append(before, was)
 		}
 		return nil
 	})
@@ -219,6 +227,7 @@ func (b *book) write(tx *sqldb.Tx) error {
 	if err != nil || known == 0 {
 		return err // it was deleted
 	}
+	b.followed()
 	at, err := b.cursors(tx)
 	if err != nil {
 		return err
@@ -255,6 +264,23 @@ ON CONFLICT (delivery, track, ordinal) DO UPDATE SET start_at = excluded.start_a
 		}
 	}
 	return nil
+}
+
+// followed takes plans as committed which others go on from: cursors move by commits alone. Of those that ended where records had
+// expired, versions before this one had no entry that says so.
+func (b *book) followed() {
+	latest := map[uint64]uint64{} // by shard: where its last plan begins
+	for _, p := range b.plans {
+		for _, part := range p.Parts {
+			latest[part.Shard] = max(latest[part.Shard], part.First)
+		}
+	}
+	for _, p := range b.plans {
+		goesOn := func(part Part) bool { return latest[part.Shard] >= part.End }
+		if p.State == planned && slices.ContainsFunc(p.Parts, goesOn) {
+			p.State = committed
+		}
+	}
 }
 
 // cursors are where the plans leave each shard.
@@ -310,6 +336,9 @@ func (c *cursor) through(all []ranged) error {
 			continue
 		}
 		at, c.time, c.last = r.End, max(c.time, r.Newest, lastOf(r.plan)), r.plan.ID
+		if r.plan.Manifest.Partial { // what it holds is not known, so nothing up to its end can be proved
+			c.start = at
+		}
 	}
 	if c.plan == "" && c.next > at { // a full entry of the journal knows more
 		c.start, at = c.next, c.next

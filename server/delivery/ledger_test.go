@@ -4,14 +4,17 @@
 package delivery_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -89,16 +92,139 @@ func TestTheCatalogIsLostAtEachStep(t *testing.T) {
 				r.forget()
 				r.start()
 				r.settled("d", 900)
-				got := map[string]int{}
-				for line, n := range r.lines("data/") {
-					line, _, _ = strings.Cut(line, " at ")
-					got[line] += n
-				}
-				r.once(got, records)
+				r.once(r.words("data/"), records)
 				r.clean("d", 900)
 			})
 		}
 	}
+}
+
+// Records expire before they are delivered, and then the catalog is lost. The plan that was committed before them is known as such,
+// also where the delivery died before the ledger had what expired.
+func TestTheCatalogIsLostAfterRecordsExpired(t *testing.T) {
+	t.Parallel()
+	for _, entered := range []bool{true, false} {
+		t.Run(fmt.Sprintf("entered=%v", entered), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, compile(keys{unsteady: true}), func(c *delivery.Config) { c.Ledger = true })
+			records := r.expire(func() {
+				if entered {
+					return
+				}
+				var once sync.Once
+				f := fault.New(r.blobs, func(op fault.Op, key string) (did fault.Fault) {
+					if op == fault.Create && strings.HasPrefix(key, "deliveries/") {
+						once.Do(func() { did.Kind = fault.Refuse })
+					}
+					return did
+				})
+				r.config.Blobs = f
+			})
+			kept, err := r.blobs.List(t.Context(), "delivery/", "", 10)
+			r.must(err)
+			if len(kept) != 1 { // that of the last plan
+				t.Errorf("what is kept of transforms: %v", kept)
+			}
+			r.kill()
+			r.forget()
+			r.start()
+			r.settled("d", 350)
+			r.once(r.words("data/"), records)
+			if rep := r.clean("d", 350); rep.Expired != 100 || rep.Pending != 0 {
+				t.Errorf("verify: %+v", rep)
+			}
+		})
+	}
+}
+
+// A ledger of a version that did not write down which plan was committed before records expired brings a catalog back all the same.
+func TestAnOldLedgerAfterRecordsExpired(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, compile(keys{unsteady: true}), func(c *delivery.Config) { c.Ledger = true })
+	records := r.expire(func() {})
+	r.kill()
+	gone := r.rewriteLedger(func(entry map[string]any) {
+		before, _ := entry["Before"].([]any)
+		entry["Before"] = slices.DeleteFunc(before, func(p any) bool {
+			next := entry["Plan"].(map[string]any)["Parts"].([]any)[0].(map[string]any)["first"]
+			return next.(float64) >= 200 && p.(map[string]any)["State"] == "committed"
+		})
+	})
+	if gone == 0 {
+		t.Fatal("the ledger has no entry that was changed")
+	}
+	r.forget()
+	r.start()
+	r.settled("d", 150) // from what is known for sure
+	r.once(r.words("data/"), records)
+	if rep := r.clean("d", 150); rep.Expired != 100 || rep.Pending != 0 {
+		t.Errorf("verify: %+v", rep)
+	}
+}
+
+// expire delivers 200 records, has 100 more expire before they are delivered, and delivers another 50. It returns those that are
+// delivered. again is called before the delivery goes on.
+func (r *rig) expire(again func()) []string {
+	r.t.Helper()
+	var records []string
+	for i := range 350 {
+		records = append(records, fmt.Sprintf("w%d:%d", i%5, i))
+	}
+	r.stream("s", 1)
+	r.deliver("d", r.toBucket("s", partitioned(100), func(c *spec.Config) {
+		c.Transforms = []spec.Transform{{Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: "http://transform.example"}}}
+	}))
+	r.put("s", records[:200]...)
+	r.settled("d", 200)
+	r.kill()
+	r.put("s", records[200:300]...)
+	r.later(25 * time.Hour)
+	if at := r.horizon("s"); at != 300 {
+		r.t.Fatalf("the stream begins at %d", at)
+	}
+	r.put("s", records[300:]...)
+	again()
+	r.start()
+	r.settled("d", 350)
+	return append(records[:200:200], records[300:]...)
+}
+
+// words are the lines of keys{unsteady: true}, without their times.
+func (r *rig) words(prefix string) map[string]int {
+	r.t.Helper()
+	got := map[string]int{}
+	for line, n := range r.lines(prefix) {
+		line, _, _ = strings.Cut(line, " at ")
+		got[line] += n
+	}
+	return got
+}
+
+// rewriteLedger changes the entries of the ledger, and returns how many became others.
+func (r *rig) rewriteLedger(change func(entry map[string]any)) (changed int) {
+	r.t.Helper()
+	ctx := context.Background()
+	entries, err := r.blobs.List(ctx, "deliveries/", "", 100)
+	r.must(err)
+	for _, info := range entries {
+		text, err := r.blobs.Read(ctx, info.Key, 0, -1)
+		r.must(err)
+		_, body, _ := bytes.Cut(text, []byte("\n"))
+		var entry map[string]any
+		r.must(json.Unmarshal(body, &entry))
+		was, err := json.Marshal(entry)
+		r.must(err)
+		change(entry)
+		is, err := json.Marshal(entry)
+		r.must(err)
+		if bytes.Equal(was, is) {
+			continue
+		}
+		changed++
+		r.must(r.blobs.Delete(ctx, info.Key))
+		r.must(r.blobs.Create(ctx, info.Key, fmt.Appendf(nil, "leat-delivery 1 %08x\n%s", crc32.Checksum(is, crc32.MakeTable(crc32.Castagnoli)), is)))
+	}
+	return changed
 }
 
 // While the ledger cannot be written no object is.

@@ -36,6 +36,8 @@ type Manifest struct {
 	Dropped Tally    `json:"dropped"`           // by filters
 	Expired Tally    `json:"expired,omitzero"`  // before they could be read
 	Partial bool     `json:"partial,omitempty"` // names alone: nothing is counted yet
+	// After is the plan that moved the cursor to where an expired one begins; empty: none did, or an older version wrote it.
+	After string `json:"after,omitempty"`
 }
 
 // Role says what an object is for.
@@ -175,24 +177,33 @@ func (t *tables) skip(ctx context.Context, delivery string, p *plan, epoch uint6
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(&p.manifest)
-	if err != nil {
-		return err
-	}
-	now := t.now()
+	now, at := t.now(), p.parts[0]
 	return t.settle(ctx, func(tx *sqldb.Tx) error {
+		m := p.manifest
+		err := tx.Row("SELECT last FROM delivery_cursors WHERE delivery = $1 AND track = $2 AND ordinal = $3", delivery, p.track, at.Shard).Scan(&m.After)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(&m)
+		if err != nil {
+			return err
+		}
 		n, err := tx.Exec(`
 INSERT INTO delivery_plans (id, delivery, track, ordinal, first_at, version, state, parts, oldest, newest, manifest, planned, committed)
 VALUES ($1, $2, $3, $4, $5, $6, 'expired', $7, $8, $8, $9, $10, $10) ON CONFLICT (id) DO NOTHING`,
-			p.id, delivery, p.track, p.parts[0].Shard, p.parts[0].First, p.version, string(parts), p.newest, string(text), now)
+			p.id, delivery, p.track, at.Shard, at.First, p.version, string(parts), p.newest, string(text), now)
 		if err != nil || n == 0 {
 			return err
 		}
 		n, err = tx.Exec(`
 UPDATE delivery_cursors SET next_at = $5, epoch = $6, last = $7
 WHERE delivery = $1 AND track = $2 AND ordinal = $3 AND next_at = $4 AND plan = '' AND epoch <= $6`,
-			delivery, p.track, p.parts[0].Shard, p.parts[0].First, p.parts[0].End, epoch, p.id)
-		return sqldb.One(n, err, errMoved)
+			delivery, p.track, at.Shard, at.First, at.End, epoch, p.id)
+		if err := sqldb.One(n, err, errMoved); err != nil {
+			return err
+		}
+		p.manifest = m
+		return nil
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -88,9 +89,9 @@ func (v *proof) problem(format string, args ...any) {
 
 // ranges checks that committed plans tile what cursors say is delivered.
 func (v *proof) ranges(ctx context.Context, cursors []cursor) error {
-	at, end := map[uint64]uint64{}, map[uint64]uint64{}
+	start, end := map[uint64]uint64{}, map[uint64]uint64{}
 	for _, c := range cursors {
-		at[c.ordinal], end[c.ordinal] = c.start, c.next
+		start[c.ordinal], end[c.ordinal] = c.start, c.next
 	}
 	parts := map[uint64][]Part{}
 	err := v.e.tables.eachPlan(ctx, v.d.ID, v.track, func(p *plan) error {
@@ -110,8 +111,13 @@ func (v *proof) ranges(ctx context.Context, cursors []cursor) error {
 		if later := p.parts[0]; later.First >= end[later.Shard] {
 			return nil // committed since the cursors were read
 		}
+		if !slices.ContainsFunc(p.parts, func(part Part) bool { return part.End > start[part.Shard] }) {
+			return nil // before what a rebuilt catalog can prove
+		}
 		for _, part := range p.parts {
-			parts[part.Shard] = append(parts[part.Shard], part)
+			if part.End > start[part.Shard] {
+				parts[part.Shard] = append(parts[part.Shard], part)
+			}
 		}
 		return v.plan(ctx, p)
 	})
