@@ -233,35 +233,6 @@ func (e *Engine) Update(ctx context.Context, account, name string, ch spec.Chang
 	return d, err
 }
 
-// inherit keeps the secrets that a change does not give, where what they are for stays.
-func inherit(to, from *spec.Config) {
-	old := from.Secrets()
-	for name, s := range to.Secrets() {
-		if was := old[name]; *s == "" && was != nil {
-			*s = *was
-		}
-	}
-	// A secret never goes to another place than it was given for.
-	if a, b := to.Destination.S3, from.Destination.S3; a != nil && b != nil && (a.Endpoint != b.Endpoint || a.AccessKey != b.AccessKey) && a.SecretKey == b.SecretKey {
-		a.SecretKey = ""
-	}
-	if a, b := to.Backup, from.Backup; a != nil && b != nil && (a.S3.Endpoint != b.S3.Endpoint || a.S3.AccessKey != b.S3.AccessKey) && a.S3.SecretKey == b.S3.SecretKey {
-		a.S3.SecretKey = ""
-	}
-	if a, b := to.Destination.HTTP, from.Destination.HTTP; a != nil && b != nil && a.URL != b.URL && a.AccessKey == b.AccessKey {
-		a.AccessKey = ""
-	}
-	for i := range to.Transforms {
-		a := to.Transforms[i].HTTP
-		if a == nil || i >= len(from.Transforms) || from.Transforms[i].HTTP == nil {
-			continue
-		}
-		if b := from.Transforms[i].HTTP; a.URL != b.URL && a.AccessKey == b.AccessKey {
-			a.AccessKey = ""
-		}
-	}
-}
-
 func retag(d *spec.Delivery, ch *spec.Change) error {
 	tags := map[string]string{}
 	for k, v := range d.Tags {

@@ -9,6 +9,9 @@ import (
 	"github.com/leatstream/leat/server/delivery/spec"
 )
 
+// Inherit keeps the secrets that a change does not give.
+func Inherit(to, from *spec.Config) { inherit(to, from) }
+
 // Gone tells which of some shards, in which cursors stand, are no more.
 func (e *Engine) Gone(ctx context.Context, d *spec.Delivery, ordinals ...uint64) ([]uint64, error) {
 	var cursors []cursor
