@@ -34,6 +34,7 @@ type job struct {
 	failed   []failure
 	dropped  Tally
 	objects  []*draft
+	taken    map[string]bool // ids of requests that an endpoint has taken
 
 	tell   func(ctx context.Context, why error) // keeps why it does not go on
 	jitter func() float64

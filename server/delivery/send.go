@@ -18,9 +18,10 @@ import (
 )
 
 // Requests to an HTTP endpoint go out one after the other: their order is the records'. Without a bound of retries a request
-// that fails is an error of the plan, which is tried again as long as it takes. With one, what an endpoint has not taken in
-// that time goes to the error prefix. Which requests were given up is kept in Leat's own bucket, written if absent, before
-// the error prefix has them: whoever carries the plan out again sends none of them, nor any other.
+// that fails is an error of the plan, which is tried again as long as it takes: from that request on, unless its worker has ended
+// meanwhile. With one, what an endpoint has not taken in that time goes to the error prefix. Which requests were given up is kept
+// in Leat's own bucket, written if absent, before the error prefix has them: whoever carries the plan out again sends none of
+// them, nor any other.
 
 // Sent is the role of what went to an HTTP endpoint: there is no object to look at.
 const Sent Role = "sent"
@@ -55,6 +56,20 @@ func (j *job) id(q *request, marks []Mark) string {
 		what = fmt.Sprintf("%s from %d.%d", what, marks[q.outputs[0]].At, marks[q.outputs[0]].Sub)
 	}
 	return requestID(j.p.id, what)
+}
+
+// taken are the requests of a plan that its endpoint took. Whoever tries the plan again sends the others.
+type taken struct {
+	plan string
+	ids  map[string]bool
+}
+
+// of are those of one plan; what was known of another is let go of.
+func (t *taken) of(plan string) map[string]bool {
+	if t.plan != plan {
+		*t = taken{plan, map[string]bool{}}
+	}
+	return t.ids
 }
 
 // givenUp is a request that an endpoint did not take in time.
@@ -110,17 +125,23 @@ func (j *job) send(ctx context.Context) ([]Object, error) {
 // sendAll sends every request, and returns those that were given up.
 func (j *job) sendAll(ctx context.Context, marks []Mark) (given []givenUp, err error) {
 	for _, q := range j.requests() {
+		id := j.id(&q, marks)
+		if j.taken[id] {
+			continue
+		}
 		records := make([]firehoseRecord, len(q.outputs))
 		for i, at := range q.outputs {
 			records[i].Data = j.outputs[at].Data
 		}
-		attempts, err := j.sendOne(ctx, j.id(&q, marks), records)
+		attempts, err := j.sendOne(ctx, id, records)
 		if err != nil && (attempts == 0 || ctx.Err() != nil) {
 			return nil, err
 		}
-		if err != nil {
-			given = append(given, givenUp{Begin: marks[q.outputs[0]], End: marks[q.outputs[len(q.outputs)-1]], Attempts: attempts, Why: brief(err)})
+		if err == nil {
+			j.taken[id] = true
+			continue
 		}
+		given = append(given, givenUp{Begin: marks[q.outputs[0]], End: marks[q.outputs[len(q.outputs)-1]], Attempts: attempts, Why: brief(err)})
 	}
 	return given, nil
 }

@@ -126,6 +126,44 @@ func TestHTTPDestinationGivesUp(t *testing.T) {
 	}
 }
 
+// What an endpoint has taken of a range is not sent again while it does not take a later request, however long that is.
+func TestHTTPDestinationGoesOnWhereItFailed(t *testing.T) {
+	t.Parallel()
+	c := &collector{ill: true, tries: map[string]int{}, got: map[string]int{}}
+	web := httptest.NewServer(c)
+	defer web.Close()
+	r := newRig(t)
+	r.stream("s", 1)
+	r.deliver("d", spec.Config{
+		Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+		Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL, BatchBytes: 64 << 10}},
+		Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+	})
+	pad := strings.Repeat("x", 40<<10) // a record in a request
+	r.put("s", "good 0 "+pad, "good 1 "+pad, "bad 2 "+pad, "good 3 "+pad)
+	r.until("the third request has failed several times", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		n := 0
+		for _, tries := range c.tries {
+			n += tries
+		}
+		c.ill = n < 4
+		return !c.ill
+	})
+	r.settled("d", 4)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.got) != 4 {
+		t.Errorf("%d different records came", len(c.got))
+	}
+	for record, n := range c.got {
+		if n != 1 {
+			t.Errorf("%.10q came %d times", record, n)
+		}
+	}
+}
+
 // A destination that takes nothing has the plans of its account wait, and no other account's.
 func TestOneAccountStopsNoOther(t *testing.T) {
 	t.Parallel()

@@ -34,6 +34,7 @@ type worker struct {
 	tools  map[uint64]*tools // by version of the configuration
 	shards []*source
 	held   int64 // bytes in pages
+	taken  taken
 }
 
 // source is a shard that is delivered.
@@ -297,7 +298,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) (err error) {
 		span.Text("leat.plan", p.id)
 		defer func() { span.End(err) }()
 	}
-	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, tell: w.because, jitter: w.jitter}
+	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, taken: w.taken.of(p.id), tell: w.because, jitter: w.jitter}
 	size := w.held
 	if size == 0 {
 		size = 2 * w.e.mostBytes(&t.config)
