@@ -36,8 +36,8 @@ type S3 struct {
 	SecretKey string
 	CA        []byte            // PEM, trusted besides the system's
 	Transport http.RoundTripper // nil: the package's own
-	// Bucket is Leat's own there, and Doors are all endpoints that lead to it: nothing is delivered into it. Empty: it is
-	// elsewhere.
+	// Bucket is Leat's own there, and Doors are all endpoints that lead to it: nothing is delivered into it but what was under way
+	// when that was not refused yet. Empty: it is elsewhere.
 	Bucket string
 	Doors  []string
 }
@@ -86,9 +86,6 @@ func (s S3) open(d *spec.S3) (*bucket, error) {
 	if err != nil || u.Host == "" {
 		return nil, leat.Invalid("destination.s3.endpoint", "it is no URL")
 	}
-	if d.Bucket == s.Bucket && s.leadsHome(u) {
-		return nil, leat.Invalid("destination.s3.bucket", "bucket %q is the one that this server keeps its own records in: give another bucket", d.Bucket)
-	}
 	transport, closing := s.Transport, func() {}
 	if transport == nil {
 		t, err := s.transport()
@@ -105,6 +102,15 @@ func (s S3) open(d *spec.S3) (*bucket, error) {
 		return nil, leat.Invalid("destination.s3.endpoint", "%v", err)
 	}
 	return &bucket{core: core, name: d.Bucket, secret: secret, close: closing}, nil
+}
+
+// refuse returns an error where a bucket is Leat's own: nothing is delivered into it.
+func (s S3) refuse(d *spec.S3) error {
+	u, err := url.Parse(cmp.Or(d.Endpoint, s.Endpoint))
+	if err == nil && d.Bucket == s.Bucket && s.leadsHome(u) {
+		return leat.Invalid("destination.s3.bucket", "bucket %q is the one that this server keeps its own records in: give another bucket", d.Bucket)
+	}
+	return nil
 }
 
 // leadsHome tells whether an endpoint is one of those of Leat's own bucket.

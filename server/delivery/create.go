@@ -72,7 +72,7 @@ func (e *Engine) check(ctx context.Context, account, name string, c spec.Config)
 		return err
 	}
 	t.close()
-	return nil
+	return e.refuse(&c)
 }
 
 // hidden makes the stream that keeps direct puts.
@@ -195,8 +195,8 @@ func (e *Engine) placeIn(ctx context.Context, src *spec.Source, key leat.ShardKe
 	return c, nil
 }
 
-// Update changes a delivery stream. Its place stays; ranges that are planned keep the configuration that they were planned
-// with.
+// Update changes a delivery stream. Its place stays; ranges that are planned keep the configuration that they were planned with,
+// but for what renew takes from the present one.
 func (e *Engine) Update(ctx context.Context, account, name string, ch spec.Change) (spec.Delivery, error) {
 	if ch.Config != nil {
 		old, err := e.tables.one(ctx, account, name)

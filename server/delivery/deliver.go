@@ -28,6 +28,7 @@ type job struct {
 	delivery *spec.Delivery
 	t        *tools
 	p        *plan
+	again    bool          // somebody may have begun with it, with another bound of retries
 	records  []spec.Record // all that could be read of the plan's parts, in order
 	outputs  []spec.Output
 	stands   []bool // of outputs: it is the one place where its record counts

@@ -229,7 +229,7 @@ type wanted struct {
 func (w *wanted) key() string {
 	b := make([]byte, 0, 64)
 	b = append(b, w.delivery.ID+"|"+w.track+"|"...)
-	b = appendUint(b, w.version)
+	b = appendUint(b, w.delivery.Version) // a backfill's workers begin anew too: see renew
 	for _, o := range w.ordinals {
 		b = append(b, '|')
 		b = appendUint(b, o)

@@ -4,8 +4,11 @@
 package delivery_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/minio/minio-go/v7"
 
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
@@ -59,4 +62,42 @@ func TestLeatsOwnBucketIsRefused(t *testing.T) {
 	if n := len(r.objects("")); n > 0 {
 		t.Errorf("%d objects were written", n)
 	}
+}
+
+// What was under way into the bucket of Leat's own records when that was not refused yet is delivered, and can be looked at. What
+// comes after it goes to another bucket, once the delivery stream is given one.
+func TestWhatWasOnItsWayIntoLeatsOwnBucket(t *testing.T) {
+	t.Parallel()
+	named := make(chan struct{}, 1000)
+	r := newRig(t, func(c *delivery.Config) {
+		c.Fault = func(s delivery.Step, _ string) error {
+			if s == delivery.StepPut {
+				named <- struct{}{}
+				return errors.New("struck")
+			}
+			return nil
+		}
+	})
+	r.stream("s", 1)
+	r.deliver("d", r.toBucket("s"))
+	r.put("s", "one")
+	<-named
+	r.kill()
+
+	r.config.S3.Bucket, r.config.Fault = r.bucket, nil
+	r.start()
+	r.settled("d", 1)
+	r.put("s", "two")
+	r.waits("d", "keeps its own records in")
+	if rep := r.clean("d", 1); rep.Stored != 1 {
+		t.Errorf("verify: %+v", rep)
+	}
+	other := r.toBucket("s")
+	other.Destination.S3.Bucket = r.bucket + "-other"
+	r.must(r.s3.MakeBucket(t.Context(), other.Destination.S3.Bucket, minio.MakeBucketOptions{}))
+	_, err := r.broker.UpdateDelivery(t.Context(), who, broker.UpdateDeliveryRequest{Delivery: "d", Change: spec.Change{Config: &other}})
+	r.must(err)
+	r.settled("d", 2)
+	r.once(r.lines("data/"), []string{"one"})
+	r.clean("d", 2)
 }

@@ -4,6 +4,8 @@
 package delivery
 
 import (
+	"context"
+	"errors"
 	"slices"
 
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -46,4 +48,67 @@ func endpoints(c *spec.Config) (all []*spec.HTTP) {
 		}
 	}
 	return all
+}
+
+// config returns the configuration that a plan was made with, to carry it out or to look at what it wrote: with what renew takes
+// from the present one. So secrets that cannot be opened any more do no harm where they have been given anew.
+func (e *Engine) config(ctx context.Context, delivery, track string, version uint64) (spec.Config, error) {
+	c, err := e.tables.config(ctx, delivery, track, version)
+	if _, ok := errors.AsType[*secretsError](err); err != nil && !ok {
+		return c, err
+	}
+	now, nerr := e.tables.present(ctx, delivery)
+	if _, ok := errors.AsType[*secretsError](nerr); ok {
+		return c, err
+	}
+	if nerr != nil {
+		return c, nerr
+	}
+	if renew(&c, &now) {
+		err = nil
+	}
+	return c, err
+}
+
+// renew has a former configuration reach what it sends to as the present one does, where that is the same: former credentials may
+// have been revoked. It is told how long to try, too, and whom its transforms ask: of these the first outcome that is kept counts,
+// whoever made it. Nothing else is taken over, since names and bytes come from the rest: a range that is half written in one place
+// must not be written in another. whole tells whether c needs no secret of its own any more.
+func renew(c, now *spec.Config) (whole bool) {
+	whole = renewS3(c.Destination.S3, now.Destination.S3)
+	if c.Backup != nil {
+		var to *spec.S3
+		if now.Backup != nil {
+			to = &now.Backup.S3
+		}
+		whole = renewS3(&c.Backup.S3, to) && whole
+	}
+	if a, b := c.Destination.HTTP, now.Destination.HTTP; a != nil && b != nil {
+		a.RetrySeconds = b.RetrySeconds
+		if a.URL == b.URL {
+			a.AccessKey = b.AccessKey
+		}
+		whole = whole && a.URL == b.URL
+	} else if a != nil {
+		whole = false
+	}
+	former, present := endpoints(c), endpoints(now)
+	if len(former) != len(present) {
+		return whole && len(former) == 0
+	}
+	for i := range former {
+		*former[i] = *present[i]
+	}
+	return whole
+}
+
+func renewS3(c, now *spec.S3) (whole bool) {
+	if c == nil {
+		return true
+	}
+	if now == nil || c.Bucket != now.Bucket || c.Endpoint != now.Endpoint {
+		return c.AccessKey == ""
+	}
+	c.Region, c.AccessKey, c.SecretKey = now.Region, now.AccessKey, now.SecretKey
+	return true
 }

@@ -4,8 +4,16 @@
 package delivery_test
 
 import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
@@ -79,6 +87,140 @@ func TestSecretsOfAChange(t *testing.T) {
 			}
 		}
 	}
+}
+
+func (r *rig) update(name string, c spec.Config) {
+	r.t.Helper()
+	_, err := r.broker.UpdateDelivery(r.t.Context(), who, broker.UpdateDeliveryRequest{Delivery: name, Change: spec.Change{Config: &c}})
+	r.must(err)
+}
+
+// A range whose destination refuses the credentials that it was planned with goes on with new ones, that of a backfill too, and what
+// was written with the former ones can be verified.
+func TestNewCredentialsReachWhatIsPlanned(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stream("s", 1)
+	with := func(secret string) spec.Config {
+		return r.toBucket("s", func(c *spec.Config) {
+			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = r.config.S3.Endpoint, r.config.S3.AccessKey, spec.Secret(secret)
+		})
+	}
+	r.deliver("d", with("revoked"))
+	r.put("s", "one", "two")
+	r.waits("d", "SignatureDoesNotMatch")
+	_, err := r.broker.BackfillDelivery(t.Context(), who, broker.BackfillDeliveryRequest{Delivery: "d", From: time.Now().Add(-time.Hour), Prefix: "again/"})
+	r.must(err)
+	r.until("the backfill waits", func() bool {
+		d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+		return err == nil && strings.Contains(d.Backfills[0].Shards[0].Reason, "SignatureDoesNotMatch")
+	})
+	r.update("d", with(r.config.S3.SecretKey))
+	r.settled("d", 2)
+	r.once(r.lines("data/"), []string{"one", "two"})
+	r.clean("d", 2)
+	r.until("the backfill is done", func() bool {
+		d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+		return err == nil && d.Backfills[0].Done
+	})
+	r.once(r.lines("again/"), []string{"one", "two"})
+}
+
+// A bound of retries that is given while a range waits for its endpoint holds for that range, and what was given up by it stays so
+// though the bound is taken away again.
+func TestNewBoundOfRetriesReachesWhatIsPlanned(t *testing.T) {
+	t.Parallel()
+	c := &collector{ill: true, tries: map[string]int{}, got: map[string]int{}}
+	web := httptest.NewServer(c)
+	defer web.Close()
+	var dying atomic.Bool
+	dying.Store(true)
+	struck := make(chan struct{}, 1000)
+	r := newRig(t, func(c *delivery.Config) {
+		c.Fault = func(s delivery.Step, _ string) error {
+			if s != delivery.StepWritten || !dying.Load() {
+				return nil
+			}
+			struck <- struct{}{}
+			return errors.New("struck")
+		}
+	})
+	r.stream("s", 1)
+	bounded := func(seconds *int) spec.Config {
+		return spec.Config{
+			Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+			Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL, RetrySeconds: seconds}},
+			Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+		}
+	}
+	r.deliver("d", bounded(nil))
+	r.put("s", "bad 0", "bad 1")
+	r.waits("d", "it is bad")
+	r.update("d", bounded(new(int)))
+	<-struck // it is given up, and not committed
+	r.update("d", bounded(nil))
+	c.mu.Lock()
+	c.ill = false
+	c.mu.Unlock()
+	dying.Store(false)
+	r.settled("d", 2)
+	r.put("s", "good 2")
+	r.settled("d", 3)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.got) != 1 || c.got["good 2"] != 1 {
+		t.Errorf("the endpoint has %v", c.got)
+	}
+	if lines := errorLines(t, r, "failed/http-endpoint-failed/"); len(lines) != 2 {
+		t.Errorf("the error prefix: %.300v", lines)
+	}
+	if rep := r.clean("d", 3); rep.Stored != 1 || rep.Failed != 2 {
+		t.Errorf("verify: %+v", rep)
+	}
+}
+
+// A range waits for the endpoint of a transform that is no more: it goes on with the endpoint that the delivery stream is given.
+func TestNewEndpointOfATransformReachesWhatIsPlanned(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		var req struct {
+			RequestID string `json:"requestId"`
+			Records   []struct {
+				ID   string `json:"recordId"`
+				Data []byte `json:"data"`
+			} `json:"records"`
+		}
+		if err := json.NewDecoder(q.Body).Decode(&req); err != nil {
+			t.Error(err)
+		}
+		type record struct {
+			ID     string `json:"recordId"`
+			Result string `json:"result"`
+			Data   []byte `json:"data"`
+		}
+		var all []record
+		for _, r := range req.Records {
+			all = append(all, record{r.ID, "Ok", append([]byte("made of "), r.Data...)})
+		}
+		if err := json.NewEncoder(w).Encode(map[string]any{"requestId": req.RequestID, "records": all}); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer web.Close()
+	r := newRig(t)
+	r.stream("s", 1)
+	asking := func(url string) spec.Config {
+		return r.toBucket("s", func(c *spec.Config) {
+			c.Transforms = []spec.Transform{{Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: url}}}
+		})
+	}
+	r.deliver("d", asking("http://127.0.0.1:1/"))
+	r.put("s", "one", "two")
+	r.waits("d", "connection refused")
+	r.update("d", asking(web.URL))
+	r.settled("d", 2)
+	r.once(r.lines("data/"), []string{"made of one", "made of two"})
+	r.clean("d", 2)
 }
 
 func text(s *spec.Secret) string {

@@ -174,7 +174,7 @@ func (j *job) sendOne(ctx context.Context, id string, records []firehoseRecord) 
 
 // decided returns what an earlier try gave up.
 func (j *job) decided(ctx context.Context) (given []givenUp, ok bool, err error) {
-	if j.t.endpoint.to.RetrySeconds == nil {
+	if j.t.endpoint.to.RetrySeconds == nil && !j.again {
 		return nil, false, nil
 	}
 	body, err := j.e.cfg.Blobs.Read(ctx, sentKey(j.p.id), 0, -1)

@@ -315,6 +315,19 @@ func removeDelivery(tx *sqldb.Tx, id string) error {
 	return nil
 }
 
+// present returns the configuration of the live delivery.
+func (t *tables) present(ctx context.Context, delivery string) (spec.Config, error) {
+	var config, secrets string
+	err := t.db.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.Row("SELECT c.config, c.secrets FROM deliveries d JOIN delivery_configs c ON c.delivery = d.id AND c.track = '' AND c.version = d.version WHERE d.id = $1", delivery).
+			Scan(&config, &secrets)
+	})
+	if err != nil {
+		return spec.Config{}, err
+	}
+	return t.unseal(delivery, "", config, secrets)
+}
+
 // config returns the configuration that a plan was made with.
 func (t *tables) config(ctx context.Context, delivery, track string, version uint64) (spec.Config, error) {
 	var config, secrets string

@@ -80,6 +80,19 @@ func (e *Engine) compile(ctx context.Context, account, name string, c spec.Confi
 	return t, err
 }
 
+// refuse returns an error where a configuration would deliver into Leat's own bucket.
+func (e *Engine) refuse(c *spec.Config) error {
+	if c.Destination.S3 != nil {
+		if err := e.cfg.S3.refuse(c.Destination.S3); err != nil {
+			return err
+		}
+	}
+	if c.Backup == nil {
+		return nil
+	}
+	return rename(e.cfg.S3.refuse(&c.Backup.S3), "destination.s3", "backup.s3")
+}
+
 // naming is where objects of the destination go; what an HTTP destination cannot take goes to the backup's error prefix.
 func naming(c *spec.Config) spec.Naming {
 	if c.Destination.S3 == nil && c.Backup != nil {

@@ -201,7 +201,7 @@ func (v *proof) with(ctx context.Context, version uint64) (*tools, error) {
 	if t := v.tools[version]; t != nil {
 		return t, nil
 	}
-	c, err := v.e.tables.config(ctx, v.d.ID, v.track, version)
+	c, err := v.e.config(ctx, v.d.ID, v.track, version)
 	if err != nil {
 		return nil, err
 	}

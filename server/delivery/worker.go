@@ -150,7 +150,7 @@ func (w *worker) with(ctx context.Context, version uint64) (*tools, error) {
 	if t := w.tools[version]; t != nil {
 		return t, nil
 	}
-	c, err := w.e.tables.config(ctx, w.want.delivery.ID, w.want.track, version)
+	c, err := w.e.config(ctx, w.want.delivery.ID, w.want.track, version)
 	if err != nil {
 		return nil, err
 	}
@@ -167,11 +167,14 @@ func (w *worker) with(ctx context.Context, version uint64) (*tools, error) {
 
 // deliver goes on from the cursors until something fails or has to be decided anew.
 func (w *worker) deliver(ctx context.Context) error {
+	if err := w.resume(ctx); err != nil { // first: what is planned goes on, though nothing new can be
+		return err
+	}
 	t, err := w.with(ctx, w.want.version)
 	if err != nil {
 		return err
 	}
-	if err := w.resume(ctx); err != nil {
+	if err := w.e.refuse(&t.config); err != nil {
 		return err
 	}
 	for {
@@ -188,7 +191,7 @@ func (w *worker) deliver(ctx context.Context) error {
 			if err := w.e.at(ctx, StepPlanned, p.id); err != nil {
 				return err
 			}
-			if err := w.carryOut(ctx, p, t); err != nil {
+			if err := w.carryOut(ctx, p, t, false); err != nil {
 				return err
 			}
 			w.drop()
@@ -261,7 +264,7 @@ func (w *worker) redo(ctx context.Context, id string) error {
 	}
 	w.log.Info("delivery carries out a plan again", "plan", p.id, "ranges", ranges(p.parts))
 	w.shards = nil
-	if err := w.carryOut(ctx, &p, t); err != nil {
+	if err := w.carryOut(ctx, &p, t, true); err != nil {
 		return err
 	}
 	return w.resume(ctx)
@@ -289,8 +292,8 @@ func (w *worker) epochs(parts []Part) (epochs []uint64) {
 	return epochs
 }
 
-// carryOut does the rest of the protocol for a plan that is in the catalog.
-func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) (err error) {
+// carryOut does the rest of the protocol for a plan that is in the catalog. again: somebody may have begun.
+func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (err error) {
 	ctx, span := w.e.cfg.Tracer.Work(ctx, "deliver")
 	if span.Followed() {
 		span.On(w.want.delivery.Account, "")
@@ -298,7 +301,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) (err error) {
 		span.Text("leat.plan", p.id)
 		defer func() { span.End(err) }()
 	}
-	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, taken: w.taken.of(p.id), tell: w.because, jitter: w.jitter}
+	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, again: again, taken: w.taken.of(p.id), tell: w.because, jitter: w.jitter}
 	size := w.held
 	if size == 0 {
 		size = 2 * w.e.mostBytes(&t.config)
@@ -328,7 +331,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools) (err error) {
 	}
 	w.counts.committed(p)
 	w.counts.delivered(p, w.want.delivery, &t.config.Buffer, w.e.cfg.Clock.Now())
-	if !w.e.cfg.Ledger && t.keeps() {
+	if !w.e.cfg.Ledger && (again || t.keeps()) {
 		j.unstage(ctx, p.id)
 	}
 	return w.e.at(ctx, StepCommitted, p.id)

@@ -152,7 +152,7 @@ func (e *Engine) Failed(ctx context.Context, account, name string, at spec.Place
 	if err != nil {
 		return f, err
 	}
-	c, err := e.madeBy(ctx, d.ID, &p, map[madeKey]spec.Config{})
+	c, err := e.config(ctx, d.ID, p.track, p.version)
 	if err != nil {
 		return f, err
 	}
