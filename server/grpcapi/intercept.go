@@ -60,7 +60,7 @@ func (s *Server) isInternal(method string) bool { return s.internal != nil && s.
 // unary puts around a method what comes before it. From the outside: request id, error and log; recovery; authentication; decoding, within bounds;
 // form; handler. An interceptor of gRPC would be asked when the message is decoded already, whoever sent it.
 func (s *Server) unary(method string, next grpc.MethodHandler) grpc.MethodHandler {
-	bounds := s.boundsOf(method)
+	bounds, patience := s.boundsOf(method), s.patience.message(method)
 	form := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if err := s.form(method, req); err != nil {
 			return nil, err
@@ -75,7 +75,9 @@ func (s *Server) unary(method string, next grpc.MethodHandler) grpc.MethodHandle
 			ctx, span = s.follow(ctx, id, method)
 		}
 		resp, err := s.guarded(ctx, id, method, func(ctx context.Context) (any, error) {
-			return next(srv, ctx, func(m any) error { return bounds.decode(dec, m) }, form)
+			return next(srv, ctx, func(m any) error {
+				return within(ctx, patience, "the message did not arrive", func() error { return bounds.decode(dec, m) })
+			}, form)
 		})
 		if err != nil {
 			span.Fail(failureOf(err))
@@ -110,6 +112,9 @@ func failureOf(err error) leat.Kind {
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx := ss.Context()
 	id := requestID(ctx)
+	if !s.isInternal(info.FullMethod) {
+		ss = patientStream{ss, s.patience}
+	}
 	_ = ss.SetHeader(metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
 	var span tracing.Span
 	if s.tracer != nil {

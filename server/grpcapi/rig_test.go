@@ -79,6 +79,7 @@ type options struct {
 	token      string
 	internal   grpcapi.Internal
 	failures   *auth.Failures
+	patience   grpcapi.Patience
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -116,7 +117,7 @@ func newRig(t testing.TB, o options) *rig {
 		o.ready = node.Ready
 	}
 	r.server, err = grpcapi.New(grpcapi.Options{
-		Broker: r.broker, Auth: o.auth, Logger: log, Ready: o.ready, Internal: o.internal, Failures: o.failures,
+		Broker: r.broker, Auth: o.auth, Logger: log, Ready: o.ready, Internal: o.internal, Failures: o.failures, Patience: o.patience,
 		Info: grpcapi.Info{Version: "v0.0.0-test", ClusterID: info.ID.String(), Node: "test", Session: node.Session, Started: time.Now()},
 	})
 	r.must(err)

@@ -57,6 +57,7 @@ type Options struct {
 	Logger   *slog.Logger
 
 	Internal Internal // nil: other nodes ask nothing of this one
+	Patience Patience // zero: a minute for messages, 10 s for those of strangers, two minutes for pushes
 }
 
 const (
@@ -86,6 +87,7 @@ type Server struct {
 	validator protovalidate.Validator
 	internal  Internal // may be nil
 	failures  *auth.Failures
+	patience  Patience
 	memory    mem.BufferPool
 	tracer    *tracing.Tracer
 	puts      putCalls
@@ -124,13 +126,14 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal, failures: o.Failures, memory: o.Memory, tracer: o.Tracer,
+		broker: o.Broker, auth: o.Auth, info: o.Info, ready: o.Ready, clock: o.Clock, log: o.Logger, validator: v, internal: o.Internal,
+		failures: o.Failures, patience: o.Patience.orDefaults(), memory: o.Memory, tracer: o.Tracer,
 		loopback: bufconn.Listen(loopbackBuffer), stop: make(chan struct{}),
 	}
 	if _, err := s.auth.Authenticate(""); err == nil {
 		s.open = true
 	}
-	s.grpc, s.inside = s.register(o.TLS), s.register(nil)
+	s.grpc, s.inside = s.register(o.TLS, false), s.register(nil, true)
 	if s.internal != nil {
 		s.internal.Register(registrar{s.grpc, s})
 	}
@@ -148,8 +151,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// register makes a gRPC server with every service.
-func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
+// register makes a gRPC server with every service, for callers outside or for the gateway inside.
+func (s *Server) register(tls credentials.TransportCredentials, inside bool) *grpc.Server {
 	opts := []grpc.ServerOption{
 		grpc.StreamInterceptor(s.stream),
 		grpc.ForceServerCodecV2(codec{wiremem.NewCodec(s.memory)}), experimental.BufferPool(s.memory), grpc.MaxRecvMsgSize(maxMessageBytes),
@@ -161,6 +164,9 @@ func (s *Server) register(tls credentials.TransportCredentials) *grpc.Server {
 	}
 	if tls != nil {
 		opts = append(opts, grpc.Creds(tls))
+	}
+	if !inside {
+		opts = append(opts, grpc.InTapHandle(tapped))
 	}
 	g := grpc.NewServer(opts...)
 	r := registrar{g, s}
