@@ -30,7 +30,7 @@ const (
 	outcomeOK        = "ok"
 	outcomeThrottled = "throttled" // a shard's limit, or too much that is not durable: leat_overloads_total counts that apart
 	outcomeRerouted  = "rerouted"  // a split or merge has overtaken it: it is tried again
-	outcomeCanceled  = "canceled"  // the caller went away
+	outcomeCanceled  = "canceled"  // the caller gave it up
 	outcomeUnknown   = "unknown"   // may be written or not
 	outcomeError     = "error"
 )
@@ -52,7 +52,7 @@ func newMeasuredEngine(e broker.Engine) *measuredEngine {
 	})
 	m.records = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "leat_put_records_total",
-		Help: "Records that this node was given to put, by what became of them: ok, throttled, rerouted (tried again after a reshard), canceled by the caller, unknown, error.",
+		Help: "Records that this node was given to put, by what became of them: ok, throttled, rerouted (tried again after a reshard), canceled (by the caller, within 5 seconds), unknown (written or not, and where a caller has waited longer), error.",
 	}, []string{"outcome"})
 	for _, o := range outcomes {
 		m.outcomes[o] = m.records.WithLabelValues(o)
@@ -68,19 +68,19 @@ func (m *measuredEngine) Append(ctx context.Context, puts []shardstore.Put) erro
 	began := time.Now()
 	err := m.Engine.Append(ctx, puts)
 	if err != nil {
-		m.outcomes[outcome(err)].Add(float64(len(puts)))
+		m.outcomes[outcome(ctx, err, time.Since(began))].Add(float64(len(puts)))
 		return err
 	}
-	failed := 0
+	failed, took := 0, time.Since(began)
 	for i := range puts {
 		if puts[i].Err != nil {
-			m.outcomes[outcome(puts[i].Err)].Inc()
+			m.outcomes[outcome(ctx, puts[i].Err, took)].Inc()
 			failed++
 		}
 	}
 	m.outcomes[outcomeOK].Add(float64(len(puts) - failed))
 	if failed == 0 {
-		m.puts.Observe(time.Since(began).Seconds())
+		m.puts.Observe(took.Seconds())
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (m *measuredEngine) Read(ctx context.Context, shard leat.ShardKey, from uin
 		m.reads.Observe(time.Since(began).Seconds())
 		return p, nil
 	}
-	switch outcome(err) {
+	switch outcome(ctx, err, time.Since(began)) {
 	case outcomeError, outcomeUnknown:
 		if !errors.Is(err, shardstore.ErrNotOwned) { // moves: the caller is told to ask again
 			m.readErrors.Inc()
@@ -102,15 +102,27 @@ func (m *measuredEngine) Read(ctx context.Context, shard leat.ShardKey, from uin
 	return p, err
 }
 
+// patience is how long a caller waits before it is Leat's fault that it gives up: a server that hangs shows in nothing but callers whose
+// time is over.
+const patience = 5 * time.Second
+
+// gaveUp tells whether a call failed since its caller went away, or its caller's own time was over, sooner than a healthy server may need.
+func gaveUp(ctx context.Context, err error, waited time.Duration) bool {
+	own := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil
+	return own && waited < patience
+}
+
 // outcome sorts an error of the engine.
-func outcome(err error) string {
+func outcome(ctx context.Context, err error, waited time.Duration) string {
 	switch {
 	case err == nil:
 		return outcomeOK
 	case errors.Is(err, shardstore.ErrResharded):
 		return outcomeRerouted
-	case errors.Is(err, context.Canceled):
+	case gaveUp(ctx, err, waited):
 		return outcomeCanceled
+	case errors.Is(err, shardstore.ErrUnknownOutcome):
+		return outcomeUnknown
 	}
 	switch leat.KindOf(err) {
 	case leat.KindThroughputExceeded:
