@@ -84,16 +84,36 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request, s *session) e
 // defaultKey is what the console calls the key of an encrypted stream, as AWS calls its own.
 const defaultKey = "alias/aws/kinesis"
 
+// setting is a member of the form: what stands in it, and what stood there when the page was made. Who saves the form changes
+// what they touched, and nothing that others did meanwhile.
+type setting struct{ Value, Was string }
+
+func (s setting) touched() bool { return s.Value != s.Was }
+
 // streamSettings is the page that changes a stream.
 type streamSettings struct {
-	Stream       broker.StreamDescription
-	Tags         []broker.Tag
-	Error, Field string
-	Retention    string
-	MaxRecord    string
-	Warm         string
-	Target       string
-	Mode         leat.StreamMode
+	Stream                                   broker.StreamDescription
+	Tags                                     []broker.Tag
+	Error, Field                             string
+	Mode, Retention, MaxRecord, Warm, Target setting
+}
+
+// settingNames are the form's members, and what people call them.
+var settingNames = []struct{ name, text string }{
+	{"mode", "the capacity"}, {"retention", "how long records are kept"}, {"max_record", "the largest record"}, {"warm", "the warm throughput"}, {"target", "the number of shards"},
+}
+
+func (f *streamSettings) member(name string) *setting {
+	return map[string]*setting{"mode": &f.Mode, "retention": &f.Retention, "max_record": &f.MaxRecord, "warm": &f.Warm, "target": &f.Target}[name]
+}
+
+// settingsOf is the form of a stream as it is.
+func settingsOf(d broker.StreamDescription) *streamSettings {
+	as := func(text string) setting { return setting{text, text} }
+	return &streamSettings{
+		Stream: d, Mode: as(string(d.Mode)), Retention: as(formatPlain(int(d.Retention.Hours()))), MaxRecord: as(formatPlain(d.MaxRecordBytes >> 10)),
+		Warm: as(formatPlain(d.WarmThroughput)), Target: as(formatPlain(d.OpenShards)),
+	}
 }
 
 func (c *Console) settings(w http.ResponseWriter, r *http.Request, s *session) error {
@@ -101,15 +121,12 @@ func (c *Console) settings(w http.ResponseWriter, r *http.Request, s *session) e
 	if err != nil {
 		return err
 	}
-	return c.showSettings(w, r, s, http.StatusOK, streamSettings{
-		Stream: d, Mode: d.Mode, Retention: formatPlain(int(d.Retention.Hours())), MaxRecord: formatPlain(d.MaxRecordBytes >> 20),
-		Warm: formatPlain(d.WarmThroughput), Target: formatPlain(d.OpenShards),
-	})
+	return c.showSettings(w, r, s, http.StatusOK, settingsOf(d))
 }
 
 func formatPlain(n int) string { return strings.ReplaceAll(formatCount(n), ",", "") }
 
-func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, s *session, status int, f streamSettings) (err error) {
+func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, s *session, status int, f *streamSettings) (err error) {
 	f.Tags, _, err = c.Broker.ListTags(r.Context(), s.who, broker.ListTagsRequest{ResourceRequest: broker.ResourceRequest{Stream: f.Stream.Name}})
 	if err != nil && leat.KindOf(err) != leat.KindAccessDenied {
 		return err
@@ -123,39 +140,64 @@ func (c *Console) updateStream(w http.ResponseWriter, r *http.Request, s *sessio
 	if err != nil {
 		return err
 	}
-	f := streamSettings{
-		Stream: d, Mode: leat.StreamMode(r.PostForm.Get("mode")), Retention: r.PostForm.Get("retention"),
-		MaxRecord: r.PostForm.Get("max_record"), Warm: r.PostForm.Get("warm"), Target: r.PostForm.Get("target"),
+	var sent streamSettings
+	for _, m := range settingNames {
+		*sent.member(m.name) = setting{strings.TrimSpace(r.PostForm.Get(m.name)), r.PostForm.Get("was_" + m.name)}
 	}
-	if err := c.change(r, s, d, f.Mode); err != nil {
-		if kind := leat.KindOf(err); kind == leat.KindInvalidArgument || kind == leat.KindInUse || kind == leat.KindLimitExceeded {
-			f.Error, f.Field = told(err), strings.TrimPrefix(fieldOf(err), "settings.")
-			return c.showSettings(w, r, s, statusOf(kind), f)
-		}
+	failed := sent.changedMeanwhile(settingsOf(d))
+	if failed == nil {
+		failed = c.change(r, s, d.Name, &sent)
+	}
+	if failed == nil {
+		http.Redirect(w, r, streamPath(d.Name)+"/settings?done=settings", http.StatusSeeOther)
+		return nil
+	}
+	if !keepsForm(failed) {
+		return failed
+	}
+	if d, _, err = c.describe(r, s); err != nil { // some of it may have been done
 		return err
 	}
-	http.Redirect(w, r, streamPath(d.Name)+"/settings?done=settings", http.StatusSeeOther)
+	f := settingsOf(d)
+	for _, m := range settingNames {
+		if typed := sent.member(m.name); typed.touched() {
+			f.member(m.name).Value = typed.Value
+		}
+	}
+	f.Error, f.Field = told(failed), strings.TrimPrefix(fieldOf(failed), "settings.")
+	return c.showSettings(w, r, s, statusOf(leat.KindOf(failed)), f)
+}
+
+// changedMeanwhile refuses to change what somebody else has changed since the page was made.
+func (f *streamSettings) changedMeanwhile(now *streamSettings) error {
+	for _, m := range settingNames {
+		if sent, is := f.member(m.name), now.member(m.name); sent.touched() && sent.Was != is.Value {
+			return leat.Errorf(leat.KindInUse, "Since you opened this page %s was changed to %s, so nothing of yours was done. Look at it again and save what you still want.", m.text, is.Value)
+		}
+	}
 	return nil
 }
 
-// change carries out what differs.
-func (c *Console) change(r *http.Request, s *session, d broker.StreamDescription, mode leat.StreamMode) error {
-	var hours, mib, warm, target int
-	if err := wholeNumbers(map[string]*int{"retention": &hours, "max_record": &mib, "warm": &warm, "target": &target}, r); err != nil {
+// change carries out what was touched.
+func (c *Console) change(r *http.Request, s *session, stream string, f *streamSettings) error {
+	var hours, kib, warm, target int
+	if err := wholeNumbers(map[string]*int{"retention": &hours, "max_record": &kib, "warm": &warm, "target": &target}, r); err != nil {
 		return err
 	}
-	req := broker.UpdateStreamRequest{Stream: d.Name}
-	some := false
-	if retention := time.Duration(hours) * time.Hour; retention != d.Retention {
+	req := broker.UpdateStreamRequest{Stream: stream}
+	mode, some := leat.StreamMode(f.Mode.Value), false
+	if f.Retention.touched() {
+		retention := time.Duration(hours) * time.Hour
 		req.Retention, some = &retention, true
 	}
-	if size := mib << 20; size != d.MaxRecordBytes {
+	if f.MaxRecord.touched() {
+		size := kib << 10
 		req.MaxRecordBytes, some = &size, true
 	}
-	if mode != d.Mode {
+	if f.Mode.touched() {
 		req.Mode, some = &mode, true
 	}
-	if mode == leat.ModeOnDemand && warm != d.WarmThroughput {
+	if mode == leat.ModeOnDemand && f.Warm.touched() {
 		req.WarmThroughput, some = &warm, true
 	}
 	if some {
@@ -163,11 +205,14 @@ func (c *Console) change(r *http.Request, s *session, d broker.StreamDescription
 			return err
 		}
 	}
-	if mode == leat.ModeProvisioned && target != 0 && target != d.OpenShards {
-		_, err := c.Broker.ScaleStream(r.Context(), s.who, broker.ScaleStreamRequest{Stream: d.Name, Target: target})
-		return err
+	if mode != leat.ModeProvisioned || !f.Target.touched() {
+		return nil
 	}
-	return nil
+	_, err := c.Broker.ScaleStream(r.Context(), s.who, broker.ScaleStreamRequest{Stream: stream, Target: target})
+	if err != nil && some {
+		return &leat.Error{Kind: leat.KindOf(err), Field: fieldOf(err), Message: "The number of shards was not changed, but everything else was. " + told(err), Err: err}
+	}
+	return err
 }
 
 // updateTags adds, changes or removes one tag.

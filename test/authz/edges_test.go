@@ -238,7 +238,7 @@ func (h *house) console() map[string]url.Values {
 		"POST /console/streams/{stream}/shards/{shard}/merge": {"with": {"1"}},
 		"POST /console/streams/{stream}/data":                 {"key": {"k"}, "data": {"x"}},
 		"POST /console/streams/{stream}/consumers":            {"remove": {"app"}},
-		"POST /console/streams/{stream}/settings":             {"mode": {"PROVISIONED"}, "retention": {"48"}, "max_record": {"1"}, "warm": {"0"}, "target": {"3"}},
+		"POST /console/streams/{stream}/settings":             {"mode": {"PROVISIONED"}, "retention": {"48"}, "max_record": {"1024"}, "warm": {"0"}, "target": {"3"}},
 		"POST /console/streams/{stream}/tags":                 {"remove": {"of"}},
 		"POST /console/streams/{stream}/encryption":           {"encrypt": {"on"}},
 		"POST /console/streams/{stream}/delete":               {"name": {stream}, "consumers": {"yes"}},

@@ -17,7 +17,7 @@ func TestAudit(t *testing.T) {
 	// A program that calls itself markup, and a tag that is.
 	v := newVisitor(t, w.HTTP)
 	const settings = "/console/streams/orders/settings"
-	v.send(settings, settings, url.Values{"mode": {"PROVISIONED"}, "target": {"1"}, "retention": {"48"}, "max_record": {"1"}, "warm": {"0"}}).is(t, 200, "The settings were changed")
+	v.send(settings, settings, url.Values{"mode": {"PROVISIONED"}, "target": {"1"}, "retention": {"48"}, "max_record": {"1024"}, "warm": {"0"}}).is(t, 200, "The settings were changed")
 	token := tokenField.FindStringSubmatch(v.get(settings).body)[1]
 	v.ask(http.MethodPost, "/console/streams/orders/tags", url.Values{"name": {"team"}, "value": {"x@y.z"}, "token": {token}}, header("User-Agent", "<script>window.pwned=1</script>")).is(t, 200)
 

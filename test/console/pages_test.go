@@ -4,6 +4,7 @@
 package console_test
 
 import (
+	"context"
 	"html"
 	"io"
 	"net/http"
@@ -12,6 +13,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	leatv1 "github.com/leatstream/leat/api/leat/v1"
 )
 
 // visitor asks for pages as a browser without script does.
@@ -70,16 +75,28 @@ func (v *visitor) get(path string, change ...func(*http.Request)) page {
 	return v.ask(http.MethodGet, path, nil, change...)
 }
 
-var tokenField = regexp.MustCompile(`name="token" value="([^"]+)"`)
+var (
+	tokenField = regexp.MustCompile(`name="token" value="([^"]+)"`)
+	wasField   = regexp.MustCompile(`name="(was_[a-z_]+)" value="([^"]*)"`)
+)
 
-// send posts a form with the token of a page.
+// send posts a form with what a page has hidden in it: its token, and what its fields had in them.
 func (v *visitor) send(from, path string, form url.Values) page {
 	v.t.Helper()
-	m := tokenField.FindStringSubmatch(v.get(from).body)
+	return v.sendFrom(v.get(from), path, form)
+}
+
+// sendFrom posts a form of a page that was got before.
+func (v *visitor) sendFrom(from page, path string, form url.Values) page {
+	v.t.Helper()
+	m := tokenField.FindStringSubmatch(from.body)
 	if m == nil {
-		v.t.Fatalf("%s has no form token", from)
+		v.t.Fatalf("%s has no form token", from.Request.URL)
 	}
 	form.Set("token", m[1])
+	for _, m := range wasField.FindAllStringSubmatch(from.body, -1) {
+		form.Set(m[1], m[2])
+	}
 	return v.ask(http.MethodPost, path, form)
 }
 
@@ -133,10 +150,10 @@ func TestStreamsWithoutScript(t *testing.T) {
 	}
 
 	const at = "/console/streams/orders"
-	v.send(at+"/settings", at+"/settings", url.Values{"mode": {"PROVISIONED"}, "target": {"3"}, "retention": {"10"}, "max_record": {"2"}, "warm": {"0"}}).
+	v.send(at+"/settings", at+"/settings", url.Values{"mode": {"PROVISIONED"}, "target": {"3"}, "retention": {"10"}, "max_record": {"2048"}, "warm": {"0"}}).
 		is(t, 400, "Minimum allowed retention period is 24 hours")
-	v.send(at+"/settings", at+"/settings", url.Values{"mode": {"ON_DEMAND"}, "target": {"3"}, "retention": {"72"}, "max_record": {"4"}, "warm": {"0"}}).
-		is(t, 200, "The settings were changed", `value="72"`, `value="4"`)
+	v.send(at+"/settings", at+"/settings", url.Values{"mode": {"ON_DEMAND"}, "target": {"3"}, "retention": {"72"}, "max_record": {"4096"}, "warm": {"0"}}).
+		is(t, 200, "The settings were changed", `value="72"`, `value="4096"`)
 	v.send(at+"/settings", at+"/tags", url.Values{"name": {"team"}, "value": {"pay"}}).is(t, 200, "The tags were changed", "pay")
 	v.send(at+"/settings", at+"/tags", url.Values{"remove": {"team"}}).is(t, 200, "No tags")
 	v.send(at+"/settings", at+"/encryption", url.Values{"encrypt": {"on"}}).is(t, 200, "Records are encrypted from now on", "alias/aws/kinesis")
@@ -146,6 +163,52 @@ func TestStreamsWithoutScript(t *testing.T) {
 	v.send(at+"/delete", at+"/delete", url.Values{"name": {"order"}}).is(t, 400, "nothing was deleted")
 	v.get(at).is(t, 200)
 	v.send(at+"/delete", at+"/delete", url.Values{"name": {"orders"}}).is(t, 200, "The stream is being deleted")
+}
+
+// Who saves settings changes what they have touched, and nothing that somebody else did since they opened the page.
+func TestSettingsOfTwo(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 2)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := w.client.Streams.UpdateStream(ctx, &leatv1.UpdateStreamRequest{Stream: "orders", Settings: &leatv1.StreamSettings{MaxRecordBytes: 1536 << 10}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"max_record_bytes"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const at = "/console/streams/orders/settings"
+	v := newVisitor(t, w.HTTP)
+	form := func(change ...string) url.Values { // as a browser sends it that got the page before anybody changed it
+		f := url.Values{"mode": {"PROVISIONED"}, "target": {"2"}, "retention": {"24"}, "max_record": {"1536"}, "warm": {"0"}}
+		for i := 0; i < len(change); i += 2 {
+			f.Set(change[i], change[i+1])
+		}
+		return f
+	}
+	is := func(hours int32, size int64, shards int32) {
+		t.Helper()
+		res, err := w.client.Streams.DescribeStreamSummary(ctx, &leatv1.DescribeStreamSummaryRequest{Stream: "orders"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := res.GetStream(); s.GetRetentionHours() != hours || s.GetMaxRecordBytes() != size || s.GetOpenShardCount() != shards {
+			t.Errorf("the stream is %v: want %d hours, %d bytes, %d shards", s, hours, size, shards)
+		}
+	}
+	old := v.get(at)
+	v.sendFrom(old, at, form("retention", "168")).is(t, 200, "The settings were changed")
+	is(168, 1536<<10, 2)
+	v.sendFrom(old, at, form("target", "3")).is(t, 200, "The settings were changed")
+	w.active(t, "orders")
+	is(168, 1536<<10, 3)
+	v.sendFrom(old, at, form("max_record", "2048")).is(t, 200, "The settings were changed", `name="retention" type="number" min="24" max="8760" value="168"`)
+	is(168, 2048<<10, 3)
+	// What was changed meanwhile is not changed again unseen; what was typed is kept, the rest is as it is.
+	p := v.sendFrom(old, at, form("retention", "48"))
+	p.is(t, 409, "how long records are kept was changed to 168", `value="48"`, `name="was_retention" value="168"`, `value="2048"`)
+	is(168, 2048<<10, 3)
+	// Half of it is done: the page says which.
+	v.send(at, at, form("retention", "200", "max_record", "2048", "target", "20000")).is(t, 400, "everything else was", `value="200"`, `value="20000"`)
+	is(200, 2048<<10, 3)
 }
 
 // A form from elsewhere changes nothing.
