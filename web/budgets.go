@@ -65,7 +65,7 @@ func (c *Console) changeBudgets(w http.ResponseWriter, r *http.Request, s *sessi
 		err = c.makeBudget(r, s, account, &f)
 	}
 	if err != nil {
-		if shownOnPage(err) {
+		if keepsForm(err) {
 			f.Error = told(err)
 			return c.showUsage(w, r, s, statusOf(leat.KindOf(err)), f)
 		}

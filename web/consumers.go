@@ -98,8 +98,8 @@ func (c *Console) changeConsumers(w http.ResponseWriter, r *http.Request, s *ses
 		_, err = c.Broker.RegisterConsumer(r.Context(), s.who, broker.ConsumerRequest{Stream: stream, Consumer: name})
 	}
 	if err != nil {
-		if kind := leat.KindOf(err); kind == leat.KindInvalidArgument || kind == leat.KindInUse || kind == leat.KindLimitExceeded {
-			return c.showConsumers(w, r, s, statusOf(kind), consumerPage{Name: name, Error: told(err)})
+		if keepsForm(err) {
+			return c.showConsumers(w, r, s, statusOf(leat.KindOf(err)), consumerPage{Name: name, Error: told(err)})
 		}
 		return err
 	}

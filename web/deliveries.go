@@ -209,15 +209,6 @@ func (c *Console) failedRecords(w http.ResponseWriter, r *http.Request, s *sessi
 	return nil
 }
 
-// shownOnPage tells whether an error of an action is shown on the page it came from.
-func shownOnPage(err error) bool {
-	switch leat.KindOf(err) {
-	case leat.KindInvalidArgument, leat.KindInUse, leat.KindLimitExceeded, leat.KindUnavailable, leat.KindUnsupported:
-		return true
-	}
-	return false
-}
-
 // changeDelivery pauses or resumes a delivery stream.
 func (c *Console) changeDelivery(w http.ResponseWriter, r *http.Request, s *session) error {
 	name := r.PathValue("delivery")
@@ -226,7 +217,7 @@ func (c *Console) changeDelivery(w http.ResponseWriter, r *http.Request, s *sess
 		state, done = spec.Paused, "paused"
 	}
 	if _, err := c.Broker.UpdateDelivery(r.Context(), s.who, broker.UpdateDeliveryRequest{Delivery: name, Change: spec.Change{State: state}}); err != nil {
-		if shownOnPage(err) {
+		if keepsForm(err) {
 			return c.showDelivery(w, r, s, statusOf(leat.KindOf(err)), deliveryPage{Error: told(err)})
 		}
 		return err
@@ -251,7 +242,7 @@ func (c *Console) backfillDelivery(w http.ResponseWriter, r *http.Request, s *se
 		_, err = c.Broker.BackfillDelivery(r.Context(), s.who, req)
 	}
 	if err != nil {
-		if shownOnPage(err) {
+		if keepsForm(err) {
 			f.Error = told(err)
 			return c.showDelivery(w, r, s, statusOf(leat.KindOf(err)), deliveryPage{Backfill: f})
 		}
@@ -273,7 +264,7 @@ func (c *Console) verifyDelivery(w http.ResponseWriter, r *http.Request, s *sess
 	case err != nil && ctx.Err() != nil && r.Context().Err() == nil:
 		p.Error = "This takes longer than a page waits. The command in “Copy as” has the time that it needs."
 		return c.showDelivery(w, r, s, http.StatusServiceUnavailable, p)
-	case err != nil && shownOnPage(err):
+	case err != nil && keepsForm(err):
 		p.Error = told(err)
 		return c.showDelivery(w, r, s, statusOf(leat.KindOf(err)), p)
 	case err != nil:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/leatstream/leat"
 )
@@ -18,7 +19,9 @@ type failure struct {
 	Message string
 	Kind    string
 	Request string // its id
-	Retry   bool   // it may go away by itself
+	Retry   bool   // it may go away by itself, and asking again does nothing else
+	Back    string // the page whose form it was; empty: none
+	SignIn  string // where one signs in and comes back; empty: that is not what is wrong
 }
 
 var titles = map[leat.Kind]string{
@@ -82,6 +85,15 @@ func fieldOf(err error) string {
 	return ""
 }
 
+// keepsForm tells whether an error is said beside the form that met it, which keeps what was typed. What else fails has a page of its own.
+func keepsForm(err error) bool {
+	switch leat.KindOf(err) {
+	case leat.KindInvalidArgument, leat.KindInUse, leat.KindLimitExceeded, leat.KindAccessDenied, leat.KindThroughputExceeded, leat.KindUnavailable, leat.KindUnsupported:
+		return true
+	}
+	return false
+}
+
 // fail answers with an error. Who is not signed in is sent to sign in.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, s *session, err error) {
 	kind := leat.KindOf(err)
@@ -95,7 +107,10 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, s *session, err e
 	}
 	f := failure{
 		Status: statusOf(kind), Title: titles[kind], Message: told(err), Kind: kind.String(), Request: requestID(r),
-		Retry: kind == leat.KindUnavailable || kind == leat.KindThroughputExceeded || kind == leat.KindInUse,
+		Retry: r.Method == http.MethodGet && (kind == leat.KindUnavailable || kind == leat.KindThroughputExceeded || kind == leat.KindInUse),
+	}
+	if r.Method != http.MethodGet {
+		f.Back = formPage(r)
 	}
 	name := "error"
 	if fragment(r) {
@@ -105,26 +120,44 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, s *session, err e
 }
 
 // sendToSignIn asks for a credential. A link on another site brings no cookie along the first time (SameSite=Strict): then
-// the page is asked for once more from here, which does.
+// the page is asked for once more from here, which does. A form that comes too late is answered, since what was typed is lost
+// and was not done; and what a form asks for while somebody fills it in takes nobody away from it.
 func (c *Console) sendToSignIn(w http.ResponseWriter, r *http.Request) {
-	if fragment(r) {
-		page := ""
-		if u, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil {
-			page = u.RequestURI()
+	switch {
+	case fragment(r):
+		if !helpsForm(r) {
+			page := ""
+			if u, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil {
+				page = u.RequestURI()
+			}
+			w.Header().Set("HX-Redirect", signInLink(nextPath(page)))
 		}
-		w.Header().Set("HX-Redirect", signInLink(nextPath(page)))
 		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		f := failure{
+			Status: http.StatusUnauthorized, Title: "You were signed out", Message: "Your session ended before this form arrived, so nothing was done. Sign in and send it again.",
+			Kind: leat.KindUnauthenticated.String(), Request: requestID(r), SignIn: signInLink(nextPath(formPage(r))),
+		}
+		c.show(w, r, nil, f.Status, "error", &page{Title: f.Title, Body: f})
+	case r.Header.Get("Sec-Fetch-Site") == "cross-site":
 		c.show(w, r, nil, http.StatusOK, "again", &page{Title: "One moment", Body: nextPath(r.URL.RequestURI())})
-		return
+	default:
+		http.Redirect(w, r, signInLink(nextPath(r.URL.RequestURI())), http.StatusSeeOther)
 	}
-	next := ""
-	if r.Method == http.MethodGet {
-		next = r.URL.RequestURI()
+}
+
+// helpsForm tells whether a part of a page is asked for while somebody fills in a form.
+func helpsForm(r *http.Request) bool {
+	return r.URL.Path == Root+"/estimate" || strings.HasSuffix(r.URL.Path, "/which")
+}
+
+// formPage is the page that a form was on, as far as the browser tells; empty where it does not.
+func formPage(r *http.Request) string {
+	u, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || u.Host != r.Host {
+		return ""
 	}
-	http.Redirect(w, r, signInLink(nextPath(next)), http.StatusSeeOther)
+	return nextPath(u.RequestURI())
 }
 
 // signInLink is where one signs in and goes on to a page.

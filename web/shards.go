@@ -311,8 +311,8 @@ func (c *Console) mergeShard(w http.ResponseWriter, r *http.Request, s *session)
 
 func (c *Console) resharded(w http.ResponseWriter, r *http.Request, s *session, at, done string, err error) error {
 	if err != nil {
-		if kind := leat.KindOf(err); kind == leat.KindInvalidArgument || kind == leat.KindInUse || kind == leat.KindLimitExceeded {
-			return c.showShard(w, r, s, statusOf(kind), oneShard{SplitAt: at, Error: told(err), Field: fieldOf(err)})
+		if keepsForm(err) {
+			return c.showShard(w, r, s, statusOf(leat.KindOf(err)), oneShard{SplitAt: at, Error: told(err), Field: fieldOf(err)})
 		}
 		return err
 	}

@@ -173,9 +173,9 @@ func (c *Console) createStream(w http.ResponseWriter, r *http.Request, s *sessio
 		_, err = c.Broker.CreateStream(r.Context(), s.who, req)
 	}
 	if err != nil {
-		if kind := leat.KindOf(err); kind == leat.KindInvalidArgument || kind == leat.KindInUse || kind == leat.KindLimitExceeded {
+		if keepsForm(err) {
 			f.Error, f.Field = told(err), fieldOf(err)
-			return c.showNewStream(w, r, s, statusOf(kind), f)
+			return c.showNewStream(w, r, s, statusOf(leat.KindOf(err)), f)
 		}
 		return err
 	}

@@ -153,6 +153,45 @@ func TestReadersRunNoFilters(t *testing.T) {
 	trusted.get(at+"?jq=.n").is(t, 200, "JSON, filtered")
 }
 
+// A form that comes after its session has ended is answered, and what it asks for while it is filled in takes nobody away.
+func TestFormsOfEndedSessions(t *testing.T) {
+	w := newSignedWorld(t)
+	v := w.as(t, `{"Effect":"Allow","Action":"*","Resource":"*"}`)
+	form := v.get("/console/streams/new")
+	v.ask(http.MethodPost, "/console/signout", url.Values{})
+	late := func() url.Values {
+		return url.Values{"token": {tokenField.FindStringSubmatch(form.body)[1]}, "name": {"late"}, "mode": {"ON_DEMAND"}, "retention": {"24"}, "max_record": {"1"}}
+	}
+	p := v.ask(http.MethodPost, "/console/streams", late(), header("Referer", w.HTTP+"/console/streams/new?x=1"))
+	p.is(t, 401, "You were signed out", "nothing was done", `href="/console/signin?next=%2Fconsole%2Fstreams%2Fnew%3Fx%3D1"`)
+	v.ask(http.MethodPost, "/console/streams", late(), header("Referer", "https://evil.example/console/streams/new")).is(t, 401, `href="/console/signin"`)
+	for path, to := range map[string]string{"/console/estimate?mode=ON_DEMAND": "", "/console/streams/orders/which?key=k": "", "/console/streams": "/console/signin?next=%2Fconsole%2Fusage"} {
+		part := v.get(path, header("HX-Request", "true"), header("HX-Current-URL", w.HTTP+"/console/usage"))
+		if part.StatusCode != http.StatusUnauthorized || part.Header.Get("HX-Redirect") != to {
+			t.Errorf("%s answers %s and leads to %q", path, part.Status, part.Header.Get("HX-Redirect"))
+		}
+	}
+}
+
+// What fails keeps its form, or leads back to it: nothing asks for the address of a form that was sent.
+func TestFailedFormsLeadBack(t *testing.T) {
+	w := newSignedWorld(t)
+	w.create(t, "orders", 1)
+	v := w.as(t, `{"Effect":"Allow","Action":["kinesis:Describe*","kinesis:List*"],"Resource":"*"}`)
+	v.send("/console/streams/new", "/console/streams", url.Values{"name": {"mine"}, "mode": {"ON_DEMAND"}, "retention": {"48"}, "max_record": {"1"}}).
+		is(t, 403, "is not authorized to perform", `value="mine"`, `value="48"`)
+	const at = "/console/streams/orders"
+	v.send(at+"/settings", at+"/settings", url.Values{"mode": {"PROVISIONED"}, "target": {"1"}, "retention": {"48"}, "max_record": {"1024"}, "warm": {"0"}}).
+		is(t, 403, "is not authorized to perform", `value="48"`)
+	v.send(at+"/consumers", at+"/consumers", url.Values{"name": {"billing"}}).is(t, 403, "is not authorized to perform", `value="billing"`)
+	token := url.Values{"token": {tokenField.FindStringSubmatch(v.get(at + "/settings").body)[1]}, "name": {"team"}, "value": {"pay"}}
+	p := v.ask(http.MethodPost, at+"/tags", token, header("Referer", w.HTTP+at+"/settings"))
+	p.is(t, 403, "You may not do that", `href="`+at+`/settings">Go back`)
+	if strings.Contains(p.body, "Try again") {
+		t.Error("a form is tried again by asking for its address")
+	}
+}
+
 // newSignedWorld is a server where people sign in.
 func newSignedWorld(t *testing.T) *world {
 	t.Helper()
