@@ -4,10 +4,10 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -28,7 +28,8 @@ type job struct {
 	delivery *spec.Delivery
 	t        *tools
 	p        *plan
-	again    bool          // somebody may have begun with it, with another bound of retries
+	again    bool // somebody may have begun with it, with another bound of retries
+	room     *room
 	records  []spec.Record // all that could be read of the plan's parts, in order
 	outputs  []spec.Output
 	stands   []bool // of outputs: it is the one place where its record counts
@@ -227,11 +228,19 @@ func (j *job) apply(ctx context.Context) (all spec.Result, err error) {
 			size += len(j.records[to].Data)
 			to++
 		}
-		r, err := j.t.pipeline.Apply(ctx, j.records[from:to])
+		r, err := j.t.pipeline.Apply(ctx, j.records[from:to], j.room.left())
+		if errors.Is(err, spec.ErrRoom) {
+			if err := j.room.more(ctx); err != nil {
+				return all, err
+			}
+			continue
+		}
 		if err != nil {
 			return all, fmt.Errorf("transform: %w", err)
 		}
+		was := left
 		bound(&r, &left)
+		j.room.made.Add(was - left)
 		for _, o := range r.Outputs {
 			o.Source += from
 			all.Outputs = append(all.Outputs, o)
@@ -416,7 +425,7 @@ func (j *job) write(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(putsAtOnce)
 	for _, d := range j.objects {
-		if err := j.encode(d); err != nil {
+		if err := j.encode(ctx, d); err != nil {
 			return errWait(g, err)
 		}
 		if gctx.Err() != nil {
@@ -435,9 +444,18 @@ func (j *job) write(ctx context.Context) error {
 	return ctx.Err() // then some may not have begun
 }
 
+// fill gives an object its bytes, until it is put.
+func (j *job) fill(d *draft, body []byte) {
+	d.body = body
+	j.room.made.Add(int64(len(body)))
+}
+
 // put writes an object and lets go of its bytes.
 func (j *job) put(ctx context.Context, d *draft, contentType string) (err error) {
-	defer func() { d.body = nil }()
+	defer func() {
+		j.room.made.Add(-int64(len(d.body)))
+		d.body = nil
+	}()
 	ctx, span := j.e.cfg.Tracer.Call(ctx, "put delivery object")
 	if span.Followed() {
 		span.Number("leat.object_bytes", int64(len(d.body)))
@@ -456,9 +474,23 @@ func errWait(g *errgroup.Group, err error) error {
 }
 
 // encode makes an object's bytes. What the format cannot hold is a failure.
-func (j *job) encode(d *draft) error {
-	var b bytes.Buffer
-	enc, err := j.t.encode(&b)
+func (j *job) encode(ctx context.Context, d *draft) error {
+	for failed := len(j.failed); ; {
+		b := &body{most: j.room.left()}
+		err := j.encodeTo(b, d)
+		if !b.over {
+			j.fill(d, b.Bytes())
+			return err
+		}
+		j.failed, d.Units, d.Tally = j.failed[:failed], 0, Tally{}
+		if err := j.room.more(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (j *job) encodeTo(w io.Writer, d *draft) error {
+	enc, err := j.t.encode(w)
 	if err != nil {
 		return err
 	}
@@ -478,11 +510,7 @@ func (j *job) encode(d *draft) error {
 			d.add(r.Shard, r.Offset)
 		}
 	}
-	if err := enc.Close(); err != nil {
-		return err
-	}
-	d.body = b.Bytes()
-	return nil
+	return enc.Close()
 }
 
 func contentType(c *spec.Config) string {

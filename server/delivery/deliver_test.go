@@ -24,7 +24,7 @@ func TestWriteThatIsStopped(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	j := &job{t: &tools{encode: func(io.Writer) (spec.Encoder, error) { return empty{}, nil }}, objects: []*draft{{}, {}}}
+	j := &job{t: &tools{encode: func(io.Writer) (spec.Encoder, error) { return empty{}, nil }}, objects: []*draft{{}, {}}, room: &room{most: 1 << 20}}
 	if err := j.write(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a write that was stopped: %v", err)
 	}

@@ -210,7 +210,7 @@ type keys struct{ unsteady bool }
 
 func (keys) Close() error { return nil }
 
-func (k keys) Apply(_ context.Context, batch []spec.Record) (res spec.Result, err error) {
+func (k keys) Apply(_ context.Context, batch []spec.Record, _ int64) (res spec.Result, err error) {
 	for i, b := range batch {
 		word, _, _ := strings.Cut(string(b.Data), ":")
 		switch word {

@@ -103,7 +103,9 @@ type Engine struct {
 	cfg    Config
 	tables *tables
 	work   *semaphore.Weighted // bytes of plans that are carried out
-	shares sync.Map            // *semaphore.Weighted by account: of these bytes
+	beyond *semaphore.Weighted // bytes that are made of them beyond
+	alone  *semaphore.Weighted // 1: the plan that may go further
+	shares sync.Map            // *share by account
 	held   atomic.Int64        // bytes of records that wait in buffers
 	kick   chan struct{}
 
@@ -146,31 +148,9 @@ func New(c Config) (*Engine, error) {
 		}
 	}
 	return &Engine{
-		cfg: c, tables: &tables{db: c.DB, cat: c.Catalog, master: c.Master, clock: c.Clock}, work: semaphore.NewWeighted(c.Memory), kick: make(chan struct{}, 1),
+		cfg: c, tables: &tables{db: c.DB, cat: c.Catalog, master: c.Master, clock: c.Clock},
+		work: semaphore.NewWeighted(c.Memory), beyond: semaphore.NewWeighted(c.Memory), alone: semaphore.NewWeighted(1), kick: make(chan struct{}, 1),
 		workers: map[string]*worker{}, known: map[string]*spec.Delivery{}, holds: map[leat.StreamID]int64{}, stats: map[string]*counts{},
-	}, nil
-}
-
-// shareOfAccount is which part of the bytes that are worked on one account may have: a plan has them for as long as its
-// destination does not take it, and the others' must go on meanwhile.
-const shareOfAccount = 4
-
-// room waits until a plan of a size may be carried out. One that is larger than an account's share has all of it.
-func (e *Engine) room(ctx context.Context, account string, size int64) (free func(), err error) {
-	share := max(e.cfg.Memory/shareOfAccount, 1)
-	weight := min(max(size, 1<<20), share)
-	of, _ := e.shares.LoadOrStore(account, semaphore.NewWeighted(share))
-	own := of.(*semaphore.Weighted) //nolint:forcetypeassert // stored here alone
-	if err := own.Acquire(ctx, weight); err != nil {
-		return nil, err
-	}
-	if err := e.work.Acquire(ctx, weight); err != nil {
-		own.Release(weight)
-		return nil, err
-	}
-	return func() {
-		e.work.Release(weight)
-		own.Release(weight)
 	}, nil
 }
 

@@ -63,7 +63,7 @@ func (j *job) writeErrors(ctx context.Context) error {
 			return err
 		}
 		d.bucket, d.Backup = j.t.errorBucket()
-		d.body = b.Bytes()
+		j.fill(d, b.Bytes())
 		if err := j.put(ctx, d, "application/x-ndjson"); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (j *job) writeBackup(ctx context.Context) error {
 	if err := enc.Close(); err != nil {
 		return err
 	}
-	d.body = b.Bytes()
+	j.fill(d, b.Bytes())
 	if err := j.put(ctx, d, "application/octet-stream"); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (f fragile) Close() error {
 	return nil
 }
 
-func (f fragile) Apply(_ context.Context, batch []spec.Record) (res spec.Result, err error) {
+func (f fragile) Apply(_ context.Context, batch []spec.Record, _ int64) (res spec.Result, err error) {
 	for i, b := range batch {
 		if f.ill.Load() && strings.Contains(string(b.Data), "bomb") {
 			f.struck.Add(1)

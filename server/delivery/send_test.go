@@ -173,8 +173,8 @@ func TestOneAccountStopsNoOther(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	defer web.Close()
-	r := newRig(t, func(c *delivery.Config) { c.Memory = 8 << 20 })
-	const shards = 12 // of a plan each, of one MiB at least
+	r := newRig(t, func(c *delivery.Config) { c.Memory = 16 << 20 })
+	const shards = 12 // of a plan each, of two MiB at least
 	r.stream("s", shards)
 	seconds := spec.MaxRetrySeconds
 	r.deliver("stuck", spec.Config{

@@ -26,7 +26,7 @@ type stubborn struct {
 
 func (stubborn) Close() error { return nil }
 
-func (s stubborn) Apply(ctx context.Context, _ []spec.Record) (spec.Result, error) {
+func (s stubborn) Apply(ctx context.Context, _ []spec.Record, _ int64) (spec.Result, error) {
 	s.begun()
 	<-s.free
 	return spec.Result{}, context.Cause(ctx)

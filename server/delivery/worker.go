@@ -302,15 +302,10 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 		defer func() { span.End(err) }()
 	}
 	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, again: again, taken: w.taken.of(p.id), tell: w.because, jitter: w.jitter}
-	size := w.held
-	if size == 0 {
-		size = 2 * w.e.mostBytes(&t.config)
-	}
-	free, err := w.e.room(ctx, w.want.delivery.Account, size)
-	if err != nil {
+	if j.room, err = w.e.room(ctx, w.want.delivery.Account, w.size(p, t)); err != nil {
 		return err
 	}
-	defer free()
+	defer j.room.free()
 	for _, part := range p.parts {
 		if err := w.gather(ctx, j, part); err != nil {
 			return err
@@ -335,6 +330,16 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 		j.unstage(ctx, p.id)
 	}
 	return w.e.at(ctx, StepCommitted, p.id)
+}
+
+// size is what the records of a plan take in memory: what is held, or what they may be.
+func (w *worker) size(p *plan, t *tools) int64 {
+	for _, part := range p.parts {
+		if !slices.ContainsFunc(w.shards, func(s *source) bool { return s.key.Ordinal == part.Shard && s.pages != nil }) {
+			return w.e.mostBytes(&t.config) + int64(min(tallyOf(p.parts).Records, rangeRecords))*recordOverhead
+		}
+	}
+	return w.held
 }
 
 // gather collects the records of a part: those that are held, otherwise it reads them again.

@@ -5,6 +5,7 @@ package spec
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -61,11 +62,15 @@ type Result struct {
 // Pipeline is the transforms of a Config, compiled. It may be used by several goroutines.
 type Pipeline interface {
 	// Apply transforms a batch. An error says that nothing of the batch is decided and that it can be tried again: an
-	// endpoint that is down. What is wrong with a record is a Failure.
-	Apply(ctx context.Context, batch []Record) (Result, error)
+	// endpoint that is down, or ErrRoom, when what comes of the batch has more than most bytes on its way. What is wrong with
+	// a record is a Failure; which it is does not depend on most.
+	Apply(ctx context.Context, batch []Record, most int64) (Result, error)
 	// Close lets go of what the pipeline holds.
 	Close() error
 }
+
+// ErrRoom says that more bytes come of records than there was room for.
+var ErrRoom = errors.New("more is made of these records than there is room for")
 
 // Encoder writes one object. The same calls MUST make the same bytes, always and everywhere.
 type Encoder interface {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
@@ -20,18 +21,21 @@ import (
 // then what has none of them goes on as it is.
 type decompress struct {
 	kind spec.Compression
-	zstd *zstd.Decoder
+	zstd sync.Pool
 }
 
 func newDecompress(c spec.Compression) (step, error) {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxOutputBytes))
-	return &decompress{kind: c, zstd: d}, err
+	first, err := openZstd()
+	d := &decompress{kind: c}
+	d.zstd.Put(first)
+	return d, err
 }
 
-func (d *decompress) close() error {
-	d.zstd.Close()
-	return nil
+func openZstd() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxOutputBytes))
 }
+
+func (*decompress) close() error { return nil } // decoders that are used by one at a time have nothing to stop
 
 // magics are how compressed records begin.
 var magics = map[spec.Compression]string{
@@ -50,7 +54,11 @@ func (d *decompress) apply(_ context.Context, b *batch, in []item) ([]item, erro
 		if kind == "" {
 			return append(out, *it), nil
 		}
-		data, err := d.open(kind, it.data)
+		room := b.room()
+		data, err := d.open(kind, it.data, room)
+		if errors.Is(err, errLarge) {
+			b.exceed(room)
+		}
 		if err != nil {
 			return nil, failed("Decompression.Error", "the record is not %s: %v", kind, err)
 		}
@@ -62,7 +70,8 @@ func (d *decompress) apply(_ context.Context, b *batch, in []item) ([]item, erro
 
 var errLarge = errors.New("it is too large when it is decompressed")
 
-func (d *decompress) open(kind spec.Compression, data []byte) ([]byte, error) {
+// open decompresses into most bytes at most.
+func (d *decompress) open(kind spec.Compression, data []byte, most int) ([]byte, error) {
 	var r io.Reader
 	switch kind {
 	case spec.Gzip:
@@ -72,12 +81,26 @@ func (d *decompress) open(kind spec.Compression, data []byte) ([]byte, error) {
 		}
 		r = z
 	case spec.Zstd:
-		return d.zstd.DecodeAll(data, nil) // it bounds its memory by itself
+		z, ok := d.zstd.Get().(*zstd.Decoder)
+		if !ok {
+			var err error
+			if z, err = openZstd(); err != nil {
+				return nil, err
+			}
+		}
+		defer func() {
+			_ = z.Reset(nil) // it lets go of the record
+			d.zstd.Put(z)
+		}()
+		if err := z.Reset(bytes.NewReader(data)); err != nil {
+			return nil, err
+		}
+		r = z
 	default:
 		r = s2.NewReader(bytes.NewReader(data), s2.ReaderAllocBlock(64<<10))
 	}
-	out, err := io.ReadAll(io.LimitReader(r, MaxOutputBytes+1))
-	if err == nil && len(out) > MaxOutputBytes {
+	out, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
+	if err == nil && len(out) > most {
 		err = errLarge
 	}
 	return out, err

@@ -4,6 +4,10 @@
 package transform_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/server/delivery/transform"
 )
 
 // squeezed is n MiB that compress well.
@@ -59,7 +64,11 @@ func TestGrowth(t *testing.T) {
 			for _, d := range tc.records {
 				records = append(records, spec.Record{Data: []byte(d)})
 			}
-			r := apply(t, pipeline(t, of(tc.steps...)), records)
+			p := pipeline(t, of(tc.steps...))
+			if got := says(withRoom(t, p, records)); got != says(apply(t, p, records)) {
+				t.Errorf("with the room that it takes: %.300s", got)
+			}
+			r := apply(t, p, records)
 			for i := range r.Outputs {
 				if q := r.Outputs[i].Query; q != nil {
 					clear(q)
@@ -69,6 +78,48 @@ func TestGrowth(t *testing.T) {
 				t.Errorf("got %.300s\nwant %s", got, tc.says)
 			}
 		})
+	}
+}
+
+// withRoom gives a pipeline more room until it is enough.
+func withRoom(t *testing.T, p *transform.Pipeline, records []spec.Record) spec.Result {
+	t.Helper()
+	short := false
+	for most := int64(0); ; most = 8*most + 1 {
+		r, err := p.Apply(t.Context(), records, most)
+		switch {
+		case err == nil && !short:
+			t.Error("it does with no room")
+		case err == nil:
+			return r
+		case !errors.Is(err, spec.ErrRoom):
+			t.Fatal(err)
+		}
+		short = true
+	}
+}
+
+// What there is no room for is not made.
+func TestNoRoom(t *testing.T) {
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	if _, err := w.Write(make([]byte, 60<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, bomb := range [][]byte{z.Bytes(), []byte(squeezed(t, 60))} {
+		p := pipeline(t, of(spec.Transform{Kind: spec.Decompress}))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := p.Apply(t.Context(), []spec.Record{{Data: bomb}}, 1<<20); !errors.Is(err, spec.ErrRoom) {
+			t.Errorf("60 MiB have room in one: %v", err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 40<<20 {
+			t.Errorf("%d MiB were made", n>>20)
+		}
 	}
 }
 

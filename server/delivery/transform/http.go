@@ -75,7 +75,7 @@ func (h *httpCall) apply(ctx context.Context, b *batch, in []item) (out []item, 
 			size += len(in[to].data)
 			to++
 		}
-		if out, err = h.ask(ctx, b, in[from:to], out); err != nil {
+		if out, err = h.ask(ctx, b, in[from:to], out); err != nil || b.short {
 			return nil, err
 		}
 		from = to

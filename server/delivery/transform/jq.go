@@ -70,9 +70,12 @@ func (*jq) close() error { return nil }
 
 func (j *jq) apply(ctx context.Context, b *batch, in []item) ([]item, error) {
 	out := each(b, in, func(out []item, it *item) ([]item, *failure) {
-		from, size := len(out), 0
+		from, size, room := len(out), 0, b.room()
 		err := query(ctx, j.code, b, it, func(v any) error {
-			data, err := jqlimit.Marshal(v, MaxOutputBytes-size)
+			data, err := jqlimit.Marshal(v, room-size)
+			if errors.Is(err, jqlimit.ErrBytes) {
+				b.exceed(room)
+			}
 			if size += len(data); errors.Is(err, jqlimit.ErrBytes) || len(out)-from == MaxOutputs {
 				return fmt.Errorf("it makes more than %d outputs or %d bytes", MaxOutputs, MaxOutputBytes)
 			}

@@ -54,6 +54,8 @@ type batch struct {
 	grown   map[int]growth // by source
 	bytes   int            // of all of them, as they stand in the present step
 	kept    int            // of them: parts that failed
+	most    int64          // of them that there is room for
+	short   bool           // there are more: nothing is decided
 }
 
 // growth is what the steps have made of a record of the source.
@@ -72,13 +74,23 @@ func (b *batch) grow(source int, made []item) bool {
 	}
 	g.parts += len(made)
 	g.bytes += bytes
+	b.short = b.short || int64(b.bytes+bytes) > b.most
 	if b.bytes += bytes; g.large || g.parts > MaxOutputs || g.bytes+g.kept > MaxOutputBytes || b.bytes > maxBatchBytes {
 		g.large = true
 		b.bytes -= bytes // the caller lets go of it
 	}
 	b.grown[source] = g
-	return !g.large
+	return !b.over(source)
 }
+
+// over tells whether nothing more need be made of a record.
+func (b *batch) over(source int) bool { return b.short || b.grown[source].large }
+
+// room is how many bytes one item may become.
+func (b *batch) room() int { return int(max(0, min(MaxOutputBytes, b.most-int64(b.bytes)))) }
+
+// exceed says that an item would have become more than there was room for.
+func (b *batch) exceed(room int) { b.short = b.short || room < MaxOutputBytes }
 
 // settle ends a step: it takes out what became too large, and begins to count anew.
 func (b *batch) settle(items []item) []item {
@@ -115,6 +127,7 @@ func (b *batch) fail(it *item, t spec.ErrorType, code, format string, args ...an
 	g := b.grown[it.source]
 	g.kept += len(it.origin)
 	b.kept += len(it.origin)
+	b.short = b.short || int64(b.kept) > b.most
 	g.large = g.large || g.kept > MaxOutputBytes || b.kept > maxBatchBytes
 	b.grown[it.source] = g
 	b.failed = append(b.failed, spec.Failure{Source: it.source, Type: t, Code: code, Message: message, Data: it.origin})
@@ -157,8 +170,8 @@ func compile(ctx context.Context, o *Options, t *spec.Transform, at string) (ste
 }
 
 // Apply transforms a batch: see spec.Pipeline.
-func (p *Pipeline) Apply(ctx context.Context, records []spec.Record) (spec.Result, error) {
-	b := &batch{records: records, grown: map[int]growth{}}
+func (p *Pipeline) Apply(ctx context.Context, records []spec.Record, most int64) (spec.Result, error) {
+	b := &batch{records: records, grown: map[int]growth{}, most: most}
 	items := make([]item, len(records))
 	for i := range records {
 		items[i] = item{source: i, data: records[i].Data}
@@ -167,6 +180,9 @@ func (p *Pipeline) Apply(ctx context.Context, records []spec.Record) (spec.Resul
 		var err error
 		if items, err = s.apply(ctx, b, items); err != nil {
 			return spec.Result{}, err
+		}
+		if b.short {
+			return spec.Result{}, spec.ErrRoom
 		}
 		items = b.settle(items)
 	}
@@ -216,7 +232,7 @@ func (p *Pipeline) Close() error {
 func each(b *batch, in []item, f func(out []item, it *item) ([]item, *failure)) []item {
 	out := make([]item, 0, len(in))
 	for i := range in {
-		if b.grown[in[i].source].large {
+		if b.over(in[i].source) {
 			continue
 		}
 		from := len(out)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -91,7 +92,7 @@ func apply(tb testing.TB, p *transform.Pipeline, records []spec.Record) spec.Res
 	for i := range records {
 		before[i] = string(records[i].Data)
 	}
-	r, err := p.Apply(tb.Context(), records)
+	r, err := p.Apply(tb.Context(), records, math.MaxInt64)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -260,7 +261,7 @@ func TestCanceled(t *testing.T) {
 	p := pipeline(t, of(spec.Transform{Kind: spec.JQ, Query: "."}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.Apply(ctx, batch("1", "2")); !errors.Is(err, context.Canceled) {
+	if _, err := p.Apply(ctx, batch("1", "2"), math.MaxInt64); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -410,7 +411,7 @@ func TestHTTPDown(t *testing.T) {
 	p := pipeline(t, of(call(e.URL)))
 	for _, s := range []int32{500, 503, 429, 403, 302} {
 		status.Store(s)
-		if _, err := p.Apply(t.Context(), batch("a")); leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), fmt.Sprint(s)) {
+		if _, err := p.Apply(t.Context(), batch("a"), math.MaxInt64); leat.KindOf(err) != leat.KindUnavailable || !strings.Contains(err.Error(), fmt.Sprint(s)) {
 			t.Errorf("%d: got %v", s, err)
 		}
 	}
@@ -420,7 +421,7 @@ func TestHTTPDown(t *testing.T) {
 	}
 	e.Close()
 	p = pipeline(t, of(call(e.URL+"/?key=hunter2")))
-	if _, err := p.Apply(t.Context(), batch("a")); leat.KindOf(err) != leat.KindUnavailable || strings.Contains(err.Error(), "hunter2") {
+	if _, err := p.Apply(t.Context(), batch("a"), math.MaxInt64); leat.KindOf(err) != leat.KindUnavailable || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -489,7 +490,7 @@ func TestWASMCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		_, err := p.Apply(ctx, batch(`{"level":"loop"}`))
+		_, err := p.Apply(ctx, batch(`{"level":"loop"}`), math.MaxInt64)
 		done <- err
 	}()
 	cancel()
@@ -511,7 +512,7 @@ func TestConcurrent(t *testing.T) {
 			for i := range 50 {
 				in = append(in, fmt.Sprintf(`{"level":"info","n":%d}`, g*1000+i))
 			}
-			r, err := p.Apply(t.Context(), batch(in...))
+			r, err := p.Apply(t.Context(), batch(in...), math.MaxInt64)
 			if err != nil || len(r.Outputs) != 50 {
 				t.Errorf("%d outputs, %v", len(r.Outputs), err)
 				return
@@ -561,7 +562,7 @@ func BenchmarkSteps(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			p, records := pipeline(b, of(s)), batch(in...)
 			for b.Loop() {
-				if r, err := p.Apply(b.Context(), records); err != nil || len(r.Outputs) != len(in) {
+				if r, err := p.Apply(b.Context(), records, math.MaxInt64); err != nil || len(r.Outputs) != len(in) {
 					b.Fatal(len(r.Outputs), err)
 				}
 			}
@@ -571,7 +572,7 @@ func BenchmarkSteps(b *testing.B) {
 	b.Run("unpack_kpl", func(b *testing.B) {
 		p, records := pipeline(b, of(spec.Transform{Kind: spec.UnpackKPL})), batch(aggregate(in...))
 		for b.Loop() {
-			if r, err := p.Apply(b.Context(), records); err != nil || len(r.Outputs) != len(in) {
+			if r, err := p.Apply(b.Context(), records, math.MaxInt64); err != nil || len(r.Outputs) != len(in) {
 				b.Fatal(len(r.Outputs), err)
 			}
 		}

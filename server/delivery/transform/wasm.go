@@ -145,7 +145,7 @@ func (w *wasm) apply(ctx context.Context, b *batch, in []item) ([]item, error) {
 	}
 	out := make([]item, 0, len(in))
 	for at := range in {
-		if b.grown[in[at].source].large {
+		if b.over(in[at].source) {
 			continue
 		}
 		next, bad, err := w.one(ctx, i, b, &in[at])

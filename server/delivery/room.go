@@ -1,0 +1,102 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// What deliveries take of a node's memory while they work:
+//
+//	Config.Memory  records of plans, and as many bytes of what transforms and formats make of them
+//	Config.Memory  what they make beyond, where small records become large ones
+//	one plan       may go further: those that wait for each other's bytes would wait for ever otherwise
+//
+// The first two are shared by accounts. A plan gives all of it back when it is committed, and when a try fails.
+
+// shareOfAccount is which part of these bytes one account may have: a plan has them for as long as a try takes, and others'
+// must go on meanwhile.
+const shareOfAccount = 4
+
+// share is what one account may have.
+type share struct{ work, beyond *semaphore.Weighted }
+
+// room is what one plan has.
+type room struct {
+	e      *Engine
+	of     *share
+	work   int64 // of the node's bytes
+	own    int64 // of the account's, which has no more than its share
+	beyond int64
+	alone  bool
+	most   int64        // bytes that may be made of the records
+	made   atomic.Int64 // of them, so far
+}
+
+// room waits until a plan whose records take size bytes may be carried out.
+func (e *Engine) room(ctx context.Context, account string, size int64) (*room, error) {
+	part := max(e.cfg.Memory/shareOfAccount, 1)
+	of, _ := e.shares.LoadOrStore(account, &share{semaphore.NewWeighted(part), semaphore.NewWeighted(part)})
+	size = max(size, 1<<20)
+	r := &room{e: e, of: of.(*share), work: min(2*size, e.cfg.Memory), own: min(2*size, part), most: size} //nolint:forcetypeassert // stored here alone
+	if err := r.of.work.Acquire(ctx, r.own); err != nil {
+		return nil, err
+	}
+	if err := e.work.Acquire(ctx, r.work); err != nil {
+		r.of.work.Release(r.own)
+		return nil, err
+	}
+	return r, nil
+}
+
+// left is how many bytes may still be made.
+func (r *room) left() int64 { return r.most - r.made.Load() }
+
+// more has as many bytes again be made, or any number once no other plan does.
+func (r *room) more(ctx context.Context) error {
+	if r.of.beyond.TryAcquire(r.most) {
+		if r.e.beyond.TryAcquire(r.most) {
+			r.beyond += r.most
+			r.most *= 2
+			return nil
+		}
+		r.of.beyond.Release(r.most)
+	}
+	if err := r.e.alone.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	r.alone, r.most = true, math.MaxInt64
+	return nil
+}
+
+func (r *room) free() {
+	if r.alone {
+		r.e.alone.Release(1)
+	}
+	r.e.beyond.Release(r.beyond)
+	r.of.beyond.Release(r.beyond)
+	r.e.work.Release(r.work)
+	r.of.work.Release(r.own)
+}
+
+// body is the bytes of an object, up to as many as may be made.
+type body struct {
+	bytes.Buffer
+	most int64
+	over bool
+}
+
+func (b *body) Write(p []byte) (int, error) {
+	if b.over = b.over || int64(b.Len()+len(p)) > b.most; b.over {
+		return 0, spec.ErrRoom
+	}
+	return b.Buffer.Write(p)
+}

@@ -1,0 +1,135 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package delivery
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/leatstream/leat/server/delivery/spec"
+)
+
+// roomy is an engine that has room for plans and nothing else.
+func roomy(memory int64) *Engine {
+	return &Engine{cfg: Config{Memory: memory}, work: semaphore.NewWeighted(memory), beyond: semaphore.NewWeighted(memory), alone: semaphore.NewWeighted(1)}
+}
+
+func (e *Engine) mustRoom(t *testing.T, account string, size int64) *room {
+	t.Helper()
+	r, err := e.room(t.Context(), account, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A plan that is larger than its account's share takes all of the share, and of the node what it is.
+func TestRoomIsWhatAPlanTakes(t *testing.T) {
+	t.Parallel()
+	e := roomy(64 << 20)
+	a := e.mustRoom(t, "a", 20<<20)
+	if !e.work.TryAcquire(24<<20) || e.work.TryAcquire(1) {
+		t.Error("40 MiB of 64 are taken otherwise")
+	}
+	e.work.Release(24 << 20)
+	if a.of.work.TryAcquire(1) {
+		t.Error("the account has something left")
+	}
+	b := e.mustRoom(t, "b", 4<<20)
+	if !b.of.work.TryAcquire(8 << 20) {
+		t.Error("an account has not what is left of its share")
+	}
+	b.of.work.Release(8 << 20)
+	b.free()
+	a.free()
+	huge := e.mustRoom(t, "a", 1<<30)
+	huge.free()
+	if !e.work.TryAcquire(64 << 20) {
+		t.Error("something is kept")
+	}
+}
+
+// Plans that become larger share what there is for that, by accounts; one at a time goes beyond, so that no two wait for each
+// other.
+func TestRoomForMore(t *testing.T) {
+	t.Parallel()
+	e := roomy(64 << 20)
+	var all []*room
+	for _, account := range []string{"a", "a", "b"} {
+		all = append(all, e.mustRoom(t, account, 4<<20))
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel() // whoever has to wait fails
+	more := func(i int, waits bool) {
+		t.Helper()
+		if err := all[i].more(over); (err != nil) != waits {
+			t.Errorf("plan %d: %v", i, err)
+		}
+	}
+	more(0, false)
+	more(0, false)
+	if got := all[0].left(); got != 16<<20 {
+		t.Errorf("%d bytes are left", got)
+	}
+	more(1, false) // the last four of the account's share
+	more(1, true)
+	more(2, false)
+	if err := all[0].more(t.Context()); err != nil || all[0].left() != math.MaxInt64 {
+		t.Errorf("alone: %v, %d", err, all[0].left())
+	}
+	more(1, true)
+	all[0].free()
+	if err := all[1].more(t.Context()); err != nil {
+		t.Error(err)
+	}
+	all[1].free()
+	all[2].free()
+	if !e.work.TryAcquire(64<<20) || !e.beyond.TryAcquire(64<<20) || !e.alone.TryAcquire(1) {
+		t.Error("something is kept")
+	}
+}
+
+// doubles writes what it gets twice, and refuses what begins with "no".
+type doubles struct{ w io.Writer }
+
+func (d doubles) Add(b []byte) error {
+	if strings.HasPrefix(string(b), "no") {
+		return &spec.Unfit{}
+	}
+	_, err := d.w.Write(append(b[:len(b):len(b)], b...))
+	return err
+}
+
+func (doubles) Close() error { return nil }
+
+// An object that is larger than there was room for is made again, once there is: as if it had been at first.
+func TestEncodeWithMoreRoom(t *testing.T) {
+	t.Parallel()
+	e := roomy(64 << 20)
+	j := &job{
+		t: &tools{encode: func(w io.Writer) (spec.Encoder, error) { return doubles{w}, nil }}, p: &plan{}, room: e.mustRoom(t, "a", 1<<20),
+		records: []spec.Record{{Offset: 1}, {Offset: 2}}, stands: []bool{true, true},
+		outputs: []spec.Output{{Source: 0, Data: []byte("no")}, {Source: 1, Data: make([]byte, 1<<20)}},
+	}
+	d := &draft{outputs: []int{0, 1}}
+	if err := j.encode(t.Context(), d); err != nil || len(d.body) != 2<<20 || d.Units != 1 || d.Records != 1 || len(j.failed) != 1 {
+		t.Errorf("%v: %d bytes, %d units, %d records, %d failed", err, len(d.body), d.Units, d.Records, len(j.failed))
+	}
+	if left := j.room.left(); left != 0 || j.room.alone {
+		t.Errorf("%d bytes are left, alone %v", left, j.room.alone)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.alone.TryAcquire(1)
+	j.outputs[1].Data = make([]byte, 8<<20)
+	if err := j.encode(over, &draft{outputs: []int{0, 1}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("without room: %v", err)
+	}
+}
