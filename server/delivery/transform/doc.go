@@ -34,6 +34,6 @@
 //	                    the partition keys, which a prefix names !{partitionKeyFromLambda:name}
 //	  ProcessingFailed: bytes reason, UTF-8
 //
-// A call has a time bound (1 s by default) and memory (64 MiB by default). A module that traps, exceeds a bound or
+// A call has a time bound (1 s by default), memory (64 MiB by default) and up to 8 tables of 262,144 references. A module that traps, exceeds a bound or
 // answers what is none of the above fails that record and begins anew with the next one. examples/wasm has one in Go.
 package transform

@@ -227,13 +227,14 @@ type answered struct {
 // readAnswer reads an answer and brings its records into the order of the request.
 func readAnswer(text []byte, ids []string) (*callAnswer, error) {
 	var a struct {
-		Records []answered `json:"records"`
+		Records answers `json:"records"`
 	}
+	a.Records.most = len(ids) + 1 // one more tells what is wrong
 	if err := json.Unmarshal(text, &a); err != nil {
 		return nil, &unusable{"Lambda.InvalidReturnFormat", "the endpoint's answer cannot be read: " + err.Error()}
 	}
-	byID := make(map[string]answered, len(a.Records))
-	for _, r := range a.Records {
+	byID := make(map[string]answered, len(a.Records.all))
+	for _, r := range a.Records.all {
 		if _, twice := byID[r.ID]; twice {
 			return nil, &unusable{"Lambda.DuplicatedRecordId", fmt.Sprintf("the endpoint answers twice for record %q", r.ID)}
 		}
@@ -252,6 +253,34 @@ func readAnswer(text []byte, ids []string) (*callAnswer, error) {
 		return nil, &unusable{"Lambda.InvalidReturnFormat", "the endpoint answers for records that it was not asked about"}
 	}
 	return out, nil
+}
+
+// answers are up to most records of an answer, read one by one: of a few bytes each, there may be millions.
+type answers struct {
+	most int
+	all  []answered
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *answers) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	switch begin, err := d.Token(); {
+	case err != nil || begin == nil:
+		return err
+	case begin != json.Delim('['):
+		return errors.New("its records are no array")
+	}
+	for d.More() {
+		if len(a.all) == a.most {
+			return errors.New("it has more records than it was asked about")
+		}
+		var r answered
+		if err := d.Decode(&r); err != nil {
+			return err
+		}
+		a.all = append(a.all, r)
+	}
+	return nil
 }
 
 // take sorts items by their results.

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -383,6 +384,24 @@ func TestHTTPHalves(t *testing.T) {
 	want := "0=A lmap[len:1]; 2=B lmap[len:1]; 4=C lmap[len:1]; 7=D lmap[len:1]; 1!processing-failed Lambda.MissingRecordId; 3!processing-failed Lambda.DuplicatedRecordId; 5!processing-failed Lambda.FunctionError; 6!processing-failed Lambda.InvalidReturnFormat"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// An answer of many more records than it was asked about is not taken apart.
+func TestHTTPAnswersTooMany(t *testing.T) {
+	const n = 2_000_000
+	e := newEndpoint(t, func(w http.ResponseWriter, _ *asked) {
+		fmt.Fprint(w, `{"records":[`, strings.Repeat("{},", n), `{}]}`)
+	})
+	p := pipeline(t, of(call(e.URL)))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if got := says(apply(t, p, batch("a"))); got != "0!processing-failed Lambda.InvalidReturnFormat" {
+		t.Errorf("got %s", got)
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / n; each > 40 {
+		t.Errorf("%d bytes for each record", each)
 	}
 }
 

@@ -64,6 +64,9 @@ func (w *wasm) compile(ctx context.Context, code []byte) (err error) {
 	if _, err = wasi_snapshot_preview1.Instantiate(ctx, w.runtime); err != nil {
 		return err
 	}
+	if code, err = boundTables(code); err != nil {
+		return err
+	}
 	if w.module, err = w.runtime.CompileModule(ctx, code); err != nil {
 		return err
 	}
