@@ -97,6 +97,11 @@ func (b *Broker) readPage(ctx context.Context, v *streamView, it iterator, lim s
 	if lim.Records == 0 {
 		lim.Records = leat.MaxGetRecords
 	}
+	if v.shard(it.shard.Ordinal) == nil { // retention may have removed it since; or it is a child that the catalog does not have yet
+		if _, err := b.shard(ctx, v, it.shard.Ordinal); leat.KindOf(err) == leat.KindNotFound {
+			return p, 0, err
+		}
+	}
 	p, err = b.engine.Read(ctx, it.shard, it.offset, lim)
 	if err != nil {
 		return shardstore.Page{}, 0, refusal(err)

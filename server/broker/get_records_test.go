@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/shardstore"
 )
@@ -212,6 +213,30 @@ func TestEndOfAShard(t *testing.T) {
 			t.Errorf("shard %s: children %v", shard, res.Children)
 		}
 	}
+}
+
+// A reader that comes back to a shard that retention has removed is told so, and not to try again.
+func TestIteratorsIntoRemovedShards(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	r.stream("s", 1)
+	r.put("s", "k", "old")
+	it := r.iterator("s", "0", broker.StartingPosition{Type: broker.TrimHorizon})
+	r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "0"}))
+	r.settle()
+	shards, err := r.ListShards(t.Context(), who, broker.ListShardsRequest{Stream: "s"})
+	r.must(err)
+	r.engine.drop(shards.Shards[0].Key)
+	r.must(r.db.Tx(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec("UPDATE shards SET horizon = final, closed = 1 WHERE ordinal = 0")
+		return err
+	}))
+	gone, err := r.catalog.ExpireShards(t.Context())
+	if err != nil || len(gone) != 1 {
+		t.Fatal(gone, err)
+	}
+	r.Directory().Changed(t.Context())
+	_, err = r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: it})
+	r.wantKind(err, leat.KindNotFound, "shard_id")
 }
 
 func TestExpiredRecordsAreSkipped(t *testing.T) {

@@ -22,6 +22,7 @@ type ListConsumersRequest struct {
 
 // ListConsumersResult is one page.
 type ListConsumersResult struct {
+	Stream        leat.Stream
 	Consumers     []ConsumerDescription
 	NextPageToken string // empty on the last page
 }
@@ -53,7 +54,7 @@ func (b *Broker) ListConsumers(ctx context.Context, who leat.Principal, req List
 	if err != nil {
 		return ListConsumersResult{}, away(err)
 	}
-	var res ListConsumersResult
+	res := ListConsumersResult{Stream: v.Stream}
 	if len(all) > size {
 		all = all[:size]
 		p.After = all[size-1].Name

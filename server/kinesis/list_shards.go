@@ -40,11 +40,14 @@ type listShardsOutput struct {
 }
 
 func (h *Handler) listShards(ctx context.Context, c *call, in *listShardsInput) (*listShardsOutput, error) {
-	req, err := h.listing(ctx, c, in)
+	req, err := h.listing(c, in)
 	if err != nil {
 		return nil, err
 	}
 	res, err := h.broker.ListShards(ctx, c.who, req)
+	if err == nil {
+		err = sameCreation(&res.Stream, in.StreamCreationTimestamp)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +55,7 @@ func (h *Handler) listShards(ctx context.Context, c *call, in *listShardsInput) 
 }
 
 // listing begins a listing, or continues one.
-func (h *Handler) listing(ctx context.Context, c *call, in *listShardsInput) (req broker.ListShardsRequest, err error) {
+func (h *Handler) listing(c *call, in *listShardsInput) (req broker.ListShardsRequest, err error) {
 	req.PageSize = min(int(value(in.MaxResults)), leat.DefaultListShards)
 	if in.NextToken != nil {
 		req.PageToken, req.Stream = *in.NextToken, value(in.StreamARN)
@@ -65,7 +68,7 @@ func (h *Handler) listing(ctx context.Context, c *call, in *listShardsInput) (re
 	if in.ShardFilter != nil {
 		req.Filter = in.ShardFilter.native()
 	}
-	return req, h.sameCreation(ctx, c, req.Stream, in.StreamCreationTimestamp)
+	return req, nil
 }
 
 // alone refuses what a NextToken says already.
@@ -93,16 +96,9 @@ func (f *shardFilter) native() broker.ShardFilter {
 
 // sameCreation refuses a stream that was made at another time than the caller means: it is another one of the same
 // name. The clock's second decides, because some clients keep no more of it.
-func (h *Handler) sameCreation(ctx context.Context, c *call, stream string, created *timestamp) error {
-	if created == nil {
-		return nil
-	}
-	d, _, err := h.broker.DescribeStreamSummary(ctx, c.who, stream)
-	if err != nil {
-		return err
-	}
-	if second := time.Second; !d.Created.Truncate(second).Equal(created.time().Truncate(second)) {
-		return leat.Errorf(leat.KindNotFound, "Stream %s under account %s not found.", d.Name, d.Account)
+func sameCreation(stream *leat.Stream, created *timestamp) error {
+	if second := time.Second; created != nil && !stream.Created.Truncate(second).Equal(created.time().Truncate(second)) {
+		return leat.Errorf(leat.KindNotFound, "Stream %s under account %s not found.", stream.Name, stream.Account)
 	}
 	return nil
 }

@@ -39,14 +39,14 @@ func (h *Handler) listStreamConsumers(ctx context.Context, c *call, in *listStre
 	if in.NextToken != nil && in.StreamCreationTimestamp != nil {
 		return nil, leat.Invalid("NextToken", "NextToken and StreamCreationTimestamp cannot be provided together.")
 	}
-	if err := h.sameCreation(ctx, c, stream, in.StreamCreationTimestamp); err != nil {
-		return nil, err
-	}
 	res, err := h.broker.ListConsumers(ctx, c.who, broker.ListConsumersRequest{
 		Stream:    stream,
 		PageToken: value(in.NextToken),
 		PageSize:  min(int(value(in.MaxResults)), maxListConsumers),
 	})
+	if err == nil {
+		err = sameCreation(&res.Stream, in.StreamCreationTimestamp)
+	}
 	if err != nil {
 		return nil, err
 	}

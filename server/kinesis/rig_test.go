@@ -84,6 +84,7 @@ type options struct {
 	blobs      func(blob.Store) blob.Store       // likewise
 	tail       int64                             // bytes of records kept in memory; 0 for the default
 	clock      leat.Clock                        // the broker's; nil for the machine's
+	authorizer broker.Authorizer                 // nil: everybody may do everything in their account
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -125,7 +126,7 @@ func newRig(t testing.TB, o options) *rig {
 		engine = o.engine(engine)
 	}
 	r.broker, err = broker.New(broker.Config{
-		Engine: engine, Catalog: cat, Control: r.node, ShardLimits: o.limits, StreamKeys: o.keys,
+		Engine: engine, Catalog: cat, Control: r.node, Authorizer: o.authorizer, ShardLimits: o.limits, StreamKeys: o.keys,
 		Region: "eu-west-1", Secret: info.Secret[:], TransitionDelay: time.Millisecond, Clock: o.clock, Logger: log,
 	})
 	r.must(err)

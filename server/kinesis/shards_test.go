@@ -4,11 +4,14 @@
 package kinesis_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/broker"
 )
 
@@ -225,11 +228,23 @@ func TestListShardsPages(t *testing.T) {
 	}
 }
 
+// listing may describe nothing, once a test says so.
+type listing struct{ alone atomic.Bool }
+
+func (l *listing) Authorize(_ context.Context, _ leat.Principal, action broker.Action, _ broker.Resource) error {
+	if l.alone.Load() && !strings.HasPrefix(string(action), "List") {
+		return leat.Errorf(leat.KindAccessDenied, "%s is not allowed", action)
+	}
+	return nil
+}
+
 func TestStreamCreationTimestampTellsStreamsApart(t *testing.T) {
-	r := newRig(t, options{})
+	may := &listing{}
+	r := newRig(t, options{authorizer: may})
 	r.stream("s", 1)
 	d, _, err := r.broker.DescribeStreamSummary(t.Context(), who, "s")
 	r.must(err)
+	may.alone.Store(true)
 	for _, c := range []struct {
 		operation string
 		in        object
