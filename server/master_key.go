@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -17,9 +18,18 @@ import (
 // MasterKeys is where an operator keeps master keys: a file, or else their text. Both empty: there are none.
 type MasterKeys struct{ File, Text string }
 
-// masterKeys reads what the operator gave; nil when nothing was given.
-func (c *ServeConfig) masterKeys() (*masterkey.Ring, error) {
-	return MasterKeys{File: c.MasterKeyFile, Text: c.MasterKey}.read()
+// masterKeys reads what the operator gave; nil when nothing was given. A file that others may read is taken, with a warning: secrets
+// of containers are such files, where nobody else is.
+func (c *ServeConfig) masterKeys(log *slog.Logger) (*masterkey.Ring, error) {
+	ring, err := MasterKeys{File: c.MasterKeyFile, Text: c.MasterKey}.read()
+	if err != nil || c.MasterKeyFile == "" {
+		return ring, err
+	}
+	const others = 0o007
+	if info, err := os.Stat(c.MasterKeyFile); err == nil && info.Mode().Perm()&others != 0 {
+		log.Warn("every user of this machine may read the master key: take that right from the file (chmod o= FILE)", "file", c.MasterKeyFile, "mode", info.Mode().Perm().String())
+	}
+	return ring, nil
 }
 
 func (m MasterKeys) read() (*masterkey.Ring, error) {

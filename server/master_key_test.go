@@ -6,6 +6,7 @@ package server
 import (
 	"bytes"
 	"crypto/rand"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,21 +49,39 @@ func TestServeMasterKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ring, err := (&ServeConfig{}).masterKeys(); ring != nil || err != nil {
+	if ring, err := (&ServeConfig{}).masterKeys(slog.New(slog.DiscardHandler)); ring != nil || err != nil {
 		t.Errorf("none: %v, %v", ring, err)
 	}
 	for _, c := range []ServeConfig{{MasterKeyFile: file}, {MasterKey: line}} {
-		if ring, err := c.masterKeys(); err != nil || ring.ID() == "" {
+		if ring, err := c.masterKeys(slog.New(slog.DiscardHandler)); err != nil || ring.ID() == "" {
 			t.Errorf("%v", err)
 		}
 	}
 	for _, c := range []ServeConfig{{MasterKeyFile: file + ".gone"}, {MasterKeyFile: empty}, {MasterKey: strings.ToUpper(line)}} {
-		if _, err := c.masterKeys(); leat.KindOf(err) != leat.KindInvalidArgument || strings.Contains(err.Error(), strings.SplitAfter(line, ":")[1]) {
+		if _, err := c.masterKeys(slog.New(slog.DiscardHandler)); leat.KindOf(err) != leat.KindInvalidArgument || strings.Contains(err.Error(), strings.SplitAfter(line, ":")[1]) {
 			t.Errorf("%v", err)
 		}
 	}
 	both := ServeConfig{MasterKeyFile: file, MasterKey: line}
 	if err := both.Validate(); err == nil || !strings.Contains(err.Error(), "give one of them") || strings.Contains(err.Error(), line) {
 		t.Errorf("both: %v", err)
+	}
+}
+
+// A key that others may read is told of, and used.
+func TestMasterKeyThatOthersMayRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "master.key")
+	if err := os.WriteFile(file, []byte(masterkey.Generate(rand.Reader)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o440: false, 0o644: true, 0o604: true} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		ring, err := (&ServeConfig{MasterKeyFile: file}).masterKeys(slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil || ring == nil || strings.Contains(log.String(), "may read the master key") != warned {
+			t.Errorf("%s: %v, and it says %q", mode, err, log.String())
+		}
 	}
 }

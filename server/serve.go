@@ -199,7 +199,7 @@ func Serve(ctx context.Context, c ServeConfig, version string) (_ *Server, err e
 			return nil, err
 		}
 	}
-	master, err := c.masterKeys()
+	master, err := c.masterKeys(log)
 	if err != nil {
 		return nil, err
 	}
