@@ -293,9 +293,37 @@ func TestWhatTheChartRefuses(t *testing.T) {
 		with(`replicaCount: none`): "replicaCount",
 		with(`image: {repository: a, digest: "sha256:0"}`): "digest",
 		with(`memoryMiB: "a lot"`):                         "memoryMiB",
+		with(`memoryMiB: 1300`):                            "2836 MiB, which is more than nine tenths",
+		with(`resources: {limits: {memory: 2Gi}}`):         "raise the limit or lower them",
+		with(`resources: {limits: {memory: 3072MB}}`):      "give it as 3Gi or 3072Mi",
 	} {
 		if _, err := render(t, values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", values, err)
+		}
+	}
+}
+
+// Go is told of nine tenths of the limit, however that is written; of none without one.
+func TestMemoryOfTheChart(t *testing.T) {
+	for limits, want := range map[string]string{
+		`{memory: 3Gi}`: "2899102924", `{memory: 3072Mi}`: "2899102924", `{memory: "3221225472"}`: "2899102924", `{memory: 3221225472}`: "2899102924",
+		`{memory: 4G}`: "3600000000", `{memory: 2.5Gi}`: "2415919104", `{memory: null}`: "",
+	} {
+		objects, _ := decode(t, strings.TrimSuffix(least, "}")+`, resources: {limits: `+limits+`}}`)
+		for _, o := range objects {
+			d, ok := o.(*apps.Deployment)
+			if !ok {
+				continue
+			}
+			got := ""
+			for _, v := range d.Spec.Template.Spec.Containers[0].Env {
+				if v.Name == "GOMEMLIMIT" {
+					got = v.Value
+				}
+			}
+			if got != want {
+				t.Errorf("with the limits %s Go is told %q, want %q", limits, got, want)
+			}
 		}
 	}
 }

@@ -40,6 +40,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* What Go may use of the memory limit, in bytes: nine tenths, since it counts neither stacks of the kernel nor what the collector is late with. "" without a limit. */}}
+{{- define "leat.goMemory" -}}
+{{- with get (get .Values.resources "limits" | default dict) "memory" }}
+{{- $text := kindIs "string" . | ternary (toString .) (toString (int64 .)) }}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- $unit := regexFind "[A-Za-z]*$" $text }}
+{{- if not (and (regexMatch "^[0-9]+(\\.[0-9]+)?[A-Za-z]*$" $text) (hasKey $units $unit)) }}
+{{- fail (printf "resources.limits.memory %s: give it as 3Gi or 3072Mi" $text) }}
+{{- end }}
+{{- int64 (mulf (trimSuffix $unit $text | float64) (get $units $unit) 0.9) }}
+{{- end }}
+{{- end }}
+
 {{/* A variable from the existing secret: dict "name" "LEAT_…" "key" "…" "root" $ */}}
 {{- define "leat.secretVariable" -}}
 - name: {{ .name }}
