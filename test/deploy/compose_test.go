@@ -185,7 +185,7 @@ func TestImageOfLeat(t *testing.T) {
 			t.Errorf("CMD has --%s, which leat serve does not know", f[1])
 		}
 	}
-	for _, want := range []string{"FROM scratch", "USER 65532:65532", `CMD ["/leat", "health"]`, "CGO_ENABLED=0", "-trimpath"} {
+	for _, want := range []string{"FROM scratch", "USER 65532:65532", `CMD ["/leat", "health"]`, "chmod 1777 /out/root/tmp", "--chown=65532:65532 /out/root/ /", "CGO_ENABLED=0", "-trimpath"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the Dockerfile has no %q", want)
 		}

@@ -17,6 +17,7 @@ import (
 	"helm.sh/helm/v3/pkg/lint/support"
 	apps "k8s.io/api/apps/v1"
 	autoscaling "k8s.io/api/autoscaling/v2"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
@@ -66,6 +67,8 @@ func typed(kind string) any {
 	switch kind {
 	case "Deployment":
 		return &apps.Deployment{}
+	case "CronJob":
+		return &batch.CronJob{}
 	case "Service":
 		return &core.Service{}
 	case "ServiceAccount":
@@ -127,7 +130,7 @@ const least = `{image: {repository: registry.example/leat}, secrets: {existingSe
 const everything = `{image: {repository: registry.example/leat, digest: "sha256:0000000000000000000000000000000000000000000000000000000000000000"},
 	secrets: {existingSecret: leat}, s3: {endpoint: "https://s3", bucket: records, prefix: "x/", caConfigMap: ca},
 	autoscaling: {enabled: true, ackedBytesPerSecond: 20M}, serviceMonitor: {enabled: true, labels: {a: b}}, prometheusRule: {enabled: true}, dashboards: {enabled: true},
-	podLabels: {x: "y"}, podAnnotations: {a: b}, networkPolicy: {clients: [{podSelector: {}}]}, config: {extraArgs: ["--scale-limits=aws"]},
+	backup: {enabled: true}, podLabels: {x: "y"}, podAnnotations: {a: b}, networkPolicy: {clients: [{podSelector: {}}]}, config: {extraArgs: ["--scale-limits=aws"]},
 	nodeSelector: {a: b}, tolerations: [{key: a}], affinity: {nodeAffinity: {}}, imagePullSecrets: [{name: p}], priorityClassName: high}`
 
 // standby has one pod that serves and others that stand by.
@@ -142,7 +145,7 @@ func TestChart(t *testing.T) {
 	}{
 		"least":   {least, plain},
 		"standby": {standby, []string{"Deployment", "NetworkPolicy", "Service", "Service", "ServiceAccount"}},
-		"all":     {everything, append([]string{"ConfigMap", "HorizontalPodAutoscaler", "PrometheusRule", "ServiceMonitor"}, plain...)},
+		"all":     {everything, append([]string{"ConfigMap", "CronJob", "NetworkPolicy", "HorizontalPodAutoscaler", "PrometheusRule", "ServiceMonitor"}, plain...)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			objects, kinds := decode(t, c.values)
@@ -151,9 +154,12 @@ func TestChart(t *testing.T) {
 				t.Errorf("kinds %q, want %q", kinds, c.kinds)
 			}
 			for _, o := range objects {
-				if d, ok := o.(*apps.Deployment); ok {
-					checkPods(t, d, name)
-					checkSelectors(t, objects, d)
+				switch o := o.(type) {
+				case *apps.Deployment:
+					checkPods(t, o, name)
+					checkSelectors(t, objects, o)
+				case *batch.CronJob:
+					checkBackup(t, objects, o)
 				}
 			}
 		})
@@ -207,6 +213,58 @@ func checkPods(t *testing.T, d *apps.Deployment, name string) {
 	}
 }
 
+// checkBackup looks at the pods that make backups: they come to no Service, and can write where they have to.
+func checkBackup(t *testing.T, objects []any, job *batch.CronJob) {
+	t.Helper()
+	pod := job.Spec.JobTemplate.Spec.Template
+	create, verify := pod.Spec.InitContainers[0], pod.Spec.Containers[0]
+	if !slices.Equal(create.Args, []string{"backup", "create", "--keep=14"}) || !slices.Equal(verify.Args, []string{"backup", "verify", "latest"}) {
+		t.Errorf("it runs %q and then %q", create.Args, verify.Args)
+	}
+	volumes := map[string]core.Volume{}
+	for _, v := range pod.Spec.Volumes {
+		volumes[v.Name] = v
+	}
+	for _, c := range []core.Container{create, verify} {
+		set, mounts := map[string]bool{}, map[string]string{}
+		for _, v := range c.Env {
+			set[v.Name] = v.Value != "" || v.ValueFrom != nil
+		}
+		for _, m := range c.VolumeMounts {
+			mounts[m.MountPath] = m.Name
+		}
+		for _, name := range []string{"LEAT_POSTGRES", "LEAT_S3_ENDPOINT", "LEAT_S3_BUCKET", "LEAT_S3_REGION", "LEAT_S3_PREFIX", "LEAT_S3_CA_FILE", "LEAT_S3_ACCESS_KEY", "LEAT_S3_SECRET_KEY"} {
+			if !set[name] {
+				t.Errorf("%s has no %s", c.Name, name)
+			}
+		}
+		if volumes[mounts["/tmp"]].EmptyDir == nil || volumes[mounts["/etc/leat/ca"]].ConfigMap == nil || !*c.SecurityContext.ReadOnlyRootFilesystem {
+			t.Errorf("%s: %+v", c.Name, c)
+		}
+	}
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *core.Service:
+			if selects(o.Spec.Selector, pod.Labels) {
+				t.Errorf("Service %s finds the pods that make backups", o.Name)
+			}
+		case *networking.NetworkPolicy:
+			if selects(o.Spec.PodSelector.MatchLabels, pod.Labels) != strings.HasSuffix(o.Name, "-backup") {
+				t.Errorf("the network policy %s selects %v, pods that make backups have %v", o.Name, o.Spec.PodSelector.MatchLabels, pod.Labels)
+			}
+		}
+	}
+}
+
+func selects(selector, labels map[string]string) bool {
+	for k, v := range selector {
+		if labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
 // checkSelectors looks whether what is about the pods finds them.
 func checkSelectors(t *testing.T, objects []any, d *apps.Deployment) {
 	t.Helper()
@@ -248,6 +306,9 @@ func checkSelectors(t *testing.T, objects []any, d *apps.Deployment) {
 		case *policy.PodDisruptionBudget:
 			finds("the disruption budget", o.Spec.Selector.MatchLabels)
 		case *networking.NetworkPolicy:
+			if strings.HasSuffix(o.Name, "-backup") {
+				continue
+			}
 			finds("the network policy", o.Spec.PodSelector.MatchLabels)
 			for _, rule := range o.Spec.Ingress {
 				for _, p := range rule.Ports {

@@ -61,3 +61,55 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
       name: {{ .root.Values.secrets.existingSecret }}
       key: {{ .key }}
 {{- end }}
+
+{{/* Selectors of the pods that make backups: the Services of the nodes must not find them. */}}
+{{- define "leat.backupSelector" -}}
+app.kubernetes.io/name: {{ include "leat.name" . }}-backup
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* A container that makes or checks backups: dict "name" "…" "args" (list …) "root" $ */}}
+{{- define "leat.backupContainer" -}}
+{{- $ := .root }}
+- name: {{ .name }}
+  image: {{ include "leat.image" $ | quote }}
+  imagePullPolicy: {{ $.Values.image.pullPolicy }}
+  args: {{ toJson .args }}
+  env:
+    - {name: LEAT_S3_ENDPOINT, value: {{ $.Values.s3.endpoint | quote }}}
+    - {name: LEAT_S3_BUCKET, value: {{ $.Values.s3.bucket | quote }}}
+    - {name: LEAT_S3_REGION, value: {{ $.Values.s3.region | quote }}}
+    - {name: LEAT_S3_PREFIX, value: {{ $.Values.s3.prefix | quote }}}
+    {{- if $.Values.s3.caConfigMap }}
+    - {name: LEAT_S3_CA_FILE, value: /etc/leat/ca/ca.crt}
+    {{- end }}
+    {{- include "leat.secretVariables" $ | nindent 4 }}
+  resources: {{- toYaml $.Values.backup.resources | nindent 4 }}
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities: {drop: [ALL]}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    {{- if $.Values.s3.caConfigMap }}
+    - {name: ca, mountPath: /etc/leat/ca, readOnly: true}
+    {{- end }}
+{{- end }}
+
+{{/* What opens the database and the bucket. */}}
+{{- define "leat.secretVariables" -}}
+{{- $keys := .Values.secrets.keys }}
+{{- include "leat.secretVariable" (dict "name" "LEAT_POSTGRES" "key" $keys.postgres "root" .) }}
+{{- if $keys.s3AccessKey }}
+{{ include "leat.secretVariable" (dict "name" "LEAT_S3_ACCESS_KEY" "key" $keys.s3AccessKey "root" .) }}
+{{ include "leat.secretVariable" (dict "name" "LEAT_S3_SECRET_KEY" "key" (required "secrets.keys.s3SecretKey goes with s3AccessKey" $keys.s3SecretKey) "root" .) }}
+{{- end }}
+{{- end }}
+
+{{- define "leat.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
