@@ -56,6 +56,9 @@ func TestQuotasOfWhatAnAccountHas(t *testing.T) {
 	if l, err := r.Limits(ctx, who); err != nil || l.ShardLimit != 3 || l.OpenShards != 2 {
 		t.Errorf("%+v, %v", l, err)
 	}
+	if room := r.ShardRoom(leat.DevAccount); room != 1 {
+		t.Errorf("on-demand scaling has room for %d", room)
+	}
 	b.quotas = leat.Quotas{Retention: 48 * time.Hour}
 	r.wantQuota(create(broker.CreateStreamRequest{Shards: 1, Retention: 49 * time.Hour}), leat.KindLimitExceeded, "retention")
 	longer, fine := 72*time.Hour, 48*time.Hour

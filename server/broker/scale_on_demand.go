@@ -25,6 +25,12 @@ func (b *Broker) ScaleOnDemand(ctx context.Context, stream leat.Stream, session 
 	return nil
 }
 
+// ShardRoom returns how many more shards an account may have, as this node knows it; below 0 it has too many.
+func (b *Broker) ShardRoom(account string) int {
+	l := b.used(account)
+	return l.ShardLimit - l.OpenShards
+}
+
 // HoldScaling keeps as an event why a hot shard is not split.
 func (b *Broker) HoldScaling(ctx context.Context, stream leat.StreamID, shard uint64, reason string) error {
 	return b.catalog.AddScaleEvent(ctx, stream, catalog.ScaleEvent{At: b.clock.Now(), Action: catalog.ScaleHold, Shards: []uint64{shard}, Reason: reason})

@@ -14,7 +14,8 @@
 //     the scaler looked: of two nodes that decide at once one looks again.
 //   - A merge is never followed by the split that undoes it, nor the other way around, while the load stays: two shards
 //     are merged only when together they are far below what makes a shard hot.
-//   - A shard is in one reshard at a time; the number of shards stays between the stream's least and Params.MaxShards.
+//   - A shard is in one reshard at a time; the number of shards stays between the stream's least and Params.MaxShards, and that
+//     of an account's within its quota, but for what several nodes decide at the same moment.
 //   - It forgets what it saw when the session ends: a node that takes over watches anew before it acts.
 //
 // It does not own: the counts (server/broker), what a reshard is and that no record is lost by it (server/catalog,

@@ -35,6 +35,10 @@ func reasonNarrow(s *Shard, narrow int) string {
 	return fmt.Sprintf("writes are hot, %v, but the shard has less than 1/%d of all hash keys: one partition key, or few near each other, takes them all, and no split can share that out; spread its records over several keys", s.Short, 1<<narrow)
 }
 
+func reasonQuota(s *Shard) string {
+	return fmt.Sprintf("writes are hot, %v, but the account has as many shards as it may have: the quota shards, or the server's own limit", s.Short)
+}
+
 func reasonMost(s *Shard, most int) string {
 	return fmt.Sprintf("writes are hot, %v, but the stream has as many shards as on-demand scaling makes: %d", s.Short, most)
 }

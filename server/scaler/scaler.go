@@ -24,6 +24,8 @@ type Streams interface {
 	// ScaleOnDemand begins splits and merges; KindInUse when the stream has another version by now, or the shards another
 	// owner.
 	ScaleOnDemand(ctx context.Context, stream leat.Stream, session leat.SessionID, decisions []catalog.ScaleDecision) error
+	// ShardRoom returns how many more shards an account may have; below 0 it has too many.
+	ShardRoom(account string) int
 	// HoldScaling keeps why a hot shard is not split.
 	HoldScaling(ctx context.Context, stream leat.StreamID, shard uint64, reason string) error
 }
@@ -88,6 +90,7 @@ func (s *Scaler) look(ctx context.Context) {
 	}
 	streams := s.cfg.Streams.OnDemandStreams()
 	s.readFloors(ctx, streams)
+	rooms := map[string]int{} // of accounts, less what this look has begun
 	watches := map[leat.StreamID]*Watch{}
 	for i := range streams {
 		st := &streams[i]
@@ -100,7 +103,10 @@ func (s *Scaler) look(ctx context.Context) {
 			w = &Watch{}
 		}
 		watches[st.ID] = w
-		s.scale(ctx, st, w, shards)
+		if _, asked := rooms[st.Account]; !asked {
+			rooms[st.Account] = s.cfg.Streams.ShardRoom(st.Account)
+		}
+		rooms[st.Account] -= s.scale(ctx, st, w, shards, rooms[st.Account])
 	}
 	s.watches = watches
 }
@@ -123,18 +129,19 @@ func (s *Scaler) openShards(id leat.StreamID) (shards []Shard, mine bool) {
 	return shards, mine
 }
 
-// scale looks at one stream and does what has to be done.
-func (s *Scaler) scale(ctx context.Context, st *leat.Stream, w *Watch, shards []Shard) {
+// scale looks at one stream, whose account may have as many more shards as there is room, and does what has to be done. It returns how many
+// more there will be.
+func (s *Scaler) scale(ctx context.Context, st *leat.Stream, w *Watch, shards []Shard, room int) (more int) {
 	now, p := s.cfg.Clock.Now(), s.cfg.Params
 	w.Look(now, p, shards)
 	if st.Status != leat.StreamActive {
-		return
+		return 0
 	}
 	least, known := s.floors[st.ID]
 	if !known {
 		least = len(shards) // nothing is merged until it is known what must stay
 	}
-	plan := w.Decide(now, p, Bounds{Least: least, Warm: st.WarmThroughput}, shards)
+	plan := w.Decide(now, p, Bounds{Least: least, Warm: st.WarmThroughput, Most: max(1, len(shards)+room)}, shards)
 	log := s.cfg.Logger.With("account", st.Account, "stream", st.Name)
 	for _, h := range plan.Holds {
 		log.Info("on-demand scaling holds", "shard", leat.ShardID(h.Shard), "reason", h.Reason)
@@ -143,7 +150,7 @@ func (s *Scaler) scale(ctx context.Context, st *leat.Stream, w *Watch, shards []
 		}
 	}
 	if len(plan.Decisions) == 0 {
-		return
+		return 0
 	}
 	err := s.cfg.Streams.ScaleOnDemand(ctx, *st, s.session, plan.Decisions)
 	switch {
@@ -151,12 +158,16 @@ func (s *Scaler) scale(ctx context.Context, st *leat.Stream, w *Watch, shards []
 		w.Acted(now)
 		for _, d := range plan.Decisions {
 			logDecision(log, d)
+			if d.Step.Kind == catalog.StepSplit {
+				more++
+			}
 		}
 	case leat.KindOf(err) == leat.KindInUse || leat.KindOf(err) == leat.KindNotFound || ctx.Err() != nil:
 		log.Debug("on-demand scaling looks again", "reason", err) // the stream has changed since it was looked at
 	default:
 		log.Warn("on-demand scaling waits", "error", err)
 	}
+	return more
 }
 
 func logDecision(log *slog.Logger, d catalog.ScaleDecision) {

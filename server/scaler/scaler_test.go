@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,15 +41,33 @@ type bench struct {
 	floors  map[leat.StreamID]int
 	err     error // of what is asked of the catalog
 
+	quota        int // of shards of all streams; 0: none
 	asked, holds int
+	why          string // the last one was held
 	begun        []catalog.ScaleDecision
 	by           []leat.SessionID
 }
 
 func (b *bench) OnDemandStreams() []leat.Stream                 { return b.streams }
 func (b *bench) ShardRates(id leat.StreamID) []broker.ShardRate { return b.rates[id] }
-func (b *bench) HoldScaling(context.Context, leat.StreamID, uint64, string) error {
+func (b *bench) ShardRoom(string) int {
+	if b.quota == 0 {
+		return 1000
+	}
+	room := b.quota
+	for _, rates := range b.rates {
+		for i := range rates {
+			if rates[i].Shard.Open() {
+				room--
+			}
+		}
+	}
+	return room
+}
+
+func (b *bench) HoldScaling(_ context.Context, _ leat.StreamID, _ uint64, why string) error {
 	b.holds++
+	b.why = why
 	return b.err
 }
 
@@ -273,6 +292,24 @@ func TestScalerOutlastsFaults(t *testing.T) {
 				t.Errorf("once the catalog is back it begins %+v: want a split and two merges", got)
 			}
 		})
+	}
+}
+
+// TestScalerKeepsTheQuota: all streams of an account share what its quota leaves, and who gets nothing is told why.
+func TestScalerKeepsTheQuota(t *testing.T) {
+	b := newBench(t)
+	b.stream(1, 2, 0.9)
+	b.stream(2, 2, 0.9)
+	b.quota = 5
+	if got := b.pass(35 * time.Second); len(got) != 1 {
+		t.Errorf("it begins %+v: want one split, for which there is room", got)
+	}
+	if b.holds != 3 || !strings.Contains(b.why, "quota shards") {
+		t.Errorf("said why not %d times, at last %q: want of three shards", b.holds, b.why)
+	}
+	b.quota = 3 // it was lowered
+	if got := b.pass(time.Minute); len(got) != 0 {
+		t.Errorf("beyond the quota it begins %+v", got)
 	}
 }
 

@@ -43,7 +43,11 @@ func (s *Shard) width() leat.HashKey {
 type Bounds struct {
 	Least int // merges never go below
 	Warm  int // splits come up to it at once, whatever the load: one for each MiB/s of warm throughput
+	Most  int // splits never go above, as far as the account's quota goes; 0: there is none
 }
+
+// full tells whether n shards are as many as the account's quota leaves the stream.
+func (b *Bounds) full(n int) bool { return b.Most > 0 && n >= b.Most }
 
 // Plan is what to do with a stream now. No shard is in two steps.
 type Plan struct {
@@ -107,7 +111,7 @@ func (w *Watch) Decide(now time.Time, p Params, b Bounds, shards []Shard) Plan {
 	if len(plan.Decisions) > 0 || now.Sub(w.acted) < p.Cooldown {
 		return plan
 	}
-	plan = w.splits(now, p, shards)
+	plan = w.splits(now, p, b, shards)
 	if len(plan.Decisions) == 0 {
 		plan.Decisions = w.merges(now, p, b, shards)
 	}
@@ -127,7 +131,7 @@ func (w *Watch) warm(p Params, b Bounds, shards []Shard) (plan Plan) {
 	widest = slices.DeleteFunc(widest, func(s *Shard) bool { return s.Foreign })
 	slices.Reverse(widest)
 	for _, s := range widest[:min(missing, len(widest))] {
-		if !s.narrow(p.NarrowBits) {
+		if !s.narrow(p.NarrowBits) && !b.full(len(shards)+len(plan.Decisions)) {
 			plan.Decisions = append(plan.Decisions, catalog.ScaleDecision{Step: catalog.Split(s.Ordinal, s.Balance.At), Reason: reasonWarm(b.Warm, len(shards))})
 		}
 	}
@@ -135,7 +139,7 @@ func (w *Watch) warm(p Params, b Bounds, shards []Shard) (plan Plan) {
 }
 
 // splits cuts every shard that has been hot for long enough, the hottest first, as far as there may be more shards.
-func (w *Watch) splits(now time.Time, p Params, shards []Shard) (plan Plan) {
+func (w *Watch) splits(now time.Time, p Params, b Bounds, shards []Shard) (plan Plan) {
 	var hot []*Shard
 	for i := range shards {
 		if since, ok := w.hot[shards[i].Ordinal]; ok && now.Sub(since) >= p.HotFor {
@@ -154,6 +158,8 @@ func (w *Watch) splits(now time.Time, p Params, shards []Shard) (plan Plan) {
 			w.hold(&plan, now, p, s, reasonNarrow(s, p.NarrowBits))
 		case len(shards)+len(plan.Decisions) >= p.MaxShards:
 			w.hold(&plan, now, p, s, reasonMost(s, p.MaxShards))
+		case b.full(len(shards) + len(plan.Decisions)):
+			w.hold(&plan, now, p, s, reasonQuota(s))
 		default:
 			plan.Decisions = append(plan.Decisions, catalog.ScaleDecision{
 				Step: catalog.Split(s.Ordinal, s.Balance.At), Reason: reasonHot(s, now.Sub(w.hot[s.Ordinal])),
