@@ -133,6 +133,10 @@ const everything = `{image: {repository: registry.example/leat, digest: "sha256:
 	backup: {enabled: true}, podLabels: {x: "y"}, podAnnotations: {a: b}, networkPolicy: {clients: [{podSelector: {}}]}, config: {extraArgs: ["--scale-limits=aws"]},
 	nodeSelector: {a: b}, tolerations: [{key: a}], affinity: {nodeAffinity: {}}, imagePullSecrets: [{name: p}], priorityClassName: high}`
 
+// encrypted speaks TLS.
+const encrypted = `{image: {repository: registry.example/leat}, secrets: {existingSecret: leat, keys: {masterKey: ""}}, s3: {endpoint: "https://s3", bucket: records},
+	tls: {existingSecret: leat-tls}, serviceMonitor: {enabled: true, tlsConfig: {serverName: leat.example.com, ca: {secret: {name: leat-tls, key: ca.crt}}}}}`
+
 // standby has one pod that serves and others that stand by.
 const standby = `{image: {repository: registry.example/leat}, secrets: {existingSecret: a, keys: {masterKey: "", s3AccessKey: ""}}, s3: {endpoint: "https://s3", bucket: records, caConfigMap: ca},
 	shareShards: false}`
@@ -144,6 +148,7 @@ func TestChart(t *testing.T) {
 		kinds  []string
 	}{
 		"least":   {least, plain},
+		"tls":     {encrypted, append([]string{"ServiceMonitor"}, plain...)},
 		"standby": {standby, []string{"Deployment", "NetworkPolicy", "Service", "Service", "ServiceAccount"}},
 		"all":     {everything, append([]string{"ConfigMap", "CronJob", "NetworkPolicy", "HorizontalPodAutoscaler", "PrometheusRule", "ServiceMonitor"}, plain...)},
 	} {
@@ -168,7 +173,7 @@ func TestChart(t *testing.T) {
 
 // TestChartByHelmLint is `helm lint`, with which neither warnings nor errors are left.
 func TestChartByHelmLint(t *testing.T) {
-	for name, text := range map[string]string{"least": least, "standby": standby, "all": everything} {
+	for name, text := range map[string]string{"least": least, "tls": encrypted, "standby": standby, "all": everything} {
 		values := map[string]any{}
 		if err := yaml.Unmarshal([]byte(text), &values); err != nil {
 			t.Fatal(err)
@@ -199,6 +204,7 @@ func checkPods(t *testing.T, d *apps.Deployment, name string) {
 	if shared := slices.Contains(c.Args, "--share-shards=true"); shared == (name == "standby") {
 		t.Errorf("arguments %q", c.Args)
 	}
+	checkTLS(t, &c, name == "tls")
 	if name == "standby" && d.Spec.Strategy.RollingUpdate.MaxUnavailable.StrVal != "100%" {
 		t.Error("a rollout would wait for nodes that stand by")
 	}
@@ -209,6 +215,26 @@ func checkPods(t *testing.T, d *apps.Deployment, name string) {
 	for _, m := range c.VolumeMounts {
 		if !mounts[m.Name] {
 			t.Errorf("no volume %s", m.Name)
+		}
+	}
+}
+
+// checkTLS looks whether nodes, probes and arguments agree on what the ports speak.
+func checkTLS(t *testing.T, c *core.Container, on bool) {
+	t.Helper()
+	for _, probe := range []*core.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+		if (probe.HTTPGet.Scheme == core.URISchemeHTTPS) != on {
+			t.Errorf("a probe asks by %s", probe.HTTPGet.Scheme)
+		}
+	}
+	for _, arg := range []string{"--tls-cert=/etc/leat/tls/tls.crt", "--tls-key=/etc/leat/tls/tls.key", "--peer-addr=0.0.0.0:4569"} {
+		if slices.Contains(c.Args, arg) != on {
+			t.Errorf("TLS %t, and the arguments %q", on, c.Args)
+		}
+	}
+	for _, v := range c.Env {
+		if v.Name == "LEAT_ADVERTISE_ADDRESS" && (v.Value == "$(POD_IP):4569") != on {
+			t.Errorf("nodes are reached at %s", v.Value)
 		}
 	}
 }
@@ -326,7 +352,7 @@ func checkSelectors(t *testing.T, objects []any, d *apps.Deployment) {
 			}
 		case *monitoring.ServiceMonitor:
 			finds("the service monitor", o.Spec.Selector.MatchLabels)
-			if o.Spec.Endpoints[0].Port != "http" || o.Spec.Endpoints[0].Path != "/metrics" {
+			if o.Spec.Endpoints[0].Port != "http" || o.Spec.Endpoints[0].Path != "/metrics" || (o.Spec.Endpoints[0].TLSConfig != nil) != ports["peer"] {
 				t.Errorf("the service monitor scrapes %v", o.Spec.Endpoints)
 			}
 		case *monitoring.PrometheusRule:
@@ -352,11 +378,14 @@ func TestWhatTheChartRefuses(t *testing.T) {
 		`{}`:                       "existingSecret",
 		with(`replicas: 5`):        "replicas",
 		with(`replicaCount: none`): "replicaCount",
-		with(`image: {repository: a, digest: "sha256:0"}`): "digest",
-		with(`memoryMiB: "a lot"`):                         "memoryMiB",
-		with(`memoryMiB: 1300`):                            "2836 MiB, which is more than nine tenths",
-		with(`resources: {limits: {memory: 2Gi}}`):         "raise the limit or lower them",
-		with(`resources: {limits: {memory: 3072MB}}`):      "give it as 3Gi or 3072Mi",
+		with(`image: {repository: a, digest: "sha256:0"}`):                "digest",
+		with(`memoryMiB: "a lot"`):                                        "memoryMiB",
+		with(`config: {extraArgs: ["--tls-cert=x"]}`):                     "set tls.existingSecret",
+		with(`config: {extraArgs: ["--tls-client-ca=x"]}`):                "show no certificate",
+		with(`tls: {existingSecret: a}, serviceMonitor: {enabled: true}`): "serviceMonitor.tlsConfig",
+		with(`memoryMiB: 1300`):                                           "2836 MiB, which is more than nine tenths",
+		with(`resources: {limits: {memory: 2Gi}}`):                        "raise the limit or lower them",
+		with(`resources: {limits: {memory: 3072MB}}`):                     "give it as 3Gi or 3072Mi",
 	} {
 		if _, err := render(t, values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", values, err)

@@ -40,6 +40,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* The port of the pods by which nodes ask each other: with TLS one of their own. */}}
+{{- define "leat.nodePort" -}}
+{{- and .Values.shareShards (not (empty .Values.tls.existingSecret)) | ternary "peer" "grpc" }}
+{{- end }}
+
 {{/* What Go may use of the memory limit, in bytes: nine tenths, since it counts neither stacks of the kernel nor what the collector is late with. "" without a limit. */}}
 {{- define "leat.goMemory" -}}
 {{- with get (get .Values.resources "limits" | default dict) "memory" }}
