@@ -36,10 +36,7 @@ type job struct {
 	failed   []failure
 	dropped  Tally
 	objects  []*draft
-	taken    map[string]bool // ids of requests that an endpoint has taken
-
-	tell   func(ctx context.Context, why error) // keeps why it does not go on
-	jitter func() float64
+	sent     map[string]*sent // requests to an endpoint, by their ids
 }
 
 // draft is an object before it is written.

@@ -103,6 +103,7 @@ type Engine struct {
 	cfg    Config
 	tables *tables
 	work   *semaphore.Weighted // bytes of plans that are carried out
+	again  *semaphore.Weighted // of these bytes, what plans have whose last try failed
 	beyond *semaphore.Weighted // bytes that are made of them beyond
 	alone  *semaphore.Weighted // 1: the plan that may go further
 	shares sync.Map            // *share by account
@@ -149,7 +150,7 @@ func New(c Config) (*Engine, error) {
 	}
 	return &Engine{
 		cfg: c, tables: &tables{db: c.DB, cat: c.Catalog, master: c.Master, clock: c.Clock},
-		work: semaphore.NewWeighted(c.Memory), beyond: semaphore.NewWeighted(c.Memory), alone: semaphore.NewWeighted(1), kick: make(chan struct{}, 1),
+		work: semaphore.NewWeighted(c.Memory), again: semaphore.NewWeighted(c.Memory / 2), beyond: semaphore.NewWeighted(c.Memory), alone: semaphore.NewWeighted(1), kick: make(chan struct{}, 1),
 		workers: map[string]*worker{}, known: map[string]*spec.Delivery{}, holds: map[leat.StreamID]int64{}, stats: map[string]*counts{},
 	}, nil
 }

@@ -20,7 +20,9 @@ import (
 //	Config.Memory  what they make beyond, where small records become large ones
 //	one plan       may go further: those that wait for each other's bytes would wait for ever otherwise
 //
-// The first two are shared by accounts. A plan gives all of it back when it is committed, and when a try fails.
+// The first two are shared by accounts, and plans whose last try failed have half of the first at most, all of them together: a
+// destination that does not answer holds up its own account alone. A plan gives all of it back when it is committed, and when a
+// try fails.
 
 // shareOfAccount is which part of these bytes one account may have: a plan has them for as long as a try takes, and others'
 // must go on meanwhile.
@@ -35,14 +37,15 @@ type room struct {
 	of     *share
 	work   int64 // of the node's bytes
 	own    int64 // of the account's, which has no more than its share
+	again  int64 // of what plans have that failed
 	beyond int64
 	alone  bool
 	most   int64        // bytes that may be made of the records
 	made   atomic.Int64 // of them, so far
 }
 
-// room waits until a plan whose records take size bytes may be carried out.
-func (e *Engine) room(ctx context.Context, account string, size int64) (*room, error) {
+// room waits until a plan whose records take size bytes may be carried out. again: its last try failed.
+func (e *Engine) room(ctx context.Context, account string, size int64, again bool) (*room, error) {
 	part := max(e.cfg.Memory/shareOfAccount, 1)
 	of, _ := e.shares.LoadOrStore(account, &share{semaphore.NewWeighted(part), semaphore.NewWeighted(part)})
 	size = max(size, 1<<20)
@@ -50,7 +53,15 @@ func (e *Engine) room(ctx context.Context, account string, size int64) (*room, e
 	if err := r.of.work.Acquire(ctx, r.own); err != nil {
 		return nil, err
 	}
+	if again {
+		r.again = min(r.work, e.cfg.Memory/2)
+	}
+	if err := e.again.Acquire(ctx, r.again); err != nil {
+		r.of.work.Release(r.own)
+		return nil, err
+	}
 	if err := e.work.Acquire(ctx, r.work); err != nil {
+		e.again.Release(r.again)
 		r.of.work.Release(r.own)
 		return nil, err
 	}
@@ -84,6 +95,7 @@ func (r *room) free() {
 	r.e.beyond.Release(r.beyond)
 	r.of.beyond.Release(r.beyond)
 	r.e.work.Release(r.work)
+	r.e.again.Release(r.again)
 	r.of.work.Release(r.own)
 }
 

@@ -18,12 +18,12 @@ import (
 
 // roomy is an engine that has room for plans and nothing else.
 func roomy(memory int64) *Engine {
-	return &Engine{cfg: Config{Memory: memory}, work: semaphore.NewWeighted(memory), beyond: semaphore.NewWeighted(memory), alone: semaphore.NewWeighted(1)}
+	return &Engine{cfg: Config{Memory: memory}, work: semaphore.NewWeighted(memory), again: semaphore.NewWeighted(memory / 2), beyond: semaphore.NewWeighted(memory), alone: semaphore.NewWeighted(1)}
 }
 
 func (e *Engine) mustRoom(t *testing.T, account string, size int64) *room {
 	t.Helper()
-	r, err := e.room(t.Context(), account, size)
+	r, err := e.room(t.Context(), account, size, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,30 @@ func TestRoomIsWhatAPlanTakes(t *testing.T) {
 	huge.free()
 	if !e.work.TryAcquire(64 << 20) {
 		t.Error("something is kept")
+	}
+}
+
+// Plans that failed leave half of the bytes to those that did not, however many accounts they are of.
+func TestRoomOfPlansThatFailed(t *testing.T) {
+	t.Parallel()
+	e := roomy(64 << 20)
+	over, cancel := context.WithCancel(t.Context())
+	for _, account := range []string{"a", "b"} {
+		if _, err := e.room(over, account, 8<<20, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third := make(chan error)
+	go func() {
+		_, err := e.room(over, "c", 8<<20, true)
+		third <- err
+	}()
+	one := e.mustRoom(t, "d", 8<<20)
+	e.mustRoom(t, "e", 8<<20)
+	one.free()
+	cancel()
+	if err := <-third; err == nil {
+		t.Error("plans that failed have more than half")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -17,9 +18,9 @@ import (
 	"github.com/leatstream/leat/shardstore/blob"
 )
 
-// Requests to an HTTP endpoint go out one after the other: their order is the records'. Without a bound of retries a request
-// that fails is an error of the plan, which is tried again as long as it takes: from that request on, unless its worker has ended
-// meanwhile. With one, what an endpoint has not taken in that time goes to the error prefix. Which requests were given up is kept
+// Requests to an HTTP endpoint go out one after the other: their order is the records'. A request that fails is an error of the
+// plan, which has no memory while it waits, and is tried again: from that request on, unless its worker has ended meanwhile, and
+// as long as it takes. With a bound of retries, what an endpoint has not taken in that time goes to the error prefix. Which requests were given up is kept
 // in Leat's own bucket, written if absent, before the error prefix has them: whoever carries the plan out again sends none of
 // them, nor any other.
 
@@ -58,19 +59,36 @@ func (j *job) id(q *request, marks []Mark) string {
 	return requestID(j.p.id, what)
 }
 
-// taken are the requests of a plan that its endpoint took. Whoever tries the plan again sends the others.
-type taken struct {
-	plan string
-	ids  map[string]bool
+// sending is how far the requests of a plan are, by their ids. Whoever tries the plan again goes on from there.
+type sending struct {
+	plan     string
+	requests map[string]*sent
 }
 
-// of are those of one plan; what was known of another is let go of.
-func (t *taken) of(plan string) map[string]bool {
-	if t.plan != plan {
-		*t = taken{plan, map[string]bool{}}
-	}
-	return t.ids
+// sent is what became of a request so far.
+type sent struct {
+	taken    bool
+	given    *givenUp
+	began    time.Time
+	attempts int
 }
+
+// of are the requests of one plan; what was known of another is let go of.
+func (s *sending) of(plan string) map[string]*sent {
+	if s.plan != plan {
+		*s = sending{plan, map[string]*sent{}}
+	}
+	return s.requests
+}
+
+// unsentError says why an endpoint did not take a request.
+type unsentError struct {
+	error
+	attempts int
+	left     time.Duration // until it is given up
+}
+
+func (e *unsentError) Unwrap() error { return e.error }
 
 // givenUp is a request that an endpoint did not take in time.
 type givenUp struct {
@@ -126,50 +144,47 @@ func (j *job) send(ctx context.Context) ([]Object, error) {
 func (j *job) sendAll(ctx context.Context, marks []Mark) (given []givenUp, err error) {
 	for _, q := range j.requests() {
 		id := j.id(&q, marks)
-		if j.taken[id] {
-			continue
+		s := j.sent[id]
+		if s == nil {
+			s = &sent{began: j.e.cfg.Clock.Now()}
+			j.sent[id] = s
 		}
-		records := make([]firehoseRecord, len(q.outputs))
-		for i, at := range q.outputs {
-			records[i].Data = j.outputs[at].Data
+		if !s.taken && s.given == nil {
+			why, err := j.sendOne(ctx, id, &q, s)
+			if err != nil {
+				return nil, err
+			}
+			if why != nil {
+				s.given = &givenUp{Begin: marks[q.outputs[0]], End: marks[q.outputs[len(q.outputs)-1]], Attempts: s.attempts, Why: brief(why)}
+			}
 		}
-		attempts, err := j.sendOne(ctx, id, records)
-		if err != nil && (attempts == 0 || ctx.Err() != nil) {
-			return nil, err
+		if s.given != nil {
+			given = append(given, *s.given)
 		}
-		if err == nil {
-			j.taken[id] = true
-			continue
-		}
-		given = append(given, givenUp{Begin: marks[q.outputs[0]], End: marks[q.outputs[len(q.outputs)-1]], Attempts: attempts, Why: brief(err)})
 	}
 	return given, nil
 }
 
-// sendOne sends a request, again until its time is over where that is bounded. attempts is 0 when it is not: then the plan
-// is tried again.
-func (j *job) sendOne(ctx context.Context, id string, records []firehoseRecord) (attempts int, err error) {
-	arn, bound := j.e.arn(j.delivery.Account, j.delivery.Name), j.t.endpoint.to.RetrySeconds
-	began, pause := j.e.cfg.Clock.Now(), j.e.cfg.Pause
-	for n := 1; ; n++ {
-		err := j.t.endpoint.send(ctx, arn, id, j.e.cfg.Clock.Now(), records)
-		if err == nil || bound == nil {
-			return 0, err
-		}
-		left := time.Duration(*bound)*time.Second - j.e.cfg.Clock.Now().Sub(began)
-		if left <= 0 || ctx.Err() != nil {
-			return n, err
-		}
-		j.tell(ctx, err)
-		c, stop := j.e.cfg.Clock.NewTimer(min(pause/2+time.Duration(j.jitter()*float64(pause)), left))
-		select {
-		case <-c:
-		case <-ctx.Done():
-			stop()
-			return n, ctx.Err()
-		}
-		pause = min(2*pause, longestPause)
+// sendOne sends a request. why says that it is given up.
+func (j *job) sendOne(ctx context.Context, id string, q *request, s *sent) (why, err error) {
+	records := make([]firehoseRecord, len(q.outputs))
+	for i, at := range q.outputs {
+		records[i].Data = j.outputs[at].Data
 	}
+	err = j.t.endpoint.send(ctx, j.e.arn(j.delivery.Account, j.delivery.Name), id, j.e.cfg.Clock.Now(), records)
+	s.taken = err == nil
+	if err == nil || ctx.Err() != nil {
+		return nil, err
+	}
+	s.attempts++
+	left := time.Duration(math.MaxInt64)
+	if bound := j.t.endpoint.to.RetrySeconds; bound != nil {
+		left = time.Duration(*bound)*time.Second - j.e.cfg.Clock.Now().Sub(s.began)
+	}
+	if left <= 0 {
+		return err, nil
+	}
+	return nil, &unsentError{err, s.attempts, left}
 }
 
 // decided returns what an earlier try gave up.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/broker"
@@ -162,6 +163,32 @@ func TestHTTPDestinationGoesOnWhereItFailed(t *testing.T) {
 			t.Errorf("%.10q came %d times", record, n)
 		}
 	}
+}
+
+// While a request waits to be sent again, with a bound of that too, the other deliveries of its account go on.
+func TestAnEndpointThatIsAwayHoldsNoMemory(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	first := sync.OnceFunc(func() { close(asked) })
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		first()
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer web.Close()
+	r := newRig(t, func(c *delivery.Config) { c.Memory, c.Pause = 8<<20, time.Second }) // an account has room for one plan
+	r.stream("s", 1)
+	seconds := spec.MaxRetrySeconds
+	r.deliver("stuck", spec.Config{
+		Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+		Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL, RetrySeconds: &seconds}},
+		Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+	})
+	records := numbered("a", 100)
+	r.put("s", records...)
+	<-asked
+	r.deliver("d", r.toBucket("s"))
+	r.settled("d", 100)
+	r.once(r.lines("data/"), records)
 }
 
 // A destination that takes nothing has the plans of its account wait, and no other account's.

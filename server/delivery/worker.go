@@ -31,10 +31,11 @@ type worker struct {
 	jitter func() float64
 	counts *counts
 
-	tools  map[uint64]*tools // by version of the configuration
-	shards []*source
-	held   int64 // bytes in pages
-	taken  taken
+	tools   map[uint64]*tools // by version of the configuration
+	shards  []*source
+	held    int64 // bytes in pages
+	sending sending
+	failed  bool // the last try
 }
 
 // source is a shard that is delivered.
@@ -80,7 +81,15 @@ func (w *worker) run(ctx context.Context) {
 			w.sleep(ctx, w.e.cfg.Pause/4) // not at once: whoever is at work has to get on
 			return
 		}
+		w.failed = true
+		unsent, ok := errors.AsType[*unsentError](err)
+		if ok && unsent.attempts == 1 { // what was sent before it was taken, or given up
+			pause = w.e.cfg.Pause
+		}
 		wait := pause/2 + time.Duration(w.jitter()*float64(pause))
+		if ok {
+			wait = min(wait, unsent.left)
+		}
 		w.counts.failures.Add(1)
 		w.log.Warn("delivery waits", "error", err, "retry_in", wait)
 		w.because(ctx, err)
@@ -301,8 +310,8 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 		span.Text("leat.plan", p.id)
 		defer func() { span.End(err) }()
 	}
-	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, again: again, taken: w.taken.of(p.id), tell: w.because, jitter: w.jitter}
-	if j.room, err = w.e.room(ctx, w.want.delivery.Account, w.size(p, t)); err != nil {
+	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, again: again, sent: w.sending.of(p.id)}
+	if j.room, err = w.e.room(ctx, w.want.delivery.Account, w.size(p, t), w.failed); err != nil {
 		return err
 	}
 	defer j.room.free()
@@ -324,6 +333,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 	if err := w.e.tables.commit(ctx, w.want.delivery.ID, p, func(tx *sqldb.Tx) error { return w.e.cfg.Bill(tx, used) }); err != nil {
 		return err
 	}
+	w.failed = false
 	w.counts.committed(p)
 	w.counts.delivered(p, w.want.delivery, &t.config.Buffer, w.e.cfg.Clock.Now())
 	if !w.e.cfg.Ledger && (again || t.keeps()) {
