@@ -60,7 +60,7 @@ func newMonitoring(b *broker.Broker, session func() leat.SessionID, owns func(le
 	counter(leat.MetricOutgoingRecords, "outgoing_records_total", "Records given to readers.", func(of *measured) uint64 { return of.RecordsOut })
 	counter(leat.MetricWriteExceeded, "write_throttled_total", "Records refused because too much was put.", func(of *measured) uint64 { return of.ThrottledWrites })
 	counter(leat.MetricReadExceeded, "read_throttled_total", "Calls of GetRecords refused because too much was read.", func(of *measured) uint64 { return of.ThrottledReads })
-	m.add(leat.MetricIteratorAgeMillis, "iterator_age_seconds", "How far the last read was behind the newest record; of a stream the most of its shards.",
+	m.add(leat.MetricIteratorAgeMillis, "iterator_age_seconds", "The most that a read of the last minute was behind the newest record, or else the last read; of a stream the most of its shards.",
 		prometheus.GaugeValue, func(of *measured) float64 { return of.age.Seconds() })
 	return m
 }

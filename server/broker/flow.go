@@ -43,7 +43,7 @@ type flow struct {
 	slots [flowSlots]flowSlot
 	load  loadMap
 	hot   hotKeys
-	age   atomic.Int64 // nanoseconds: how far the last read was behind
+	last  atomic.Int64 // nanoseconds: how far the last read was behind
 	used  atomic.Int64 // the newest step in which anything was counted
 	dead  atomic.Bool  // forgotten: another one counts
 
@@ -53,8 +53,9 @@ type flow struct {
 
 // flowSlot is what was counted in one step.
 type flowSlot struct {
-	step atomic.Int64
-	n    [counters]atomic.Uint64
+	step   atomic.Int64
+	n      [counters]atomic.Uint64
+	behind atomic.Int64 // nanoseconds, and one: the most that a read was behind; 0: there was none
 }
 
 func newFlow(r leat.HashKeyRange, now time.Time, step int64) *flow {
@@ -82,6 +83,7 @@ func (f *flow) begin(s *flowSlot, step int64) {
 	for i := range s.n {
 		s.n[i].Store(0)
 	}
+	s.behind.Store(0)
 	s.step.Store(step)
 	if step > f.used.Load() {
 		f.used.Store(step)
@@ -99,6 +101,33 @@ func (f *flow) add(s *flowSlot, c counter, n uint64) {
 	}
 	s.n[c].Add(n)
 	f.total[c].Add(n)
+}
+
+// fellBehind counts how far a read was behind.
+func (f *flow) fellBehind(s *flowSlot, behind time.Duration) {
+	f.last.Store(int64(behind))
+	for {
+		most := s.behind.Load()
+		if int64(behind) < most || s.behind.CompareAndSwap(most, int64(behind)+1) {
+			return
+		}
+	}
+}
+
+// behind is the most that a read of about the last minute was behind, so that the slowest of several readers shows, whoever read
+// last; where nobody has read since, what the last read was.
+func (f *flow) behind(newest int64) time.Duration {
+	most := int64(0)
+	for i := range f.slots {
+		s := &f.slots[i]
+		if at := s.step.Load(); at >= newest-middleSteps && at <= newest {
+			most = max(most, s.behind.Load())
+		}
+	}
+	if most == 0 {
+		return time.Duration(f.last.Load())
+	}
+	return time.Duration(most - 1)
 }
 
 // rate is the mean of the last steps, and of the one under way. A flow that is younger is measured from its birth on,

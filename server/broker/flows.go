@@ -136,7 +136,7 @@ func (f *flows) read(v *streamView, k leat.ShardKey, records, bytes int, behind 
 		s := known.slot(f.now())
 		known.add(s, recordsOut, uint64(records))
 		known.add(s, bytesOut, uint64(bytes))
-		known.age.Store(int64(behind))
+		known.fellBehind(s, behind)
 	}
 }
 

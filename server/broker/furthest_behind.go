@@ -12,16 +12,16 @@ import (
 	"github.com/leatstream/leat"
 )
 
-// FurthestBehind promises: of the shards that this node owns, those whose reader would lose records first if it stopped where its last read left it.
+// FurthestBehind promises: of the shards that this node owns, those whose reader would lose records first if it stopped where it is.
 // It is for operators; it asks nobody.
 //
 // AWS has no such operation: it shows GetRecords.IteratorAgeMilliseconds in CloudWatch.
 
-// Laggard is a shard whose last reader was behind.
+// Laggard is a shard of which a reader is behind.
 type Laggard struct {
 	Account, Stream string
 	Shard           leat.ShardKey
-	Behind          time.Duration // of its last read
+	Behind          time.Duration // as ShardRate.IteratorAge
 	Left            time.Duration // until retention takes what that reader has not read
 }
 
@@ -30,11 +30,11 @@ func (b *Broker) FurthestBehind(ctx context.Context, who leat.Principal, n int) 
 	if err := b.may(ctx, who, ActionListNodes, theServer(who)); err != nil {
 		return nil, err
 	}
-	snap := b.directory.snap.Load()
+	snap, newest := b.directory.snap.Load(), b.flows.now()
 	var all []Laggard
 	b.flows.mu.RLock()
 	for k, f := range b.flows.byKey {
-		v, behind := snap.byID[k.Stream], time.Duration(f.age.Load())
+		v, behind := snap.byID[k.Stream], f.behind(newest)
 		if v == nil || behind <= 0 {
 			continue
 		}

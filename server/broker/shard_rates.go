@@ -42,7 +42,7 @@ type ShardRate struct {
 	// use on.
 	Last15s, Last60s, Last5m Rate
 	Total                    Counts
-	IteratorAge              time.Duration // how far behind the last GetRecords or push was; 0 when caught up or never read
+	IteratorAge              time.Duration // the most that a GetRecords or push of about the last minute was behind, or else the last one; 0 when caught up or never read
 	Balance                  Balance       // of the writes of about the last minute
 }
 
@@ -71,7 +71,7 @@ func (b *Broker) ShardRates(stream leat.StreamID) []ShardRate {
 func (b *Broker) shardRate(s *leat.Shard, f *flow) ShardRate {
 	now := b.clock.Now()
 	return ShardRate{
-		Shard: *s, Total: f.counts(), IteratorAge: time.Duration(f.age.Load()), Balance: f.load.balance(),
+		Shard: *s, Total: f.counts(), IteratorAge: f.behind(b.flows.now()), Balance: f.load.balance(),
 		Last15s: f.rate(now, b.flows.step, shortSteps), Last60s: f.rate(now, b.flows.step, middleSteps), Last5m: f.rate(now, b.flows.step, longSteps),
 	}
 }

@@ -99,6 +99,35 @@ func TestShardRatesCountReadsAndThrottling(t *testing.T) {
 	}
 }
 
+// The slowest of several readers shows, whoever read last: by it one is warned before it loses records.
+func TestSlowestReaderShows(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	d := r.stream("s", 1)
+	r.put("s", "k", "old")
+	slow := r.iterator("s", "0", broker.StartingPosition{Type: broker.TrimHorizon})
+	r.put("s", "k", "new")
+	quick := r.iterator("s", "0", broker.StartingPosition{Type: broker.Latest})
+	r.clock.Advance(time.Minute)
+	age := func() time.Duration { return r.ShardRates(d.ID)[0].IteratorAge }
+	for range 3 {
+		page, err := r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: slow, Limit: 1})
+		r.must(err)
+		r.read(quick)
+		if got := age(); got != page.Behind || got < time.Minute {
+			t.Errorf("%v behind, want %v, where one of two readers is", got, page.Behind)
+		}
+		r.clock.Advance(10 * time.Second)
+	}
+	r.clock.Advance(time.Minute)
+	if got := age(); got != 0 {
+		t.Errorf("%v behind, want what the last read was", got)
+	}
+	r.read(slow) // all that there is
+	if got := age(); got != 0 {
+		t.Errorf("%v behind when all are at the end", got)
+	}
+}
+
 func hot(rates []broker.ShardRate) (most broker.ShardRate) {
 	for _, s := range rates {
 		if s.Total.RecordsIn >= most.Total.RecordsIn {
