@@ -86,6 +86,9 @@ func (s *sessions) write(w http.ResponseWriter, r *http.Request, t ticket) error
 	return nil
 }
 
+// cookieMost is how long the name and the value of a cookie may be: browsers drop what is longer (RFC 6265, section 6.1).
+const cookieMost = 4096
+
 // sealed is a value for a cookie of a name: it opens under that name alone.
 func (s *sessions) sealed(name string, v any) (string, error) {
 	plain, err := json.Marshal(v)
@@ -94,7 +97,11 @@ func (s *sessions) sealed(name string, v any) (string, error) {
 	}
 	nonce := make([]byte, s.seal.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
-	return base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, plain, []byte(name))), nil
+	value := base64.RawURLEncoding.EncodeToString(s.seal.Seal(nonce, nonce, plain, []byte(name)))
+	if n := len(name) + len(value); n > cookieMost {
+		return "", leat.Invalid("token", "What you sign in with is too long for a browser's cookie: sealed it has %d bytes, and browsers keep %d. Use an access key, or a token with fewer claims, of up to some 2,900 characters.", n, cookieMost)
+	}
+	return value, nil
 }
 
 // open reads a cookie that was sealed; false where there is none, or none that is good.
@@ -170,13 +177,16 @@ func (c *Console) check(ctx context.Context, t ticket) (leat.Principal, error) {
 		return leat.Principal{}, errSignIn
 	}
 	key, err := c.key(ctx, t.Key)
+	if err == nil {
+		err = usable(key)
+	}
 	if err != nil {
 		return leat.Principal{}, err
 	}
 	return leat.Principal{Account: key.Account, Name: key.Name, Role: key.Role, Credential: key.ID}, nil
 }
 
-// key finds an access key that may be used.
+// key finds an access key, which may be disabled.
 func (c *Console) key(ctx context.Context, id string) (auth.Key, error) {
 	if c.Keys == nil {
 		return auth.Key{}, leat.Errorf(leat.KindUnauthenticated, "This server has no access keys: sign in with its token.")
@@ -187,10 +197,16 @@ func (c *Console) key(ctx context.Context, id string) (auth.Key, error) {
 		return auth.Key{}, errWrong
 	case err != nil:
 		return auth.Key{}, leat.Errorf(leat.KindUnavailable, "Access keys cannot be checked now; try again in a moment: %w", err)
-	case !key.Active:
-		return auth.Key{}, leat.Errorf(leat.KindUnauthenticated, "Access key %s is disabled.", key.ID)
 	}
 	return key, nil
+}
+
+// usable tells whether a key may be used. It is said to those alone who know its secret.
+func usable(key auth.Key) error {
+	if !key.Active {
+		return leat.Errorf(leat.KindUnauthenticated, "Access key %s is disabled.", key.ID)
+	}
+	return nil
 }
 
 var errWrong = leat.Errorf(leat.KindUnauthenticated, "That is not a credential of this server.")

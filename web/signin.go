@@ -99,7 +99,7 @@ func (c *Console) present(r *http.Request, id, secret, bearer string) (t ticket,
 	if !same(strings.TrimSpace(secret), k.Secret) {
 		return t, k.AccessKey, errWrong
 	}
-	return ticket{Key: id}, k.AccessKey, nil
+	return ticket{Key: id}, k.AccessKey, usable(k)
 }
 
 func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
@@ -114,10 +114,13 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
+// nextMost is how long the address of a page may be that one comes back to: while somebody signs in it is in a cookie.
+const nextMost = 2 << 10
+
 // nextPath is where to go after signing in: a page of the console and nowhere else.
 func nextPath(asked string) string {
 	u, err := url.Parse(asked)
-	if err != nil || u.IsAbs() || u.Host != "" || (u.Path != Root && !strings.HasPrefix(u.Path, Root+"/")) || strings.ContainsAny(asked, "\\\r\n") {
+	if err != nil || len(asked) > nextMost || u.IsAbs() || u.Host != "" || (u.Path != Root && !strings.HasPrefix(u.Path, Root+"/")) || strings.ContainsAny(asked, "\\\r\n") {
 		return Root + "/streams"
 	}
 	return u.RequestURI()

@@ -28,7 +28,7 @@ type StreamLoad struct {
 	Until  time.Time // when the last of them ended
 	Total  Counts
 	Behind time.Duration // the most that a reader's last read of a shard was behind
-	Hot    []HotKey      // the heaviest first
+	Hot    []HotKey      // the heaviest first; without Key and Hash for who may not read records
 	Silent int           // open shards whose owner has not answered: their counts are missing
 }
 
@@ -44,7 +44,7 @@ func (b *Broker) StreamLoad(ctx context.Context, who leat.Principal, stream stri
 	if err != nil {
 		return StreamLoad{}, err
 	}
-	return b.load(v, b.peers.of(ctx, v.ID)[v.ID]), nil
+	return b.loadFor(ctx, who, v, b.peers.of(ctx, v.ID)[v.ID]), nil
 }
 
 // StreamLoads tells it of several streams of the caller's account, by their names. Those that cannot be told of are left out.
@@ -59,9 +59,22 @@ func (b *Broker) StreamLoads(ctx context.Context, who leat.Principal, streams []
 	heard := b.peers.of(ctx, ids...)
 	out := make(map[string]StreamLoad, len(views))
 	for _, v := range views {
-		out[v.Name] = b.load(v, heard[v.ID])
+		out[v.Name] = b.loadFor(ctx, who, v, heard[v.ID])
 	}
 	return out
+}
+
+// loadFor leaves out what partition keys are called where the caller may not read records: keys are part of them. It does not ask for a read, so
+// that the audit log hears of none.
+func (b *Broker) loadFor(ctx context.Context, who leat.Principal, v *streamView, heard heardOf) StreamLoad {
+	l := b.load(v, heard)
+	if b.decide(ctx, who, ActionGetRecords, Resource{Account: v.Account, Stream: v.Name, ID: v.ID}) == nil {
+		return l
+	}
+	for i := range l.Hot {
+		l.Hot[i].Key, l.Hot[i].Hash = "", leat.HashKey{}
+	}
+	return l
 }
 
 // load adds up what this node and others have counted.

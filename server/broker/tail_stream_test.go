@@ -173,3 +173,36 @@ func TestStreamLoad(t *testing.T) {
 	_, err = r.StreamLoad(t.Context(), leat.Principal{Account: "111111111111"}, "arn:aws:kinesis:"+r.Region()+":000000000000:stream/s")
 	r.wantKind(err, leat.KindAccessDenied, "")
 }
+
+// noRecords lets everybody do everything but read records.
+type noRecords struct{ broker.SameAccount }
+
+func (noRecords) Authorize(_ context.Context, _ leat.Principal, action broker.Action, _ broker.Resource) error {
+	if action == broker.ActionGetRecords {
+		return leat.Errorf(leat.KindAccessDenied, "no records")
+	}
+	return nil
+}
+
+// Partition keys are a part of records: who may not read those is told how hot keys are, and not which.
+func TestHotKeysAreForReaders(t *testing.T) {
+	r := newRig(t, broker.LimitsOff, func(c *broker.Config) { c.Authorizer = noRecords{} })
+	r.stream("s", 1)
+	for range 10 {
+		_, err := r.PutRecords(t.Context(), who, broker.PutRecordsRequest{Stream: "s", Puts: puts(10, 1000, "secret")})
+		r.must(err)
+		r.clock.Advance(time.Second)
+	}
+	one, err := r.StreamLoad(t.Context(), who, "s")
+	r.must(err)
+	for _, l := range []broker.StreamLoad{one, r.StreamLoads(t.Context(), who, []string{"s"})["s"]} {
+		if len(l.Hot) == 0 || l.Hot[0].Share < 0.05 {
+			t.Errorf("it is not told that there are hot keys: %+v", l.Hot)
+		}
+		for _, k := range l.Hot {
+			if k.Key != "" || k.Hash != (leat.HashKey{}) {
+				t.Errorf("the key %s is told", k.Key)
+			}
+		}
+	}
+}

@@ -83,6 +83,7 @@ func TestSignIn(t *testing.T) {
 	rig.Must(t, env, "key", "disable", key.ID)
 	v.get("/console/streams").is(t, 200, "Sign in to Leat")
 	in(url.Values{"key": {key.ID}, "secret": {key.Secret}}).is(t, 401, "is disabled")
+	in(url.Values{"key": {key.ID}, "secret": {"wrong"}}).is(t, 401, "not a credential of this server") // it is not told to everybody
 
 	in(url.Values{"bearer": {backend.Token}}).is(t, 200, "No streams yet", "bootstrap")
 	v.ask(http.MethodPost, "/console/signout", url.Values{}).is(t, 200, "Sign in to Leat")
@@ -189,6 +190,25 @@ func TestFailedFormsLeadBack(t *testing.T) {
 	p.is(t, 403, "You may not do that", `href="`+at+`/settings">Go back`)
 	if strings.Contains(p.body, "Try again") {
 		t.Error("a form is tried again by asking for its address")
+	}
+}
+
+// Who may not read records sees that keys are hot, and not which.
+func TestHotKeysAreForReaders(t *testing.T) {
+	w := newSignedWorld(t)
+	w.create(t, "orders", 1)
+	for range 50 {
+		w.putOne(t, "orders", "customer-4711", []byte("x"))
+	}
+	const at = "/console/streams/orders/shards"
+	w.as(t, `{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}`).until(at, "customer-4711")
+	v := w.as(t, `{"Effect":"Allow","Action":["kinesis:Describe*","kinesis:List*"],"Resource":"*"}`)
+	for _, path := range []string{at, at + "/0"} {
+		p := v.get(path)
+		p.is(t, 200, "Hot keys", "for who may read records")
+		if strings.Contains(p.body, "customer-4711") {
+			t.Errorf("%s tells a key", path)
+		}
 	}
 }
 
