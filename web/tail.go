@@ -32,14 +32,18 @@ func (c *Console) tail(w http.ResponseWriter, r *http.Request, s *session) error
 	if err != nil {
 		return err
 	}
+	status, problem := http.StatusOK, ""
+	if _, err := c.newFilter(r.Context(), s.who, strings.TrimSpace(r.URL.Query().Get("jq"))); err != nil {
+		status, problem = statusOf(leat.KindOf(err)), told(err)
+	}
 	shards, err := c.allShards(r.Context(), s.who, d.Name)
 	if err != nil {
 		return err
 	}
 	q := r.URL.Query()
-	page := c.streamPage(d, "tail", map[string]any{"Stream": d, "Shards": shards, "Shard": q.Get("shard"), "JQ": q.Get("jq"), "Text": q.Get("text"), "PerSecond": tailShown, "Filters": c.Broker.MayTransform(r.Context(), s.who)})
+	page := c.streamPage(d, "tail", map[string]any{"Stream": d, "Shards": shards, "Shard": q.Get("shard"), "JQ": q.Get("jq"), "Text": q.Get("text"), "PerSecond": tailShown, "Filters": c.Broker.MayTransform(r.Context(), s.who), "Error": problem})
 	page.Copy = c.copyTail(d)
-	c.show(w, r, s, http.StatusOK, "tail", page)
+	c.show(w, r, s, status, "tail", page)
 	return nil
 }
 
@@ -62,22 +66,24 @@ type tailEvent struct {
 	Hidden  int          `json:"hidden"`  // left out by the filter
 }
 
-// tailEvents follows a stream as server-sent events.
+// tailEvents follows a stream as server-sent events. What fails is an event too: script that asks for events sees no other answer.
 func (c *Console) tailEvents(w http.ResponseWriter, r *http.Request, s *session) error {
 	q := r.URL.Query()
-	f, err := c.newFilter(r.Context(), s.who, strings.TrimSpace(q.Get("jq")))
-	if err != nil {
-		return err
+	t := &tailing{w: w, out: http.NewResponseController(w), text: strings.ToLower(q.Get("text")), stream: r.PathValue("stream")}
+	var err error
+	if t.filter, err = c.newFilter(r.Context(), s.who, strings.TrimSpace(q.Get("jq"))); err != nil {
+		t.failed(err)
+		return nil
 	}
 	select {
 	case c.tails <- struct{}{}:
 		defer func() { <-c.tails }()
 	default:
-		return leat.Errorf(leat.KindThroughputExceeded, "This node follows %d streams for people already: close one.", tailsAtOnce)
+		t.failed(leat.Errorf(leat.KindThroughputExceeded, "This node follows %d streams for people already: close one.", tailsAtOnce))
+		return nil
 	}
-	t := &tailing{w: w, out: http.NewResponseController(w), filter: f, text: strings.ToLower(q.Get("text")), stream: r.PathValue("stream")}
 	req := broker.TailStreamRequest{Stream: t.stream, Shard: q.Get("shard"), PerSecond: tailShown}
-	if f != nil || t.text != "" {
+	if t.filter != nil || t.text != "" {
 		req.PerSecond = tailSifted
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
@@ -117,7 +123,7 @@ type tailing struct {
 	stream string
 }
 
-// run follows until it ends. What fails before the first event is a page; after it nothing can be said any more.
+// run follows until it ends.
 func (t *tailing) run(follow func(send func(broker.TailBatch) error) error) error {
 	if err := t.write("retry: 3000\n\n"); err != nil {
 		return nil //nolint:nilerr // who has gone needs nothing
@@ -131,11 +137,16 @@ func (t *tailing) run(follow func(send func(broker.TailBatch) error) error) erro
 		return t.write(fmt.Sprintf("data: %s\n\n", text))
 	})
 	if err != nil {
-		if text, bad := json.Marshal(told(err)); bad == nil {
-			_ = t.write(fmt.Sprintf("event: failed\ndata: %s\n\n", text)) // if anybody is there
-		}
+		t.failed(err)
 	}
 	return nil
+}
+
+// failed says why nothing follows, if anybody is there.
+func (t *tailing) failed(err error) {
+	if text, bad := json.Marshal(told(err)); bad == nil {
+		_ = t.write(fmt.Sprintf("event: failed\ndata: %s\n\n", text))
+	}
 }
 
 // write sends a piece within its time.

@@ -243,6 +243,37 @@ func TestTail(t *testing.T) {
 	}
 }
 
+// What keeps a live tail from following is an event, which is all that script sees of it.
+func TestTailsThatFail(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "orders", 1)
+	v := newVisitor(t, w.HTTP)
+	const at = "/console/streams/orders/tail"
+	v.get(at+"?jq="+url.QueryEscape(".n >")).is(t, 400, "The filter is no jq program", `value=".n &gt;"`)
+	p := v.get(at + "/events?jq=" + url.QueryEscape(".n >"))
+	p.is(t, 200, "event: failed", "The filter is no jq program")
+	if got := p.Header.Get("Content-Type"); !strings.HasPrefix(got, "text/event-stream") {
+		t.Errorf("the answer is %s", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 64 {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.HTTP+at+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		if !bufio.NewScanner(res.Body).Scan() {
+			t.Fatal("a tail says nothing")
+		}
+	}
+	v.get(at+"/events").is(t, 200, "event: failed", "follows 64 streams for people already")
+}
+
 // The newest records are those at the end, however much data they are, and older ones follow page by page; those of one key too.
 func TestNewestRecords(t *testing.T) {
 	w := newWorld(t)
