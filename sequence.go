@@ -32,13 +32,30 @@ func SequenceNumber(k ShardKey, offset uint64) string {
 
 // AppendSequenceNumber appends what SequenceNumber returns.
 func AppendSequenceNumber(to []byte, k ShardKey, offset uint64) []byte {
-	var b [sequenceDigits]byte
-	b[0] = '4'
-	digits(b[1:13], k.Ordinal)
-	digits(b[13:33], offset)
-	b[33], b[34], b[35] = '0', '0', '0'
-	digits(b[36:56], sequenceCheck(k, offset))
-	return append(to, b[:]...)
+	n := NewSequenceNumbers(k)
+	return n.Append(to, offset)
+}
+
+// SequenceNumbers writes many sequence numbers of one shard: what they have in common is worked out once.
+type SequenceNumbers struct {
+	form  [sequenceDigits]byte
+	check uint64 // of the shard
+}
+
+// NewSequenceNumbers begins the sequence numbers of a shard.
+func NewSequenceNumbers(k ShardKey) (n SequenceNumbers) {
+	n.form[0] = '4'
+	digits(n.form[1:13], k.Ordinal)
+	n.form[33], n.form[34], n.form[35] = '0', '0', '0'
+	n.check = shardCheck(k)
+	return n
+}
+
+// Append appends what SequenceNumber returns.
+func (n *SequenceNumbers) Append(to []byte, offset uint64) []byte {
+	digits(n.form[13:33], offset)
+	digits(n.form[36:56], mix64(n.check^offset))
+	return append(to, n.form[:]...)
 }
 
 // ParseSequenceNumber reads back the offset of a record of shard k. Anything that SequenceNumber did not return for
@@ -92,19 +109,14 @@ func eightDigits(n uint64) uint64 {
 
 // sequenceCheck mixes the identity of a place in the log to 64 bits. It guards against mistakes, not against forgers:
 // a forged number names at most a record that its caller may read anyhow.
-func sequenceCheck(k ShardKey, offset uint64) uint64 {
-	h := mix64(be64(k.Stream[:8]))
-	h = mix64(h ^ be64(k.Stream[8:]))
-	h = mix64(h ^ k.Ordinal)
-	return mix64(h ^ offset)
+func sequenceCheck(k ShardKey, offset uint64) uint64 { return mix64(shardCheck(k) ^ offset) }
+
+func shardCheck(k ShardKey) uint64 {
+	h := mix64(binary.BigEndian.Uint64(k.Stream[:8]))
+	h = mix64(h ^ binary.BigEndian.Uint64(k.Stream[8:]))
+	return mix64(h ^ k.Ordinal)
 }
 
-func be64(b []byte) (v uint64) {
-	for _, c := range b[:8] {
-		v = v<<8 | uint64(c)
-	}
-	return v
-}
 
 // mix64 is the finalizer of SplitMix64.
 func mix64(x uint64) uint64 {

@@ -27,6 +27,12 @@ func TestSequenceNumbersAndShardIDs(t *testing.T) {
 		if want := fmt.Sprintf("4%012d%020d000", ordinal, offset); len(s) != 56 || s[:36] != want {
 			t.Errorf("offset %d of shard %d is %q; want %s and 20 digits", offset, ordinal, s, want)
 		}
+		all := leat.NewSequenceNumbers(k)
+		for _, other := range []uint64{offset + 1, offset / 7, offset} {
+			if got := string(all.Append([]byte("x"), other)); got != "x"+leat.SequenceNumber(k, other) {
+				t.Errorf("offset %d of shard %d among others is %q", other, ordinal, got)
+			}
+		}
 		if back, err := leat.ParseSequenceNumber(k, s); err != nil || back != offset {
 			t.Errorf("%s is read as %d: %v", s, back, err)
 		}
@@ -36,6 +42,16 @@ func TestSequenceNumbersAndShardIDs(t *testing.T) {
 	}
 	if got := leat.ShardID(math.MaxUint64); got != fmt.Sprintf("shardId-%d", uint64(math.MaxUint64)) {
 		t.Errorf("a shard that cannot be is %q", got)
+	}
+}
+
+func BenchmarkSequenceNumbers(b *testing.B) {
+	n := leat.NewSequenceNumbers(leat.ShardKey{Stream: leat.StreamID{1, 2, 3}, Ordinal: 17})
+	var buf [64]byte
+	offset := uint64(123_456_789)
+	for b.Loop() {
+		n.Append(buf[:0], offset)
+		offset++
 	}
 }
 

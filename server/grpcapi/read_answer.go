@@ -45,15 +45,19 @@ func (a *readAnswer) MarshalWire(memory mem.BufferPool) mem.BufferSlice {
 	}
 	buf := memory.Get(size)
 	b := (*buf)[:0]
+	numbers := leat.NewSequenceNumbers(a.shard)
 	for i := range a.records {
 		r := &a.records[i]
-		b = protowire.AppendTag(b, readRecords, protowire.BytesType)
-		b = appendRecord(protowire.AppendVarint(b, uint64(recordSize(r))), a.shard, r)
+		b = append(b, texts(readRecords))
+		b = appendRecord(protowire.AppendVarint(b, uint64(recordSize(r))), &numbers, r)
 	}
 	b = append(b, a.rest...)
 	*buf = b
 	return mem.BufferSlice{mem.NewBuffer(buf, memory)}
 }
+
+// texts is the tag of a field of text, bytes or messages, whose number is small enough for one byte.
+func texts(field protowire.Number) byte { return byte(protowire.EncodeTag(field, protowire.BytesType)) }
 
 // sequenceSize is the length of a sequence number.
 const sequenceSize = 56
@@ -74,17 +78,16 @@ func recordSize(r *leat.Record) int {
 }
 
 // appendRecord appends a Record.
-func appendRecord(b []byte, shard leat.ShardKey, r *leat.Record) []byte {
-	b = protowire.AppendVarint(protowire.AppendTag(b, recordNumber, protowire.BytesType), sequenceSize)
-	b = leat.AppendSequenceNumber(b, shard, r.Offset)
+func appendRecord(b []byte, numbers *leat.SequenceNumbers, r *leat.Record) []byte {
+	b = numbers.Append(append(b, texts(recordNumber), sequenceSize), r.Offset)
 	if r.Time != 0 {
-		b = protowire.AppendVarint(protowire.AppendTag(b, recordTime, protowire.VarintType), uint64(r.Time))
+		b = protowire.AppendVarint(append(b, byte(protowire.EncodeTag(recordTime, protowire.VarintType))), uint64(r.Time))
 	}
 	if r.PartitionKey != "" {
-		b = protowire.AppendString(protowire.AppendTag(b, recordKey, protowire.BytesType), r.PartitionKey)
+		b = protowire.AppendString(append(b, texts(recordKey)), r.PartitionKey)
 	}
 	if len(r.Data) > 0 {
-		b = protowire.AppendBytes(protowire.AppendTag(b, recordData, protowire.BytesType), r.Data)
+		b = protowire.AppendBytes(append(b, texts(recordData)), r.Data)
 	}
 	return b
 }
