@@ -16,6 +16,10 @@ import (
 type writer struct {
 	b    []byte
 	cbor bool
+
+	numbered bool // numbers are of the shard last
+	last     leat.ShardKey
+	numbers  leat.SequenceNumbers
 }
 
 // object and close stand around members.
@@ -113,12 +117,14 @@ func (w *writer) time(millis int64) {
 // sequence writes a record's sequence number, which is 56 digits.
 func (w *writer) sequence(k leat.ShardKey, offset uint64) {
 	const digits = 56
+	if !w.numbered || w.last != k {
+		w.numbered, w.last, w.numbers = true, k, leat.NewSequenceNumbers(k)
+	}
 	if w.cbor {
-		w.b = leat.AppendSequenceNumber(appendHead(w.b, cborText, digits), k, offset)
+		w.b = w.numbers.Append(appendHead(w.b, cborText, digits), offset)
 		return
 	}
-	w.b = append(w.b, '"')
-	w.b = leat.AppendSequenceNumber(w.b, k, offset)
+	w.b = w.numbers.Append(append(w.b, '"'), offset)
 	w.b = append(w.b, '"')
 }
 
