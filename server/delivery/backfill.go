@@ -19,7 +19,7 @@ const maxBackfills = 100
 // configuration to do it by, valid in form; its source MUST be the delivery stream's. Objects of a backfill have other names
 // than those of the live delivery, so the same prefix holds both.
 func (e *Engine) Backfill(ctx context.Context, account, name string, from, to time.Time, change func(*spec.Config) error) (spec.Backfill, error) {
-	d, err := e.tables.one(ctx, account, name)
+	d, err := e.tables.whole(ctx, account, name)
 	if err != nil {
 		return spec.Backfill{}, err
 	}

@@ -199,11 +199,17 @@ func (e *Engine) placeIn(ctx context.Context, src *spec.Source, key leat.ShardKe
 // but for what renew takes from the present one.
 func (e *Engine) Update(ctx context.Context, account, name string, ch spec.Change) (spec.Delivery, error) {
 	if ch.Config != nil {
-		old, err := e.tables.one(ctx, account, name)
-		if err != nil {
+		old, err := e.tables.whole(ctx, account, name)
+		unread, ok := errors.AsType[*secretsError](err)
+		if err != nil && !ok {
 			return old, err
 		}
 		inherit(ch.Config, &old.Config)
+		if unread != nil {
+			if err := demand(ch.Config, &old.Config, unread); err != nil {
+				return old, err
+			}
+		}
 		if err := ch.Config.Validate(); err != nil {
 			return old, err
 		}
@@ -263,13 +269,21 @@ func (e *Engine) Delete(ctx context.Context, account, name string) error {
 	}
 	// A worker that does not stop finds its plan gone.
 	e.stop(ctx, func(w *worker) bool { return w.want.delivery.ID == d.ID })
+	return e.remove(context.WithoutCancel(ctx), &d) // whoever asked may be gone
+}
+
+// deletionTakes is how long a deletion may be under way before others do the rest.
+const deletionTakes = time.Minute
+
+// remove does the rest of a deletion. It may be done again.
+func (e *Engine) remove(ctx context.Context, d *spec.Delivery) error {
 	if d.Config.Source.Direct() {
 		// By its id: a delivery stream that was made meanwhile under this name has another one.
 		if err := e.discard(ctx, d.Stream, d.ID); err != nil {
 			return err
 		}
 	}
-	err = e.tables.remove(ctx, d.ID)
+	err := e.tables.remove(ctx, d.ID)
 	e.wake()
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -145,6 +146,51 @@ func TestCreationThatFailsLeavesNothing(t *testing.T) {
 	if _, err := r.engine.Describe(t.Context(), account, "d"); err != nil {
 		t.Error(err)
 	}
+}
+
+// leaving is the directory of a node, whose caller goes away when it is told of a change.
+type leaving struct {
+	delivery.Directory
+	leave func()
+}
+
+func (l leaving) Changed(ctx context.Context) {
+	l.leave()
+	l.Directory.Changed(ctx)
+}
+
+// Who deletes a delivery stream may be gone before that is done: it is done all the same.
+func TestDeletedThoughTheCallerIsGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deliver("d", r.direct())
+	ctx, leave := context.WithCancel(t.Context())
+	other := r.another(func(c *delivery.Config) { c.Directory = leaving{c.Directory, leave} })
+	r.must(other.Delete(ctx, account, "d"))
+	if all, err := r.engine.List(t.Context(), account, "", 10); err != nil || len(all) != 0 {
+		t.Errorf("delivery streams: %v, %v", all, err)
+	}
+	if ctx.Err() == nil {
+		t.Error("the caller is still there")
+	}
+}
+
+// A node dies in the middle of a deletion. Another one does the rest.
+func TestDeletionThatDied(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deliver("d", r.direct())
+	r.must(r.db.Tx(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec("UPDATE deliveries SET state = 'DELETING'")
+		return err
+	}))
+	r.clock.by.Add(int64(2 * time.Minute))
+	r.until("it is deleted, and so is its stream", func() bool {
+		all, err := r.engine.List(t.Context(), account, "", 10)
+		r.must(err)
+		s, err := r.hiddenStream("d")
+		return len(all) == 0 && (err != nil || s.Status == leat.StreamDeleting)
+	})
 }
 
 // Of two calls that delete a delivery stream one waits for its workers, while the other is done and the name is used again.

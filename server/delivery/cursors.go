@@ -136,7 +136,7 @@ WHERE b.delivery = $1 ORDER BY b.created, b.track`, func(scan sqldb.Scan) error 
 				b.Config, err = t.unseal(delivery, b.ID, config, secrets)
 			}
 			all = append(all, b)
-			return err
+			return withoutSecrets(err)
 		}, delivery)
 	})
 	return all, err

@@ -244,6 +244,10 @@ func (e *Engine) look(ctx context.Context) error {
 	}
 	for i := range all {
 		d := &all[i]
+		if d.State == spec.Deleting && e.cfg.Clock.Now().Sub(d.Updated) > deletionTakes { // its deletion died
+			errs = append(errs, e.remove(ctx, d))
+			continue
+		}
 		known[d.ID] = d
 		if err := e.lookAt(ctx, d, want, holds); err != nil {
 			errs = append(errs, err)

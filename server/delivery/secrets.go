@@ -6,8 +6,10 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
 
@@ -38,6 +40,29 @@ func inheritS3(to, from *spec.S3) {
 	if to != nil && from != nil && to.Endpoint == from.Endpoint && to.AccessKey == from.AccessKey && to.SecretKey == "" {
 		to.SecretKey = from.SecretKey
 	}
+}
+
+// demand refuses a change that leaves out a secret of which what is kept cannot be read, and why.
+func demand(to, from *spec.Config, why error) error {
+	anew := func(member string) error {
+		return leat.Invalid(member, "%s must be given anew (any text, where none is asked for): what is kept of it cannot be read: %v", member, why)
+	}
+	if s := to.Destination.S3; s != nil && s.AccessKey != "" && s.SecretKey == "" {
+		return anew("destination.s3.secret_key")
+	}
+	if b := to.Backup; b != nil && b.S3.AccessKey != "" && b.S3.SecretKey == "" {
+		return anew("backup.s3.secret_key")
+	}
+	if a, b := to.Destination.HTTP, from.Destination.HTTP; a != nil && b != nil && a.URL == b.URL && a.AccessKey == "" {
+		return anew("destination.http.access_key")
+	}
+	for i := range to.Transforms {
+		h := to.Transforms[i].HTTP
+		if h != nil && h.AccessKey == "" && slices.ContainsFunc(endpoints(from), func(b *spec.HTTP) bool { return b.URL == h.URL }) {
+			return anew(fmt.Sprintf("transforms[%d].http.access_key", i))
+		}
+	}
+	return nil
 }
 
 // endpoints are those that transforms ask, in their order.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -221,6 +223,102 @@ func TestNewEndpointOfATransformReachesWhatIsPlanned(t *testing.T) {
 	r.settled("d", 2)
 	r.once(r.lines("data/"), []string{"made of one", "made of two"})
 	r.clean("d", 2)
+}
+
+// The master key of secrets is lost. A delivery stream can be looked at, paused and deleted all the same; with its secrets given anew
+// it goes on, with the range that was planned before.
+func TestSecretsThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stream("s", 1)
+	with := func(secret string) spec.Config {
+		return r.toBucket("s", func(c *spec.Config) {
+			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = r.config.S3.Endpoint, r.config.S3.AccessKey, spec.Secret(secret)
+		})
+	}
+	r.must(r.s3.RemoveBucket(t.Context(), r.bucket))
+	for _, name := range []string{"d", "doomed"} {
+		r.deliver(name, with(r.config.S3.SecretKey))
+	}
+	r.put("s", "one")
+	r.waits("d", "NoSuchBucket")
+	_, err := r.broker.BackfillDelivery(t.Context(), who, broker.BackfillDeliveryRequest{Delivery: "d", From: time.Now().Add(-time.Hour), Prefix: "again/"})
+	r.must(err)
+	r.kill()
+	r.must(r.s3.MakeBucket(t.Context(), r.bucket, minio.MakeBucketOptions{}))
+	r.config.Master = masterKeys(t, "z")
+	r.start()
+
+	d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+	if err != nil || len(d.Backfills) != 1 {
+		t.Fatalf("described: %+v, %v", d, err)
+	}
+	if all, err := r.broker.ListDeliveries(t.Context(), who, broker.ListDeliveriesRequest{}); err != nil || len(all.Deliveries) != 2 {
+		t.Errorf("listed: %+v, %v", all, err)
+	}
+	r.must(r.broker.DeleteDelivery(t.Context(), who, "doomed"))
+	for _, state := range []spec.State{spec.Paused, spec.Active} {
+		_, err := r.broker.UpdateDelivery(t.Context(), who, broker.UpdateDeliveryRequest{Delivery: "d", Change: spec.Change{State: state}})
+		r.must(err)
+	}
+	kept := with("")
+	_, err = r.broker.UpdateDelivery(t.Context(), who, broker.UpdateDeliveryRequest{Delivery: "d", Change: spec.Change{Config: &kept}})
+	if fieldOf(err) != "destination.s3.secret_key" || !strings.Contains(err.Error(), "wrapped under master key") {
+		t.Errorf("a change without the secret: %v", err)
+	}
+	_, err = r.broker.BackfillDelivery(t.Context(), who, broker.BackfillDeliveryRequest{Delivery: "d", From: time.Now().Add(-time.Hour), Prefix: "more/"})
+	if err == nil {
+		t.Error("a backfill was begun without the secret")
+	}
+	r.update("d", with(r.config.S3.SecretKey))
+	r.settled("d", 1)
+	r.once(r.lines("data/"), []string{"one"})
+	r.clean("d", 1)
+	r.until("the backfill is done", func() bool {
+		d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+		return err == nil && d.Backfills[0].Done
+	})
+}
+
+// A secret that cannot be opened is never let go of silently: a change that does not give it is refused.
+func TestSecretsAreDemandedAnew(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stream("s", 1)
+	config := func(key spec.Secret, first string) spec.Config {
+		return spec.Config{
+			Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+			Transforms:  []spec.Transform{{Kind: spec.JQ, Query: first}, {Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: "http://127.0.0.1:1/t", AccessKey: key}}},
+			Destination: spec.Destination{HTTP: &spec.HTTP{URL: "http://127.0.0.1:1/d", AccessKey: key}},
+			Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+		}
+	}
+	r.deliver("d", config("key", "."))
+	r.kill()
+	r.config.Master = masterKeys(t, "z")
+	r.start()
+	change := config("", ".a")
+	change.Source.From = spec.TrimHorizon
+	try := func() string {
+		c := change
+		c.Defaults()
+		_, err := r.engine.Update(t.Context(), account, "d", spec.Change{Config: &c})
+		if err == nil {
+			return "taken"
+		}
+		return fieldOf(err)
+	}
+	if field := try(); field != "destination.http.access_key" {
+		t.Errorf("without both: %q", field)
+	}
+	change.Destination.HTTP.AccessKey = "new"
+	if field := try(); field != "transforms[1].http.access_key" {
+		t.Errorf("without the transform's: %q", field)
+	}
+	change.Transforms[1].HTTP.AccessKey = "new"
+	if field := try(); field != "taken" {
+		t.Errorf("with both: %q", field)
+	}
 }
 
 func text(s *spec.Secret) string {

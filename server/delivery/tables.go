@@ -120,6 +120,15 @@ type secretsError struct{ error }
 
 func (e *secretsError) Unwrap() error { return e.error }
 
+// withoutSecrets is an error without that: for what needs no secrets. Who has lost the master key MUST be able to look at a delivery
+// stream, to give its secrets anew, and to delete it.
+func withoutSecrets(err error) error {
+	if _, ok := errors.AsType[*secretsError](err); ok {
+		return nil
+	}
+	return err
+}
+
 // insert makes a delivery stream and its cursors. KindInUse when the account has one of that name.
 func (t *tables) insert(ctx context.Context, d *spec.Delivery, cursors []cursor) error {
 	config, secrets, err := t.seal(d.ID, "", &d.Config)
@@ -183,8 +192,14 @@ func (t *tables) scan(scan sqldb.Scan) (d spec.Delivery, err error) {
 	return d, err
 }
 
-// one returns an account's delivery stream; KindNotFound when there is none.
-func (t *tables) one(ctx context.Context, account, name string) (d spec.Delivery, err error) {
+// one returns an account's delivery stream, without secrets that cannot be opened; KindNotFound when there is none.
+func (t *tables) one(ctx context.Context, account, name string) (spec.Delivery, error) {
+	d, err := t.whole(ctx, account, name)
+	return d, withoutSecrets(err)
+}
+
+// whole is one with its secrets. A secretsError comes with what can be read.
+func (t *tables) whole(ctx context.Context, account, name string) (d spec.Delivery, err error) {
 	err = t.db.View(ctx, func(tx *sqldb.Tx) (err error) {
 		d, err = t.scan(tx.Row("SELECT "+deliveryColumns+" WHERE d.account = $1 AND d.name = $2", account, name).Scan)
 		return err
@@ -250,20 +265,20 @@ func (t *tables) deliveries(ctx context.Context, where string, args ...any) (all
 		return tx.Each("SELECT "+deliveryColumns+" WHERE "+where, func(scan sqldb.Scan) error {
 			d, err := t.scan(scan)
 			all = append(all, d)
-			return err
+			return withoutSecrets(err)
 		}, args...)
 	})
 	return all, err
 }
 
-// update changes a delivery stream. change gets it as it is and says what it should be.
+// update changes a delivery stream. change gets it as it is, without secrets that cannot be opened, and says what it should be.
 func (t *tables) update(ctx context.Context, account, name string, change func(*spec.Delivery) error) (d spec.Delivery, err error) {
 	err = t.cat.Change(ctx, func(tx *sqldb.Tx) error {
 		d, err = t.scan(tx.Row("SELECT "+deliveryColumns+" WHERE d.account = $1 AND d.name = $2", account, name).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noDelivery(account, name)
 		}
-		if err != nil {
+		if err = withoutSecrets(err); err != nil {
 			return err
 		}
 		version := d.Version

@@ -98,12 +98,13 @@ ORDER BY committed DESC, id DESC LIMIT $4`, func(scan sqldb.Scan) error {
 	return plans, err
 }
 
-// madeBy is the configuration that a plan was made with. known remembers it by version and track.
+// madeBy is the configuration that a plan was made with, for what needs no secrets. known remembers it by version and track.
 func (e *Engine) madeBy(ctx context.Context, delivery string, p *donePlan, known map[madeKey]spec.Config) (c spec.Config, err error) {
 	at := madeKey{p.version, p.track}
 	c, ok := known[at]
 	if !ok {
-		if c, err = e.tables.config(ctx, delivery, p.track, p.version); err == nil {
+		c, err = e.tables.config(ctx, delivery, p.track, p.version)
+		if err = withoutSecrets(err); err == nil {
 			known[at] = c
 		}
 	}
