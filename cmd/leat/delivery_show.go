@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -286,73 +285,4 @@ func progressBar(shards []*leatv1.DeliveryProgress) string {
 		}
 	}
 	return line
-}
-
-type deliveryPutCmd struct {
-	deliveryArg
-	KeepNewline bool `help:"Put lines with their line feed."`
-}
-
-// Bounds of one call of put.
-const (
-	deliveryPutRecords = 500
-	deliveryPutBytes   = 4 << 20
-)
-
-// Run puts lines.
-func (cmd *deliveryPutCmd) Run(ctx context.Context, c *connection, t *terminal) error {
-	cl, err := c.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	put, size := 0, 0
-	var batch [][]byte
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		res, err := cl.Delivery.PutDeliveryRecords(ctx, &leatv1.PutDeliveryRecordsRequest{Delivery: cmd.Delivery, Records: batch})
-		if err != nil {
-			return err
-		}
-		for _, r := range res.GetResults() {
-			if r.GetErrorCode() != "" {
-				return leat.Errorf(leat.KindUnavailable, "%d of %d records were put; of the next %d, %d failed: %s: %s", put, put+len(batch), len(batch), res.GetFailedCount(), r.GetErrorCode(), r.GetErrorMessage())
-			}
-		}
-		put += len(batch)
-		batch, size = nil, 0
-		return nil
-	}
-	in := bufio.NewReaderSize(t.in, 1<<16)
-	for {
-		line, err := in.ReadBytes('\n')
-		if len(line) > 0 {
-			if !cmd.KeepNewline {
-				line = bytes.TrimSuffix(line, []byte("\n"))
-			}
-			if size+len(line) > deliveryPutBytes || len(batch) == deliveryPutRecords {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-			batch = append(batch, line)
-			size += len(line)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := flush(); err != nil {
-		return err
-	}
-	if c.Output == formatJSON {
-		return newEncoder(t.out).Encode(map[string]int{"records": put})
-	}
-	_, err = fmt.Fprintf(t.out, "%d records put\n", put)
-	return err
 }
