@@ -44,11 +44,15 @@ func TestDeliveryPutDoesNotWaitForMoreLines(t *testing.T) {
 	defer lines.Close()
 	var out, errs bytes.Buffer
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"delivery", "put", "d"}, &terminal{in: in, out: &out, err: &errs}, nil) }()
+	go func() {
+		code <- run(ctx, []string{"delivery", "put", "d"}, &terminal{in: in, out: &out, err: &errs}, nil)
+	}()
 	if _, err := io.WriteString(lines, "one\ntwo\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both lines are put", func() bool { return strings.Contains(leatCmd("", "delivery", "describe", "d", "-o", "json").out, `"tail":"3"`) })
+	eventually(t, "both lines are put", func() bool {
+		return strings.Contains(leatCmd("", "delivery", "describe", "d", "-o", "json").out, `"tail":"3"`)
+	})
 	interrupt()
 	select {
 	case c := <-code:
