@@ -58,7 +58,7 @@ func readRecords(data mem.BufferSlice) (records []*leatv1.Record, rest []byte, o
 		if records == nil { // the others are likely as long
 			records = make([]*leatv1.Record, 0, min(1024, 1+p.left/max(1, int(size))))
 		}
-		r := new(leatv1.Record)
+		r := m.record(int(size))
 		if !readRecord(&p, int(size), &m, r) {
 			return nil, nil, false
 		}
@@ -177,6 +177,20 @@ const (
 type slabs struct {
 	data, numbers slab
 	key           string // of the last record
+	records       []leatv1.Record
+}
+
+// record makes a record of a size.
+func (m *slabs) record(size int) *leatv1.Record {
+	if size > dataSlab/8 {
+		return new(leatv1.Record) // with others it would keep much
+	}
+	if len(m.records) == 0 {
+		m.records = make([]leatv1.Record, 8)
+	}
+	r := &m.records[0]
+	m.records = m.records[1:]
+	return r
 }
 
 // number reads n bytes, which there are, as a sequence number.
