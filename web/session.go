@@ -240,10 +240,11 @@ func (c *Console) signedIn(next handler) http.HandlerFunc {
 			}
 		}
 		s.who.Origin = auth.Origin(r, leat.EdgeConsole, requestID(r))
-		ctx, end := c.Broker.Watch(r.Context())
-		heard := &heard{ResponseWriter: w}
-		err = next(heard, r.WithContext(ctx), s)
-		end(cmp.Or(err, heard.err()))
+		_ = c.Broker.Watch(r.Context(), func(ctx context.Context) error { // the error of a page that has told it itself is the log's alone
+			heard := &heard{ResponseWriter: w}
+			err = next(heard, r.WithContext(ctx), s)
+			return cmp.Or(err, heard.err())
+		})
 		if err != nil {
 			c.fail(w, r, s, err)
 		}

@@ -188,9 +188,11 @@ func (b *Broker) DeleteAccount(ctx context.Context, who leat.Principal, id strin
 // eraseStreams begins to delete all streams of an account. The account is disabled first, so that none comes after.
 func (b *Broker) eraseStreams(ctx context.Context, who leat.Principal, id string) error {
 	disabled := true
-	one, end := b.Watch(ctx) // each step has a row of its own in the audit log
-	_, err := b.UpdateAccount(one, who, UpdateAccountRequest{ID: id, Disabled: &disabled})
-	if end(err); err != nil && leat.KindOf(err) != leat.KindInUse {
+	err := b.Watch(ctx, func(ctx context.Context) error { // each step has a row of its own in the audit log
+		_, err := b.UpdateAccount(ctx, who, UpdateAccountRequest{ID: id, Disabled: &disabled})
+		return err
+	})
+	if err != nil && leat.KindOf(err) != leat.KindInUse {
 		return err
 	}
 	if err := b.directory.RefreshAll(ctx); err != nil {
@@ -198,9 +200,10 @@ func (b *Broker) eraseStreams(ctx context.Context, who leat.Principal, id string
 	}
 	who.Account = id
 	for _, v := range b.directory.account(id) {
-		one, end := b.Watch(ctx)
-		err := b.DeleteStream(one, who, DeleteStreamRequest{Stream: v.Name, EnforceConsumerDeletion: true})
-		if end(err); err != nil && leat.KindOf(err) != leat.KindNotFound {
+		err := b.Watch(ctx, func(ctx context.Context) error {
+			return b.DeleteStream(ctx, who, DeleteStreamRequest{Stream: v.Name, EnforceConsumerDeletion: true})
+		})
+		if err != nil && leat.KindOf(err) != leat.KindNotFound {
 			return err
 		}
 	}

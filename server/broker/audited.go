@@ -14,7 +14,7 @@ import (
 	"github.com/leatstream/leat/server/auth"
 )
 
-// The audit log is written here. An edge begins a trail for each call (Watch) and ends it with what came of the call; may,
+// The audit log is written here. An edge has each call leave a trail (Watch), which ends with what came of the call; may,
 // where all is allowed or refused, leaves on it what was asked, and operations leave what they changed (changed). Calls of
 // the data plane have no trail: what is refused of them is told at once, and the rest is not in the log.
 
@@ -31,14 +31,19 @@ type trail struct {
 
 type trailKey struct{}
 
-// Watch begins a call: what the broker is asked in its context goes into the audit log when the edge calls end, once, with
-// what came of it. A change is in the log when end returns.
-func (b *Broker) Watch(ctx context.Context) (_ context.Context, end func(error)) {
+// errPanicked is what came of a call that did not return.
+var errPanicked = errors.New("the call did not return: it panicked")
+
+// Watch runs a call: what the broker is asked in its context goes into the audit log with what came of it, also where run panics. A
+// change is in the log when Watch returns.
+func (b *Broker) Watch(ctx context.Context, run func(context.Context) error) (err error) {
 	if b.audit == nil {
-		return ctx, func(error) {}
+		return run(ctx)
 	}
 	t := &trail{}
-	return context.WithValue(ctx, trailKey{}, t), func(err error) { b.end(context.WithoutCancel(ctx), t, err) }
+	err = errPanicked
+	defer func() { b.end(context.WithoutCancel(ctx), t, err) }()
+	return run(context.WithValue(ctx, trailKey{}, t))
 }
 
 // OnDataPlane tells whether an action is about records, of which there are too many for a trail each.

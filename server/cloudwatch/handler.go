@@ -144,9 +144,10 @@ func (h *Handler) serve(w http.ResponseWriter, c *call) (out any, err error) {
 	}
 	c.operation = name
 	c.span.Text("rpc.method", name)
-	ctx, end := h.Broker.Watch(c.r.Context())
-	out, err = run(h, ctx, c)
-	end(err)
+	err = h.Broker.Watch(c.r.Context(), func(ctx context.Context) (err error) {
+		out, err = run(h, ctx, c)
+		return err
+	})
 	return out, err
 }
 

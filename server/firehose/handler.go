@@ -161,9 +161,11 @@ func (h *Handler) serve(w http.ResponseWriter, c *call) (any, error) {
 	if strings.HasPrefix(name, "PutRecord") { // too many for the audit log to follow each
 		return o.run(h, c.r.Context(), c)
 	}
-	ctx, end := h.broker.Watch(c.r.Context())
-	out, err := o.run(h, ctx, c)
-	end(err)
+	var out any
+	err = h.broker.Watch(c.r.Context(), func(ctx context.Context) (err error) {
+		out, err = o.run(h, ctx, c)
+		return err
+	})
 	return out, err
 }
 

@@ -149,9 +149,11 @@ func (s *Server) guarded(ctx context.Context, id, method string, run func(contex
 		}
 		c.who.Origin.Request = id
 		if !isData(method) {
-			watched, end := s.broker.Watch(ctx)
-			ctx = watched
-			defer func() { end(err) }()
+			err = s.broker.Watch(ctx, func(ctx context.Context) (err error) {
+				resp, err = run(context.WithValue(ctx, callerKey{}, c))
+				return err
+			})
+			return resp, err
 		}
 	} else if compressed(ctx) {
 		return nil, status.Error(codes.Unimplemented, "messages to this method, which needs no credential, must not be compressed")

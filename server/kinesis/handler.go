@@ -138,10 +138,7 @@ func (h *Handler) serve(c *call) error {
 	if broker.OnDataPlane(broker.Action(name)) {
 		return o.run(h, c.r.Context(), c)
 	}
-	ctx, end := h.broker.Watch(c.r.Context())
-	err = o.run(h, ctx, c)
-	end(err)
-	return err
+	return h.broker.Watch(c.r.Context(), func(ctx context.Context) error { return o.run(h, ctx, c) })
 }
 
 // read takes in a body of at most limit bytes.
