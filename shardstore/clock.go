@@ -53,6 +53,10 @@ func errClock() error {
 // ClockWrong says why the wall clock is not to be trusted now; nil: it is.
 func (s *Store) ClockWrong() error { return s.guard.check() }
 
+// HoldsExpiry tells whether nothing may be taken for expired now: the wall clock is not to be trusted, or has jumped ahead of late and
+// nobody said that it is right.
+func (s *Store) HoldsExpiry() bool { return s.guard.check() != nil || s.guard.holds() }
+
 // check returns nil when the wall clock is to be trusted. Housekeeping calls it too, so that the base of an idle node moves
 // along with slow corrections. At most one caller at a time asks the reference; the others are refused
 // meanwhile.

@@ -50,6 +50,8 @@ type Control interface {
 	Kick()
 	// ClockWrong tells what is wrong with this node's clock, as KindUnavailable; nil: nothing that is known.
 	ClockWrong() error
+	// HoldsExpiry tells whether nothing may be taken for expired now: the clock is wrong, or has just jumped and may be.
+	HoldsExpiry() bool
 }
 
 // ShardLimits says whether the per-shard limits of AWS hold on this server.

@@ -120,7 +120,7 @@ func (b *Broker) locate(ctx context.Context, v *streamView, s *leat.Shard, at ti
 	if at.After(now) {
 		return 0, leat.Invalid("start.timestamp", "timestamp %s is in the future: it is %s now", at.UTC().Format(time.RFC3339Nano), now.UTC().Format(time.RFC3339Nano))
 	}
-	if leat.Micros(at) <= v.horizon(now) {
+	if leat.Micros(at) <= b.expired(v) {
 		return 0, nil
 	}
 	offset, err := b.engine.Locate(ctx, s.Key, leat.Micros(at))

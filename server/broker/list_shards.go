@@ -76,7 +76,7 @@ func (b *Broker) beginShards(ctx context.Context, who leat.Principal, req ListSh
 		if err != nil {
 			return nil, page{}, err
 		}
-		p, err := firstShards(v, req, b.clock.Now())
+		p, err := firstShards(v, req, b.clock.Now(), b.expired(v))
 		return v, p, err
 	}
 	p, err := b.openPage(req.PageToken, string(ActionListShards))
@@ -94,8 +94,8 @@ func (b *Broker) beginShards(ctx context.Context, who leat.Principal, req ListSh
 	return v, p, err
 }
 
-// firstShards turns filters that are relative to now into fixed times.
-func firstShards(v *streamView, req ListShardsRequest, now time.Time) (page, error) {
+// firstShards turns filters that are relative to now, or to what has expired, into fixed times.
+func firstShards(v *streamView, req ListShardsRequest, now time.Time, expired int64) (page, error) {
 	f, p := req.Filter, page{List: string(ActionListShards), Scope: v.ID.String()}
 	timed := f.Type == FilterAtTimestamp || f.Type == FilterFromTimestamp
 	switch {
@@ -121,11 +121,11 @@ func firstShards(v *streamView, req ListShardsRequest, now time.Time) (page, err
 		}
 		f = ShardFilter{}
 	case FilterAtTrimHorizon:
-		f = ShardFilter{Type: FilterAtTimestamp, Timestamp: v.began(time.Time{}, now)}
+		f = ShardFilter{Type: FilterAtTimestamp, Timestamp: v.began(time.Time{}, expired)}
 	case FilterFromTrimHorizon:
-		f = ShardFilter{Type: FilterFromTimestamp, Timestamp: v.began(time.Time{}, now)}
+		f = ShardFilter{Type: FilterFromTimestamp, Timestamp: v.began(time.Time{}, expired)}
 	case FilterAtTimestamp, FilterFromTimestamp:
-		f.Timestamp = v.began(f.Timestamp, now)
+		f.Timestamp = v.began(f.Timestamp, expired)
 	default:
 		return page{}, leat.Invalid("filter.type", "filter %.40q is not one of AFTER_SHARD_ID, AT_TRIM_HORIZON, FROM_TRIM_HORIZON, AT_LATEST, AT_TIMESTAMP, FROM_TIMESTAMP", f.Type)
 	}
@@ -152,8 +152,8 @@ func laterShard(ids ...string) (after string, err error) {
 
 // began moves a time that lies before the oldest moment still kept to that moment: the horizon, or the birth of the
 // stream's first shards.
-func (v *streamView) began(t, now time.Time) time.Time {
-	if h := time.UnixMicro(v.horizon(now)); t.Before(h) {
+func (v *streamView) began(t time.Time, expired int64) time.Time {
+	if h := time.UnixMicro(expired); t.Before(h) {
 		t = h
 	}
 	if len(v.shards) > 0 && t.Before(v.lived(&v.shards[0])) {

@@ -72,6 +72,21 @@ func TestListShardsFilters(t *testing.T) {
 	}
 }
 
+// By a wrong clock all closed shards may seem to have expired: who begins with those that lived at the oldest moment would never read them.
+func TestListShardsByAWrongClock(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	history(r)
+	r.jumped = true
+	r.clock.Advance(100 * time.Hour)
+	for filter, want := range map[broker.FilterType]string{broker.FilterAtTrimHorizon: "0 1", broker.FilterFromTrimHorizon: "0 1 2 3 4"} {
+		res, err := r.ListShards(t.Context(), who, broker.ListShardsRequest{Stream: "s", Filter: broker.ShardFilter{Type: filter}})
+		r.must(err)
+		if got := ids(res.Shards); got != want {
+			t.Errorf("%s: %q, want %q", filter, got, want)
+		}
+	}
+}
+
 func TestListShardsRefuses(t *testing.T) {
 	r := newRig(t, broker.LimitsOff)
 	now := r.clock.Now()

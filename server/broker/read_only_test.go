@@ -79,6 +79,13 @@ func TestAWrongClockChangesNothing(t *testing.T) {
 	r.wantKind(err, leat.KindUnavailable, "")
 	err = r.DeleteStream(ctx, who, broker.DeleteStreamRequest{Stream: "s"})
 	r.wantKind(err, leat.KindUnavailable, "")
+	// The clock has jumped ahead, and nobody knows whether it is right.
+	r.wrong, r.jumped = nil, true
+	r.clock.Advance(100 * time.Hour)
+	if got := r.from("s", broker.StartingPosition{Type: broker.TrimHorizon}); got != "data" {
+		t.Errorf("after a jump ahead of retention: read %q", got)
+	}
+	r.wrong, r.jumped = leat.Errorf(leat.KindUnavailable, "the clock is wrong"), false
 	// Nothing seems to have expired either: a reader that was told so would not come back.
 	r.clock.Advance(100 * time.Hour)
 	if got := r.from("s", broker.StartingPosition{Type: broker.TrimHorizon}); got != "data" {

@@ -32,11 +32,14 @@ type rig struct {
 	db      *sqldb.DB
 	kicks   int
 	wrong   error // with the clock of the node
+	jumped  bool  // it has, and nobody knows whether it is right
 }
 
 func (r *rig) Kick() { r.kicks++ }
 
 func (r *rig) ClockWrong() error { return r.wrong }
+
+func (r *rig) HoldsExpiry() bool { return r.wrong != nil || r.jumped }
 
 func newRig(t *testing.T, limits broker.ShardLimits, change ...func(*broker.Config)) *rig {
 	t.Helper()

@@ -128,7 +128,7 @@ func (v *streamView) horizon(now time.Time) int64 {
 // expired is the time before which a reader is not given records any more. By a wrong clock everything may seem to have expired, and a reader
 // that was told so would not come back: then what expired by right clocks is passed over alone.
 func (b *Broker) expired(v *streamView) int64 {
-	if b.control.ClockWrong() == nil {
+	if !b.control.HoldsExpiry() {
 		return v.horizon(b.clock.Now())
 	}
 	if v.ExpiredBefore.IsZero() {

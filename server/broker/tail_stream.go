@@ -148,7 +148,7 @@ func (t *tail) newest(ctx context.Context, shard leat.ShardKey, next uint64) (Ta
 	if quota := uint64(t.quota); bounds.Tail > next+quota {
 		from = bounds.Tail - quota
 	}
-	page, err := t.b.engine.Read(ctx, shard, from, shardstore.ReadLimits{Records: t.quota, Bytes: tailBytes, MinTime: t.view.horizon(t.b.clock.Now()), Look: true})
+	page, err := t.b.engine.Read(ctx, shard, from, shardstore.ReadLimits{Records: t.quota, Bytes: tailBytes, MinTime: t.b.expired(t.view), Look: true})
 	if err != nil {
 		return TailBatch{}, shardstore.Page{}, err
 	}

@@ -180,6 +180,14 @@ func (n *Node) ClockWrong() error {
 	return n.off
 }
 
+// HoldsExpiry tells whether nothing may be taken for expired now, since this node's clock is wrong, or has just jumped and may be.
+func (n *Node) HoldsExpiry() bool {
+	if s := n.store.Load(); s != nil {
+		return s.HoldsExpiry()
+	}
+	return n.ClockWrong() != nil
+}
+
 func (n *Node) because(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -31,6 +31,8 @@ func (*shared) Kick() {}
 
 func (*shared) ClockWrong() error { return nil }
 
+func (*shared) HoldsExpiry() bool { return false }
+
 // shared is two nodes with a broker each. Of a provisioned stream with two shards, ordinal 0 is node 0's and 1 is node 1's.
 type shared struct {
 	*rig
