@@ -30,7 +30,7 @@ func (s *Server) newDeliveries(p *parts, db *sqldb.DB, cat *catalog.Catalog) (*d
 			d := billing.Delivered(*u)
 			return s.billing.CountDelivered(tx, &d)
 		},
-		DB: db, Catalog: cat, Blobs: p.blobs, Ledger: p.journal != nil, Master: p.master, Records: s.engine(), Kick: s.node.Kick,
+		DB: db, Catalog: cat, Blobs: p.blobs, Ledger: p.journal != nil, Master: p.master, Keys: s.sealing, Records: s.engine(), Kick: s.node.Kick,
 		Directory: streams{func() *broker.Directory { return s.broker.Directory() }},
 		Owns: func(k leat.ShardKey) (uint64, bool) {
 			if own := s.node.Store(); own != nil {

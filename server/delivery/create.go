@@ -283,7 +283,7 @@ func (e *Engine) remove(ctx context.Context, d *spec.Delivery) error {
 			return err
 		}
 	}
-	err := e.tables.remove(ctx, d.ID)
+	err := e.removeAll(ctx, d.ID)
 	e.wake()
 	return err
 }

@@ -254,9 +254,6 @@ func (j *job) apply(ctx context.Context) (all spec.Result, err error) {
 	return all, nil
 }
 
-// stagingKey is where the outcome of a plan's transforms is kept in Leat's own bucket.
-func stagingKey(plan string) string { return "delivery/" + plan }
-
 // failure is a record, or a part of one, that goes to the error prefix.
 type failure struct {
 	spec.Failure
@@ -411,7 +408,7 @@ func (j *job) planned(ctx context.Context) error {
 	}
 	for i := range before {
 		if b := &before[i]; j.t.keeps() || b.version != j.p.version {
-			j.unstage(ctx, b.id) // the entry says that it was committed
+			j.e.unstage(ctx, b.id) // the entry says that it was committed
 		}
 	}
 	return j.e.at(ctx, StepNamed, j.p.id)

@@ -69,6 +69,7 @@ type Config struct {
 	Blobs     blob.Store      // Leat's own bucket: for outcomes of transforms that cannot be repeated, and the ledger
 	Ledger    bool            // keep what a rebuilt catalog must know of plans in Blobs
 	Master    *masterkey.Ring // keeps the secrets of destinations; nil: there can be none
+	Keys      shardstore.Keys // seals what is kept of the transforms of encrypted streams; nil: none is encrypted
 	Records   Records
 	Directory Directory
 	// Owns tells whether this node owns a shard, and in which epoch: its deliveries run here.
@@ -180,6 +181,9 @@ func (e *Engine) wake() {
 // Run delivers until ctx ends, then returns nil. It is called once.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.stopAll()
+	var sweep sync.WaitGroup
+	defer sweep.Wait()
+	sweep.Go(func() { e.sweep(ctx) })
 	for healthy := true; ; {
 		err := e.look(ctx)
 		if err != nil && healthy && ctx.Err() == nil {

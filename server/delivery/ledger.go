@@ -25,11 +25,15 @@ import (
 // entry, written if absent after its names are in the catalog and before the first of its objects is. It has the plan with
 // these names, and the plans that ended where it begins, with what their objects hold.
 //
-// So, without the catalog: a plan that another entry has as one before it was committed. One that no entry has may have
+// A plan that none comes after, since its shard ends there, has a second entry, which has it as committed, where something was kept of
+// it until then.
+//
+// So, without the catalog: a plan that another entry has as one before it, or has committed, was committed. One that no entry has may have
 // been: it is carried out again, which makes the same objects. Unless another one goes on from it: then it was committed, and what
 // its objects hold is not known. A plan without an entry wrote nothing.
 //
 //	deliveries/<delivery>/<track, or live>/<ordinal, 10 digits>/<first offset, 20 digits>-<plan>
+//	deliveries/…-<plan>-committed
 //	    "leat-delivery 1 <CRC-32C of the rest>\n", then JSON
 const ledgerRoot = "deliveries/"
 
@@ -81,14 +85,21 @@ func (e *Engine) enter(ctx context.Context, delivery string, p *plan, m Manifest
 	for i := range before {
 		entry.Before = append(entry.Before, post(&before[i]))
 	}
-	body, err := json.Marshal(&entry)
-	if err != nil {
+	if err := e.enterAt(ctx, ledgerKey(delivery, p.track, p), &entry); err != nil {
 		return nil, err
 	}
-	if err := e.cfg.Blobs.Create(ctx, ledgerKey(delivery, p.track, p), sealEntry(body)); err != nil && !errors.Is(err, blob.ErrExists) {
-		return nil, fmt.Errorf("the ledger of deliveries cannot be written: %w", err)
-	}
 	return before, nil
+}
+
+func (e *Engine) enterAt(ctx context.Context, key string, entry *posted) error {
+	body, err := json.Marshal(entry)
+	if err != nil {
+		return err
+	}
+	if err := e.cfg.Blobs.Create(ctx, key, sealEntry(body)); err != nil && !errors.Is(err, blob.ErrExists) {
+		return fmt.Errorf("the ledger of deliveries cannot be written: %w", err)
+	}
+	return nil
 }
 
 // before returns the plans that moved the cursors to where a plan begins. Where one of them says that records had expired, the plan

@@ -94,6 +94,11 @@ func TestTheCatalogIsLostAtEachStep(t *testing.T) {
 				r.settled("d", 900)
 				r.once(r.words("data/"), records)
 				r.clean("d", 900)
+				r.until("what is kept of transforms is the last plan's", func() bool { // those of shards that have ended are gone
+					kept, err := r.blobs.List(t.Context(), "delivery/", "", 10)
+					r.must(err)
+					return len(kept) <= 1
+				})
 			})
 		}
 	}

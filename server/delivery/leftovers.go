@@ -6,14 +6,11 @@ package delivery
 import (
 	"bytes"
 	"context"
-	"encoding/gob"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/delivery/spec"
-	"github.com/leatstream/leat/shardstore/blob"
 )
 
 // failedRecord is a line of an object in the error prefix: the shape of Firehose, and where the record is. The times are of
@@ -121,58 +118,6 @@ func (j *job) writeBackup(ctx context.Context) error {
 	}
 	j.objects = append(j.objects, d)
 	return nil
-}
-
-// stagedResult is how the outcome of transforms is kept.
-type stagedResult struct {
-	Version int // 1
-	Result  spec.Result
-	Counts  []uint64 // how many records of each part of the plan were there
-}
-
-// staged runs transforms whose outcome may be another one next time. The first outcome that is kept counts, whoever it
-// came from.
-func (j *job) staged(ctx context.Context) (spec.Result, error) {
-	if r, err := j.readStaged(ctx); !errors.Is(err, blob.ErrNotFound) {
-		return r, err
-	}
-	r, err := j.apply(ctx)
-	if err != nil {
-		return r, err
-	}
-	var b bytes.Buffer
-	if err := gob.NewEncoder(&b).Encode(stagedResult{Version: 1, Result: r, Counts: j.counts()}); err != nil {
-		return r, err
-	}
-	switch err := j.e.cfg.Blobs.Create(ctx, stagingKey(j.p.id), b.Bytes()); {
-	case errors.Is(err, blob.ErrExists):
-		return j.readStaged(ctx)
-	case err != nil:
-		return r, err
-	}
-	return r, nil
-}
-
-func (j *job) readStaged(ctx context.Context) (spec.Result, error) {
-	body, err := j.e.cfg.Blobs.Read(ctx, stagingKey(j.p.id), 0, -1)
-	if err != nil {
-		return spec.Result{}, err
-	}
-	var s stagedResult
-	if err := gob.NewDecoder(bytes.NewReader(body)).Decode(&s); err != nil || s.Version != 1 {
-		return spec.Result{}, leat.Errorf(leat.KindCorrupt, "what is kept of the transforms of plan %s cannot be read", j.p.id)
-	}
-	err = j.relocate(&s.Result, s.Counts)
-	return s.Result, err
-}
-
-// unstage lets go of what was kept of a plan, once that is committed for ever: with a ledger, when that says so.
-func (j *job) unstage(ctx context.Context, plan string) {
-	for _, key := range []string{stagingKey(plan), sentKey(plan)} {
-		if err := j.e.cfg.Blobs.Delete(ctx, key); err != nil {
-			j.e.cfg.Logger.Warn("what was kept of a committed plan stays", "plan", plan, "error", err)
-		}
-	}
 }
 
 func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

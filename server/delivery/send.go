@@ -98,7 +98,9 @@ type givenUp struct {
 }
 
 // sentKey is where it is kept which requests of a plan were given up.
-func sentKey(plan string) string { return stagingKey(plan) + "-sent" }
+func sentKey(plan string) string { return stagingKey(plan) + sentSuffix }
+
+const sentSuffix = "-sent"
 
 // send delivers to an HTTP endpoint.
 func (j *job) send(ctx context.Context) ([]Object, error) {

@@ -209,6 +209,9 @@ func (w *worker) deliver(ctx context.Context) error {
 		for _, s := range w.shards {
 			s.next = s.pos
 			if s.ended {
+				if err := w.e.settle(ctx, w.want.delivery.ID, w.want.track, s.key.Ordinal); err != nil {
+					return err
+				}
 				if err := w.e.tables.finish(ctx, w.want.delivery.ID, w.want.track, s.key.Ordinal, s.next); err != nil {
 					return err
 				}
@@ -337,7 +340,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 	w.counts.committed(p)
 	w.counts.delivered(p, w.want.delivery, &t.config.Buffer, w.e.cfg.Clock.Now())
 	if !w.e.cfg.Ledger && (again || t.keeps()) {
-		j.unstage(ctx, p.id)
+		w.e.unstage(ctx, p.id)
 	}
 	return w.e.at(ctx, StepCommitted, p.id)
 }
