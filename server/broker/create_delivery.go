@@ -21,6 +21,9 @@ type CreateDeliveryRequest struct {
 	Delivery string // its name
 	Config   spec.Config
 	Tags     map[string]string
+	// EncryptionKey has what is put directly encrypted from the beginning, as EncryptDelivery would; empty: it is not. Where that
+	// fails no delivery stream is made.
+	EncryptionKey string
 }
 
 // CreateDelivery makes a delivery stream.
@@ -43,6 +46,11 @@ func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req Cre
 			return spec.Delivery{}, err
 		}
 	}
+	if req.EncryptionKey != "" {
+		if err := b.mayEncryptDelivery(ctx, who, &req); err != nil {
+			return spec.Delivery{}, err
+		}
+	}
 	if !req.Config.Source.Direct() { // who may make a delivery of a stream may read it
 		if err := b.mayRead(ctx, who, req.Config.Source.Stream); err != nil {
 			return spec.Delivery{}, err
@@ -53,8 +61,12 @@ func (b *Broker) CreateDelivery(ctx context.Context, who leat.Principal, req Cre
 	}
 	d, err := b.deliveries.Create(ctx, who.Account, req.Delivery, req.Config, req.Tags)
 	b.identityChanged(ctx) // its tags
-	if err == nil {
-		b.changed(ctx, nil, ofDelivery(&d))
+	if err != nil {
+		return d, err
+	}
+	b.changed(ctx, nil, ofDelivery(&d))
+	if req.EncryptionKey != "" {
+		err = b.encryptNew(ctx, who, &d, req.EncryptionKey)
 	}
 	return d, err
 }

@@ -39,12 +39,14 @@ func (b *Broker) StartStreamEncryption(ctx context.Context, who leat.Principal, 
 	return b.encrypt(ctx, v, key)
 }
 
+var errNoStreamKeys = leat.Errorf(leat.KindUnsupported, "this server cannot encrypt streams: start it with --master-key-file")
+
 func (b *Broker) encrypt(ctx context.Context, v *streamView, key string) error {
 	if v.Status != leat.StreamActive {
 		return errNotActive(&v.Stream)
 	}
 	if b.streamKeys == nil {
-		return leat.Errorf(leat.KindUnsupported, "this server cannot encrypt streams: start it with --master-key-file")
+		return errNoStreamKeys
 	}
 	k, err := b.streamKeys.Make(ctx, v.ID)
 	if err != nil {

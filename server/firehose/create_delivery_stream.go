@@ -44,6 +44,9 @@ func (h *Handler) createDeliveryStream(ctx context.Context, c *call, in *createD
 	if err != nil {
 		return nil, err
 	}
+	if err := h.own(c, d.Source); err != nil {
+		return nil, err
+	}
 	tags := map[string]string{}
 	for _, t := range in.Tags {
 		tags[t.Key] = t.Value
@@ -52,20 +55,31 @@ func (h *Handler) createDeliveryStream(ctx context.Context, c *call, in *createD
 	if e != nil && !config.Source.Direct() {
 		return nil, leat.Invalid("DeliveryStreamEncryptionConfigurationInput", "DeliveryStreamEncryptionConfigurationInput goes with direct puts: encrypt the source stream")
 	}
-	if _, err := e.key(); err != nil {
-		return nil, err
+	key := ""
+	if e != nil {
+		if key, err = e.key(); err != nil {
+			return nil, err
+		}
 	}
-	made, err := h.broker.CreateDelivery(ctx, c.who, broker.CreateDeliveryRequest{Delivery: name, Config: config, Tags: tags})
+	made, err := h.broker.CreateDelivery(ctx, c.who, broker.CreateDeliveryRequest{Delivery: name, Config: config, Tags: tags, EncryptionKey: key})
 	if err != nil {
 		return nil, err
 	}
 	h.awaitPuts(ctx, &made)
-	if e != nil {
-		if err := h.encrypt(ctx, c, name, e); err != nil {
-			return nil, err
-		}
-	}
 	return &createDeliveryStreamOutput{h.arn(c, name)}, nil
+}
+
+// own refuses a source of another account or region, where there is none to read: a stream here may have the same name.
+func (h *Handler) own(c *call, s *kinesisSource) error {
+	if s == nil {
+		return nil
+	}
+	region, account, _, err := leat.ParseStreamARN(*s.KinesisStreamARN)
+	if err == nil && (region != h.broker.Region() || account != c.who.Account) {
+		const member = "KinesisStreamSourceConfiguration.KinesisStreamARN"
+		err = leat.Invalid(member, "%s %.256q is not of account %s and region %s: a delivery stream takes its records from a stream of its own account", member, *s.KinesisStreamARN, c.who.Account, h.broker.Region())
+	}
+	return err
 }
 
 // createTime is how long a new delivery stream is waited for; then it is told to be CREATING.

@@ -317,6 +317,36 @@ func TestFirehoseRefused(t *testing.T) {
 	fails[*types.ResourceNotFoundException](t, err, "")
 }
 
+// A source of another account or region is not taken for the stream of that name that is here, and where the encryption that was
+// asked for cannot be had there is no delivery stream.
+func TestFirehoseCreatedInPart(t *testing.T) {
+	t.Parallel()
+	h := newHose(t)
+	ctx := t.Context()
+	_, err := h.k.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("events"), ShardCount: aws.Int32(1)})
+	must(t, err)
+	x := &types.ExtendedS3DestinationConfiguration{BucketARN: h.bucketARN(), RoleARN: aws.String(role)}
+	for _, arn := range []string{"arn:aws:kinesis:us-east-1:111111111111:stream/events", "arn:aws:kinesis:eu-west-1:000000000000:stream/events"} {
+		_, err := h.f.CreateDeliveryStream(ctx, &firehose.CreateDeliveryStreamInput{
+			DeliveryStreamName: aws.String("r"), DeliveryStreamType: types.DeliveryStreamTypeKinesisStreamAsSource, ExtendedS3DestinationConfiguration: x,
+			KinesisStreamSourceConfiguration: &types.KinesisStreamSourceConfiguration{KinesisStreamARN: &arn, RoleARN: aws.String(role)},
+		})
+		fails[*types.InvalidArgumentException](t, err, "is not of account 000000000000 and region us-east-1")
+	}
+	_, err = h.f.CreateDeliveryStream(ctx, &firehose.CreateDeliveryStreamInput{
+		DeliveryStreamName: aws.String("r"), ExtendedS3DestinationConfiguration: x,
+		DeliveryStreamEncryptionConfigurationInput: &types.DeliveryStreamEncryptionConfigurationInput{
+			KeyType: types.KeyTypeCustomerManagedCmk, KeyARN: aws.String("arn:aws:kms:us-east-1:000000000000:key/" + strings.Repeat("k", 2048)),
+		},
+	})
+	fails[*types.InvalidArgumentException](t, err, "encryption key")
+	all, err := h.f.ListDeliveryStreams(ctx, &firehose.ListDeliveryStreamsInput{})
+	must(t, err)
+	if len(all.DeliveryStreamNames) != 0 {
+		t.Errorf("there are %v", all.DeliveryStreamNames)
+	}
+}
+
 // The sequence of calls of Terraform's aws_kinesis_firehose_delivery_stream: create and wait, read, tags, update by the
 // version that was read, delete and wait.
 func TestFirehoseTerraform(t *testing.T) {
