@@ -13,11 +13,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/leatstream/leat/server/auth"
 )
 
 // debugHandler answers under /debug: profiles of the process (/debug/pprof/…) and its settings (/debug/config), to the
 // operator alone: whoever has the bootstrap token. A server without one listens on loopback addresses and takes anybody,
-// but no web page: a browser says where a request comes from.
+// but no web page: a browser says where a request comes from, and by which name it was led here.
 func debugHandler(token string, settings any) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // by name too: heap, goroutine, mutex, …
@@ -29,7 +31,7 @@ func debugHandler(token string, settings any) http.Handler {
 		e.SetIndent("", "  ")
 		_ = e.Encode(settings) // fails only when the caller is gone
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return withoutPages(token == "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		if !operator(r, token) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
@@ -37,6 +39,20 @@ func debugHandler(token string, settings any) http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
+	}))
+}
+
+// withoutPages keeps web pages out of what a server shows that is open.
+func withoutPages(open bool, to http.Handler) http.Handler {
+	if !open {
+		return to
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := auth.RefusePages(r); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		to.ServeHTTP(w, r)
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 func TestDebugIsTheOperators(t *testing.T) {
 	const token = "0123456789abcdef"
 	get := func(h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r := httptest.NewRequest(http.MethodGet, "http://localhost:4567"+path, nil)
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}
@@ -42,6 +42,10 @@ func TestDebugIsTheOperators(t *testing.T) {
 	}
 	if w := get(open, "/debug/pprof/", "Origin", "https://evil.example"); w.Code != http.StatusUnauthorized {
 		t.Errorf("a web page: %d", w.Code)
+	}
+	w := httptest.NewRecorder()
+	if open.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://evil.example:4567/debug/config", nil)); w.Code != http.StatusForbidden {
+		t.Errorf("a web page whose name was pointed here: %d", w.Code)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -349,6 +350,18 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 	for _, file := range all {
 		if !linked[filepath.Base(file)] {
 			t.Errorf("no alert links %s", file)
+		}
+	}
+}
+
+// The metrics of a server that lets everybody in name accounts and streams: no page reads them whose name was pointed here.
+func TestMetricsAreForNoPage(t *testing.T) {
+	s := liveIn(t, t.TempDir(), time.Minute)
+	for host, want := range map[string]int{"localhost:4567": http.StatusOK, "127.0.0.1": http.StatusOK, "evil.example": http.StatusForbidden} {
+		r := httptest.NewRequest(http.MethodGet, "http://"+host+"/metrics", nil)
+		w := httptest.NewRecorder()
+		if s.handler().ServeHTTP(w, r); w.Code != want {
+			t.Errorf("as %s: %d, want %d", host, w.Code, want)
 		}
 	}
 }

@@ -72,6 +72,7 @@ type Server struct {
 	calls   *measuredEngine
 	points  *datapoints.Log // nil: there are no datapoints
 	debug   http.Handler
+	open    bool        // it has no token of its own, and anybody is an operator
 	close   []io.Closer // in the order of closing
 
 	doors
@@ -122,7 +123,7 @@ func (s *Server) Node() *cluster.Node { return s.node }
 
 // build puts a server on opened parts. It closes them when it fails.
 func build(ctx context.Context, p parts) (_ *Server, err error) {
-	s := &Server{doors: p.doors, log: p.log, close: p.close, debug: debugHandler(p.token, p.settings)}
+	s := &Server{doors: p.doors, log: p.log, close: p.close, debug: debugHandler(p.token, p.settings), open: p.token == ""}
 	defer func() {
 		if err != nil {
 			s.shut()
@@ -418,7 +419,7 @@ const edgeStop = 3 * time.Second
 // handler is everything on the HTTP port.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", withoutPages(s.open, promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{})))
 	mux.Handle(web.Root, s.console)
 	mux.Handle(web.Root+"/", s.console)
 	mux.Handle("/debug/", s.debug)
