@@ -5,7 +5,9 @@ package doctor
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -19,13 +21,7 @@ const (
 // disk times what a put under leat dev waits for: an append and an fsync.
 func disk(dir string) (f Finding) {
 	f = Finding{Check: "disk fsync", Grade: Bad, Means: "leat dev keeps its records there", Do: "choose a folder that you may write to, with --data-dir"}
-	for _, where := range []string{dir, "."} { // the folder, or where it will be made
-		if info, err := os.Stat(where); err == nil && info.IsDir() {
-			dir = where
-			break
-		}
-	}
-	file, err := os.CreateTemp(dir, ".doctor-*")
+	file, err := os.CreateTemp(nearest(dir), ".doctor-*")
 	if err != nil {
 		f.Found = err.Error()
 		return f
@@ -47,6 +43,16 @@ func disk(dir string) (f Finding) {
 		return f
 	}
 	return judgeSync(times)
+}
+
+// nearest is a folder, or the nearest above it that is there: where it will be made.
+func nearest(dir string) string {
+	for {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(dir) == dir {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 func judgeSync(t timing) Finding {

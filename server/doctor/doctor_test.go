@@ -140,6 +140,17 @@ func TestDisks(t *testing.T) {
 	if os.Getuid() != 0 { // root may write anywhere
 		disk("/proc").is(t, Bad, "")
 	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	disk(file).is(t, Bad, "")
+	for of, want := range map[string]string{dir: dir, filepath.Join(dir, "not", "there"): dir, filepath.Join("not", "there"): ".", "/not-there/at-all": "/"} {
+		if got := nearest(of); got != want {
+			t.Errorf("for %s the disk of %s is looked at, want that of %s", of, got, want)
+		}
+	}
 }
 
 // A proxy that speaks HTTP/1.1 alone, or is not Leat at all, is found.
