@@ -19,6 +19,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
 
@@ -70,6 +71,46 @@ func TestRecordsThatGrow(t *testing.T) {
 	t.Logf("the heap had %d MiB at most", most.HeapAlloc>>20)
 	if most.HeapAlloc > 1536<<20 {
 		t.Errorf("the heap had %d MiB", most.HeapAlloc>>20)
+	}
+}
+
+// Ranges of several shards that all become large ones at the same time wait for one another, and none for ever.
+func TestManyRangesThatGrow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a quarter of a gigabyte")
+	}
+	r := newRig(t, func(c *delivery.Config) { c.Memory = 16 << 20 })
+	const shards, each = 6, 12
+	r.stream("s", shards)
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	for range 9 {
+		_, err := z.Write(make([]byte, 1<<20))
+		r.must(err)
+	}
+	r.must(z.Close())
+	var puts []broker.Put
+	for i := range shards * each {
+		puts = append(puts, broker.Put{Record: leat.Record{PartitionKey: fmt.Sprint(i), Data: b.Bytes()}})
+	}
+	failed, err := r.broker.PutRecords(t.Context(), who, broker.PutRecordsRequest{Stream: "s", Puts: puts})
+	if err != nil || failed > 0 {
+		t.Fatalf("put: %d failed, %v", failed, err)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	r.deliver("d", r.toBucket("s", func(c *spec.Config) {
+		c.Buffer.Bytes, c.Transforms = 5<<20, []spec.Transform{{Kind: spec.Decompress}}
+	}))
+	r.until("it is delivered", func() bool {
+		d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+		n := uint64(0)
+		for _, p := range d.Shards {
+			n += p.Next
+		}
+		return err == nil && n == uint64(len(puts))
+	})
+	if rep := r.clean("d", uint64(len(puts))); rep.Stored != uint64(len(puts)) {
+		t.Errorf("verify: %+v", rep)
 	}
 }
 
