@@ -34,7 +34,7 @@ func wideObject(n int) string {
 
 // A record of many rows, and then many columns, costs what its members do and not what rows times columns would.
 func TestParquetSparse(t *testing.T) {
-	const rows = 200_000
+	const rows = 50_000
 	record := `{"a":1}` + strings.Repeat("{}", rows) + wideObject(999)
 	open := maker(t, parquet(spec.Parquet{}), spec.None)
 	var data []byte
@@ -42,7 +42,7 @@ func TestParquetSparse(t *testing.T) {
 		t.Errorf("a record of %d KiB has %d MiB allocated", len(record)>>10, n>>20)
 	}
 	got := query(t, data, `SELECT count(*)::INT n, sum(a)::INT a, sum(c0)::INT c0, sum(c998)::INT c998 FROM read_parquet(FILE)`,
-		`SELECT count(DISTINCT row_group_id)::INT > 5 AS several FROM parquet_metadata(FILE)`)
+		`SELECT count(DISTINCT row_group_id)::INT > 2 AS several FROM parquet_metadata(FILE)`)
 	if got[0] != fmt.Sprintf(`[{"n":%d,"a":1,"c0":1,"c998":1}]`, rows+2) || got[1] != `[{"several":true}]` {
 		t.Errorf("DuckDB says %s", got)
 	}
