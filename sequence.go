@@ -117,7 +117,6 @@ func shardCheck(k ShardKey) uint64 {
 	return mix64(h ^ k.Ordinal)
 }
 
-
 // mix64 is the finalizer of SplitMix64.
 func mix64(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
