@@ -20,11 +20,10 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// Bounds of what a request may send and how long that, and taking in its answer, may take. Nobody holds a node's memory longer.
+// Bounds of what a request may send, and of how long its answer may take to be taken in.
 const (
 	maxForm       = 64 << 10
 	maxRecordForm = 32 << 20 // a record of 10 MiB, escaped; of those who are signed in alone
-	bodyTime      = time.Minute
 	answerTime    = 2 * time.Minute // for an answer, or a piece of a long one
 )
 
@@ -45,12 +44,9 @@ func answers(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime)) // where there is none, as in tests, there is no risk
 }
 
-// guarded puts around every request what keeps others' pages out: headers, origin, host; and the time that its body has.
+// guarded puts around every request what keeps others' pages out: headers, origin, host. How long its body may take the server bounds.
 func (c *Console) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength != 0 { // it ends with the body; of one that nobody reads, net/http reads some before it answers
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // as in answers
-		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
