@@ -20,7 +20,8 @@
 //	6  commits: one transaction writes what each object holds, and moves the cursor, by compare-and-swap on the plan
 //
 // Whoever comes after a death finds the plan at the cursor, and does 3 to 6 again with the same configuration: the same
-// names, the same bytes. So two owners that do it at once do no harm either.
+// names, the same bytes. So two owners that do it at once do no harm either. Only what no name and no byte comes from is taken
+// from the present configuration: credentials, the bound of retries, and whom transforms ask (renew).
 //
 // A child shard begins when the cursors of its parents are at their ends (lineage.go). Records that expire between two
 // tries of a plan change none of this (again.go). A catalog that is made anew has its plans from the ledger.
