@@ -23,7 +23,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // Bounds of what a request may send, and of how long its answer may take to be taken in.
 const (
 	maxForm       = 64 << 10
-	maxRecordForm = 32 << 20 // a record of 10 MiB, escaped; of those who are signed in alone
+	maxRecordForm = 32 << 20        // a record of 10 MiB, escaped; of those who are signed in alone
 	answerTime    = 2 * time.Minute // for an answer, or a piece of a long one
 )
 
