@@ -17,6 +17,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/server/delivery/transform"
 )
 
 // putsAtOnce is how many objects of one plan are on their way at a time.
@@ -185,7 +186,7 @@ func bound(r *spec.Result, left *int64) {
 	sizes := map[int]int64{}
 	for i := range r.Outputs {
 		o := &r.Outputs[i]
-		n := len(o.Data)
+		n := len(o.Data) + transform.PartBytes
 		for _, keys := range []map[string]string{o.Query, o.Lambda} {
 			for name, value := range keys {
 				n += len(name) + len(value)
@@ -194,7 +195,7 @@ func bound(r *spec.Result, left *int64) {
 		sizes[o.Source] += int64(n)
 	}
 	for i := range r.Failed {
-		sizes[r.Failed[i].Source] += int64(len(r.Failed[i].Data))
+		sizes[r.Failed[i].Source] += int64(len(r.Failed[i].Data)) + transform.PartBytes
 	}
 	refused := map[int]bool{}
 	for _, source := range slices.Sorted(maps.Keys(sizes)) {

@@ -157,3 +157,17 @@ func TestEncodeWithMoreRoom(t *testing.T) {
 		t.Errorf("without room: %v", err)
 	}
 }
+
+// Parts count though there is next to nothing in them: those of a range may be millions.
+func TestBoundCountsParts(t *testing.T) {
+	t.Parallel()
+	var r spec.Result
+	for i := range 12 {
+		r.Outputs = append(r.Outputs, spec.Output{Source: i / 6, Data: []byte("x")})
+	}
+	left := int64(1000)
+	bound(&r, &left)
+	if len(r.Outputs) != 6 || len(r.Failed) != 1 || r.Failed[0].Source != 1 || left < 400 || left > 500 {
+		t.Errorf("%d outputs, %d failed, %d bytes left", len(r.Outputs), len(r.Failed), left)
+	}
+}

@@ -29,6 +29,7 @@ type Options struct {
 const (
 	MaxOutputs     = 10_000             // parts, after each step
 	MaxOutputBytes = 64 << 20           // of all its parts and their partition keys after each step, and of those that failed so far
+	PartBytes      = 96                 // that a part counts besides its own: of one byte each, there may be very many
 	maxBatchBytes  = 8 * MaxOutputBytes // the same of all records of a batch: the one that exceeds it fails
 	maxMessage     = 512                // bytes of a reason
 )
@@ -103,9 +104,9 @@ func (b *batch) settle(items []item) []item {
 	return items
 }
 
-// size is what an item holds, in bytes.
+// size is what an item takes, in bytes.
 func (it *item) size() int {
-	n := len(it.data)
+	n := len(it.data) + PartBytes
 	for _, keys := range []map[string]string{it.query, it.lambda} {
 		for name, value := range keys {
 			n += len(name) + len(value)
@@ -125,8 +126,8 @@ func (b *batch) fail(it *item, t spec.ErrorType, code, format string, args ...an
 		message = message[:n] + "…"
 	}
 	g := b.grown[it.source]
-	g.kept += len(it.origin)
-	b.kept += len(it.origin)
+	g.kept += len(it.origin) + PartBytes
+	b.kept += len(it.origin) + PartBytes
 	b.short = b.short || int64(b.kept) > b.most
 	g.large = g.large || g.kept > MaxOutputBytes || b.kept > maxBatchBytes
 	b.grown[it.source] = g
