@@ -286,7 +286,7 @@ func (l *looker) back(ctx context.Context, shard leat.ShardKey, end uint64) erro
 	to, step := min(tail, end), most
 	for to > horizon && !l.full() && !l.over(p.Looked > 0) {
 		from := max(horizon, to-min(to, step))
-		records, err := l.between(ctx, shard, from, to)
+		records, first, err := l.between(ctx, shard, from, to)
 		if err != nil {
 			if leat.KindOf(err) != leat.KindThroughputExceeded || p.Looked == 0 {
 				return err
@@ -294,13 +294,14 @@ func (l *looker) back(ctx context.Context, shard leat.ShardKey, end uint64) erro
 			p.Stopped = stoppedReads
 			break
 		}
-		if n := len(records); n == 0 || records[n-1].Offset != to-1 { // it was too much for one page
-			if step = min(uint64(n), (to-from)/2); step == 0 {
-				return leat.Errorf(leat.KindUnavailable, "Records of %s cannot be read now: try again in a moment.", leat.ShardID(shard.Ordinal))
-			}
+		if first > from { // what is before has expired, though it may not be trimmed yet
+			horizon = first
+		}
+		if n := len(records); n > 0 && records[n-1].Offset != to-1 { // it was too much for one page
+			step = min(uint64(n), (to-from)/2)
 			continue
 		}
-		if to = l.listBack(shard, records, from); p.Stopped != "" {
+		if to = l.listBack(shard, records, first); p.Stopped != "" {
 			break
 		}
 		step = min(2*step, most)
@@ -311,17 +312,25 @@ func (l *looker) back(ctx context.Context, shard leat.ShardKey, end uint64) erro
 	return nil
 }
 
-// between reads the records from one offset to before another, as far as one page has them.
-func (l *looker) between(ctx context.Context, shard leat.ShardKey, from, to uint64) ([]leat.Record, error) {
+// between reads the records from one offset to before another, as far as one page has them, and tells the offset of the first
+// that there still is: to, where there is none.
+func (l *looker) between(ctx context.Context, shard leat.ShardKey, from, to uint64) (records []leat.Record, first uint64, err error) {
 	at, err := l.iterator(ctx, shard, broker.AtSequenceNumber, from)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	res, err := l.c.Broker.GetRecords(ctx, l.who, broker.GetRecordsRequest{Stream: l.p.Stream.Name, Iterator: at, Limit: int(to - from), Look: true})
-	return res.Records, err
+	records = res.Records
+	for len(records) > 0 && records[len(records)-1].Offset >= to {
+		records = records[:len(records)-1] // a read that passes over what has expired goes on beyond
+	}
+	if first = to; len(records) > 0 {
+		first = records[0].Offset
+	}
+	return records, first, err
 }
 
-// listBack lists records from the last to the first, which begin at from, and returns before which offset one goes on.
+// listBack lists records from the last to the first, which has the offset from, and returns before which offset one goes on.
 func (l *looker) listBack(shard leat.ShardKey, records []leat.Record, from uint64) uint64 {
 	for i := len(records) - 1; i >= 0; i-- {
 		r := &records[i]

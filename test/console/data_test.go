@@ -10,10 +10,12 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/internal/sqldb"
 )
 
 // hostile is what nobody's page may run.
@@ -283,22 +286,9 @@ func TestNewestRecords(t *testing.T) {
 	for i := range many {
 		w.putOne(t, "large", fmt.Sprint("key-", i%2), append(fmt.Appendf(nil, "record-%02d ", i), bytes.Repeat([]byte("x"), 1_000_000)...))
 	}
-	order := func(q url.Values) (all string) {
+	order := func(q url.Values) string {
 		t.Helper()
-		next := "/console/streams/large/data?" + q.Encode()
-		for next != "" {
-			p := v.get(next)
-			p.is(t, 200)
-			for _, m := range regexp.MustCompile(`>record-(\d\d) `).FindAllStringSubmatch(p.body, -1) {
-				all += m[1] + " "
-			}
-			all += "| "
-			m := regexp.MustCompile(`href="([^"]+)">Older<`).FindStringSubmatch(p.body)
-			if next = ""; m != nil {
-				next = html.UnescapeString(m[1])
-			}
-		}
-		return all
+		return pagesBack(t, v, "large", q)
 	}
 	if got, want := order(url.Values{}), "24 23 22 21 20 19 18 17 16 15 14 13 12 11 10 09 08 07 06 05 04 03 02 01 00 | "; got != want {
 		t.Errorf("the newest of all:\n%s, want\n%s", got, want)
@@ -310,6 +300,88 @@ func TestNewestRecords(t *testing.T) {
 		t.Errorf("the newest of a key:\n%s, want\n%s", got, want)
 	}
 	v.get("/console/streams/large/data?shard=0&before=x").is(t, 400, "is no offset of a shard")
+}
+
+// pagesBack are the numbers of a stream's records as its pages show them, from the newest page to the oldest.
+func pagesBack(t *testing.T, v *visitor, stream string, q url.Values) (all string) {
+	t.Helper()
+	for next := "/console/streams/" + stream + "/data?" + q.Encode(); next != ""; {
+		p := v.get(next)
+		p.is(t, 200)
+		for _, m := range regexp.MustCompile(`>record-(\d\d) `).FindAllStringSubmatch(p.body, -1) {
+			all += m[1] + " "
+		}
+		all += "| "
+		m := regexp.MustCompile(`href="([^"]+)">Older<`).FindStringSubmatch(p.body)
+		if next = ""; m != nil {
+			next = html.UnescapeString(m[1])
+		}
+	}
+	return all
+}
+
+// Going back ends where records have expired, though what they lie in still stands.
+func TestNewestRecordsEndAtExpiredOnes(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"some", "all"} {
+		w.create(t, name, 1)
+		for i := range 25 {
+			w.putOne(t, name, fmt.Sprint("key-", i%2), fmt.Appendf(nil, "record-%02d ", i))
+		}
+	}
+	live := w.arrived(t, "some", 15)
+	if err := w.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqldb.Open(t.Context(), sqldb.Config{SQLite: filepath.Join(w.Dir, "catalog.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Tx(t.Context(), func(tx *sqldb.Tx) error {
+		_, some := tx.Exec(`UPDATE streams SET expired_before = $1 WHERE name = 'some'`, live)
+		_, all := tx.Exec(`UPDATE streams SET expired_before = $1 WHERE name = 'all'`, live+time.Hour.Microseconds())
+		return errors.Join(some, all)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Close(), w.Restart()); err != nil {
+		t.Fatal(err)
+	}
+	v := newVisitor(t, w.HTTP)
+	for _, tc := range []struct {
+		stream string
+		q      url.Values
+		want   string
+	}{
+		{"some", url.Values{}, "24 23 22 21 20 19 18 17 16 15 | "},
+		{"some", url.Values{"shard": {"0"}, "limit": {"12"}}, "24 23 22 21 20 19 18 17 16 15 | "},
+		{"some", url.Values{"shard": {"0"}, "limit": {"7"}}, "24 23 22 21 20 19 18 | 17 16 15 | "},
+		{"some", url.Values{"shard": {"0"}, "before": {"9"}}, "| "},
+		{"some", url.Values{"key": {"key-0"}, "limit": {"4"}}, "24 22 20 18 | 16 | "},
+		{"all", url.Values{}, "| "},
+		{"all", url.Values{"shard": {"0"}, "limit": {"7"}}, "| "},
+	} {
+		if got := pagesBack(t, v, tc.stream, tc.q); got != tc.want {
+			t.Errorf("%s, %v:\n%s, want\n%s", tc.stream, tc.q, got, tc.want)
+		}
+	}
+}
+
+// arrived is the time, in microseconds, of the record of a stream's first shard that has so many before it.
+func (w *world) arrived(t *testing.T, stream string, before int) int64 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	it, err := w.client.Records.GetShardIterator(ctx, &leatv1.GetShardIteratorRequest{Stream: stream, ShardId: "0", Start: &leatv1.StartingPosition{Type: leatv1.StartingPositionType_STARTING_POSITION_TYPE_TRIM_HORIZON}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := w.client.Records.GetRecords(ctx, &leatv1.GetRecordsRequest{ShardIterator: it.GetShardIterator()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.GetRecords()[before].GetApproximateArrivalUnixMicros()
 }
 
 // A filter that is too much for one page goes on where it stopped: no record is passed over undecided.
