@@ -41,6 +41,7 @@ type fake struct {
 	lose               func(shard int) (applied, lost bool) // an InternalFailure, applied or not
 	afterPut           func() error                         // the answer is lost
 	beforeSubscription func() error                         // mu is held
+	afterSubscription  error                                // how each ends that has nothing else to say
 	beforeRead         func(iterator string) error
 	onToken            func(metadata.MD)
 }
@@ -357,7 +358,7 @@ func (f *fake) SubscribeToShard(req *leatv1.SubscribeToShardRequest, out grpc.Se
 			return err
 		}
 	}
-	return nil
+	return f.afterSubscription
 }
 
 // put puts n records in the fake itself, under random keys.

@@ -159,6 +159,9 @@ func (f *follower) subscribe(ctx context.Context) (last *page, err error) {
 		if errors.Is(err, io.EOF) {
 			return last, nil
 		}
+		if leat.KindOf(err) == leat.KindCanceled && ctx.Err() == nil { // by the server: this reader took nothing in for too long
+			err = &leat.Error{Kind: leat.KindUnavailable, Op: "Next", Message: "the server ended the subscription", Err: err}
+		}
 		if err != nil {
 			return last, err
 		}

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
@@ -340,6 +343,24 @@ func TestReaderSubscribesAgain(t *testing.T) {
 	r = reader(t, c, client.TrimHorizon(), client.ReaderOptions{Consumer: "c"})
 	if _, err := r.Next(t.Context()); leat.KindOf(err) != leat.KindInUse {
 		t.Errorf("another's subscription: %v", err)
+	}
+}
+
+// A server ends the subscription of a reader that takes nothing in for minutes. The reader goes on where it was.
+func TestReaderThatWasTooSlow(t *testing.T) {
+	f := newFake(1)
+	f.put(random(t), 100)
+	f.afterSubscription = status.Error(codes.Canceled, "context canceled")
+	r := reader(t, f.dial(t), client.TrimHorizon(), client.ReaderOptions{Consumer: "c", ToPresent: true, BackoffMin: time.Millisecond})
+	n := 0
+	for _, err := range r.All(t.Context()) {
+		if err != nil {
+			t.Fatalf("after %d records: %v", n, err)
+		}
+		n++
+	}
+	if n != 100 {
+		t.Errorf("read %d records", n)
 	}
 }
 

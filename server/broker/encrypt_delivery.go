@@ -43,7 +43,7 @@ func (b *Broker) mayEncryptDelivery(ctx context.Context, who leat.Principal, req
 	if err := validateDeliveryKey(req.EncryptionKey); err != nil {
 		return err
 	}
-	if err := b.delivery(ctx, who, ActionUpdateDelivery, req.Delivery); err != nil {
+	if err := b.delivery(ctx, who, ActionStartDeliveryEncryption, req.Delivery); err != nil {
 		return err
 	}
 	if b.streamKeys == nil {

@@ -113,7 +113,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	ctx := ss.Context()
 	id := requestID(ctx)
 	if !s.isInternal(info.FullMethod) {
-		ss = patientStream{ss, s.patience}
+		ss = &patientStream{ss, s.patience, s.patience.message(info.FullMethod)}
 	}
 	_ = ss.SetHeader(metadata.Pairs(requestIDKey, id)) // fails only when the caller is gone
 	var span tracing.Span

@@ -44,7 +44,8 @@ func tapped(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	return context.WithValue(ctx, hangUpKey{}, hangUp), nil
 }
 
-// within does what waits for the other side of a call, and ends the call when that takes longer than d.
+// within does what waits for the other side of a call, and ends the call when that takes longer than d. Its caller then hears of
+// CANCELED: gRPC says so itself.
 func within(ctx context.Context, d time.Duration, what string, do func() error) error {
 	hangUp, ok := ctx.Value(hangUpKey{}).(context.CancelFunc)
 	if !ok { // between the gateway and the server inside, or between nodes, nobody dawdles
@@ -67,12 +68,15 @@ func within(ctx context.Context, d time.Duration, what string, do func() error) 
 type patientStream struct {
 	grpc.ServerStream
 	patience Patience
+	next     time.Duration // for the next message to arrive; those of strangers are hurried once, since later ones have no reason to come at once
 }
 
-func (s patientStream) RecvMsg(m any) error {
-	return within(s.Context(), s.patience.Message, "a message did not arrive", func() error { return s.ServerStream.RecvMsg(m) })
+func (s *patientStream) RecvMsg(m any) error {
+	err := within(s.Context(), s.next, "a message did not arrive", func() error { return s.ServerStream.RecvMsg(m) })
+	s.next = s.patience.Message
+	return err
 }
 
-func (s patientStream) SendMsg(m any) error {
+func (s *patientStream) SendMsg(m any) error {
 	return within(s.Context(), s.patience.Answer, "a message was not taken in", func() error { return s.ServerStream.SendMsg(m) })
 }

@@ -53,24 +53,32 @@ func (d *dawdler) call(method string, m proto.Message, held int) {
 	d.r.must(d.frames.WriteData(1, held == 0, raw[:len(raw)-held]))
 }
 
-// ended waits for the end of the call.
-func (d *dawdler) ended() {
-	d.wait(func(f http2.Frame) bool { h, ok := f.(*http2.HeadersFrame); return ok && h.StreamEnded() })
-}
-
-func (d *dawdler) wait(enough func(http2.Frame) bool) {
+// ended waits for the end of the call and returns its code.
+func (d *dawdler) ended() (code string) {
 	d.r.t.Helper()
 	d.r.must(d.conn.SetReadDeadline(time.Now().Add(30 * time.Second)))
+	headers := hpack.NewDecoder(4096, nil)
 	for {
 		f, err := d.frames.ReadFrame()
 		if err != nil {
 			d.r.t.Fatalf("waited for a frame: %v", err)
 		}
-		if settings, ok := f.(*http2.SettingsFrame); ok && !settings.IsAck() {
-			d.r.must(d.frames.WriteSettingsAck())
-		}
-		if enough(f) {
-			return
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				d.r.must(d.frames.WriteSettingsAck())
+			}
+		case *http2.HeadersFrame:
+			fields, err := headers.DecodeFull(f.HeaderBlockFragment())
+			d.r.must(err)
+			for _, field := range fields {
+				if field.Name == "grpc-status" {
+					code = field.Value
+				}
+			}
+			if f.StreamEnded() {
+				return code
+			}
 		}
 	}
 }
@@ -103,4 +111,9 @@ func TestPushesThatAreNotTakenIn(t *testing.T) {
 	d := r.dawdler()
 	d.call("/leat.v1.RecordService/SubscribeToShard", &leatv1.SubscribeToShardRequest{Stream: "s", Consumer: "c", ShardId: "shardId-000000000000", Start: start}, 0)
 	r.poll("the subscription's end", func() bool { return strings.Contains(r.log.String(), "a message was not taken in within 50ms") })
+	r.must(d.frames.WriteWindowUpdate(0, 1<<30))
+	r.must(d.frames.WriteWindowUpdate(1, 1<<30))
+	if code := d.ended(); code != "1" { // CANCELED, of which the Go client knows that it is not its own
+		t.Errorf("it ended with code %q", code)
+	}
 }
