@@ -200,13 +200,18 @@ func (c *Console) change(r *http.Request, s *session, stream string, f *streamSe
 	if mode == leat.ModeOnDemand && f.Warm.touched() {
 		req.WarmThroughput, some = &warm, true
 	}
-	if some {
-		if _, err := c.Broker.UpdateStream(r.Context(), s.who, req); err != nil {
-			return err
+	update := func(ctx context.Context) error {
+		if !some {
+			return nil
 		}
+		_, err := c.Broker.UpdateStream(ctx, s.who, req)
+		return err
 	}
 	if mode != leat.ModeProvisioned || !f.Target.touched() {
-		return nil
+		return update(r.Context())
+	}
+	if err := c.Broker.Watch(r.Context(), update); err != nil { // it stays whatever comes of the shards: the audit log has it by itself
+		return err
 	}
 	_, err := c.Broker.ScaleStream(r.Context(), s.who, broker.ScaleStreamRequest{Stream: stream, Target: target})
 	if err != nil && some {

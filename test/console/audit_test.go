@@ -51,4 +51,9 @@ func TestAudit(t *testing.T) {
 	if got := p.Header.Get("Content-Disposition"); !strings.HasPrefix(got, "attachment") {
 		t.Errorf("the export is shown: %q", got)
 	}
+
+	// Of a form that is carried out half, the log has what was changed.
+	both := url.Values{"mode": {"PROVISIONED"}, "target": {"20000"}, "retention": {"72"}, "max_record": {"2048"}, "warm": {"0"}}
+	v.send(settings, settings, both).is(t, 400, "everything else was")
+	v.get(v.link("/console/audit?operation=UpdateMaxRecordSize", "/console/audit/events/")).is(t, 200, "What it changed", `is"><pre>72`)
 }
