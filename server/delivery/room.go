@@ -16,7 +16,7 @@ import (
 
 // What deliveries take of a node's memory while they work:
 //
-//	Config.Memory  records of plans, and as many bytes of what transforms and formats make of them
+//	Config.Memory  records of plans, and as many bytes of what transforms and formats make of them; of Parquet, the columns too
 //	Config.Memory  what they make beyond, where small records become large ones
 //	one plan       may go further: those that wait for each other's bytes would wait for ever otherwise
 //
@@ -44,12 +44,14 @@ type room struct {
 	made   atomic.Int64 // of them, so far
 }
 
-// room waits until a plan whose records take size bytes may be carried out. again: its last try failed.
-func (e *Engine) room(ctx context.Context, account string, size int64, again bool) (*room, error) {
+// room waits until a plan whose records take size bytes may be carried out, for which its format takes more. again: its last try
+// failed.
+func (e *Engine) room(ctx context.Context, account string, size, more int64, again bool) (*room, error) {
 	part := max(e.cfg.Memory/shareOfAccount, 1)
 	of, _ := e.shares.LoadOrStore(account, &share{semaphore.NewWeighted(part), semaphore.NewWeighted(part)})
 	size = max(size, 1<<20)
-	r := &room{e: e, of: of.(*share), work: min(2*size, e.cfg.Memory), own: min(2*size, part), most: size} //nolint:forcetypeassert // stored here alone
+	all := 2*size + more
+	r := &room{e: e, of: of.(*share), work: min(all, e.cfg.Memory), own: min(all, part), most: size} //nolint:forcetypeassert // stored here alone
 	if err := r.of.work.Acquire(ctx, r.own); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func roomy(memory int64) *Engine {
 
 func (e *Engine) mustRoom(t *testing.T, account string, size int64) *room {
 	t.Helper()
-	r, err := e.room(t.Context(), account, size, false)
+	r, err := e.room(t.Context(), account, size, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,12 @@ func TestRoomIsWhatAPlanTakes(t *testing.T) {
 	b.of.work.Release(8 << 20)
 	b.free()
 	a.free()
+	parquet, err := e.room(t.Context(), "a", 8<<20, 16<<20, false)
+	if err != nil || !e.work.TryAcquire(32<<20) || e.work.TryAcquire(1) || parquet.left() != 8<<20 {
+		t.Fatalf("with columns: %v", err)
+	}
+	e.work.Release(32 << 20)
+	parquet.free()
 	huge := e.mustRoom(t, "a", 1<<30)
 	huge.free()
 	if !e.work.TryAcquire(64 << 20) {
@@ -62,13 +68,13 @@ func TestRoomOfPlansThatFailed(t *testing.T) {
 	e := roomy(64 << 20)
 	over, cancel := context.WithCancel(t.Context())
 	for _, account := range []string{"a", "b"} {
-		if _, err := e.room(over, account, 8<<20, true); err != nil {
+		if _, err := e.room(over, account, 8<<20, 0, true); err != nil {
 			t.Fatal(err)
 		}
 	}
 	third := make(chan error)
 	go func() {
-		_, err := e.room(over, "c", 8<<20, true)
+		_, err := e.room(over, "c", 8<<20, 0, true)
 		third <- err
 	}()
 	one := e.mustRoom(t, "d", 8<<20)

@@ -314,7 +314,11 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 		defer func() { span.End(err) }()
 	}
 	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, again: again, sent: w.sending.of(p.id)}
-	if j.room, err = w.e.room(ctx, w.want.delivery.Account, w.size(p, t), w.failed); err != nil {
+	size, columns := w.size(p, t), int64(0)
+	if t.config.Format.Kind == spec.ParquetFile {
+		columns = 2 * size // a copy of the records, and a cell of 16 bytes for each value
+	}
+	if j.room, err = w.e.room(ctx, w.want.delivery.Account, size, columns, w.failed); err != nil {
 		return err
 	}
 	defer j.room.free()
