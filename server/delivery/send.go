@@ -50,11 +50,13 @@ func (j *job) requests() (all []request) {
 }
 
 // id names a request: the same at every try. Where records have expired between two tries requests have other records, and
-// so other names.
+// so other names: these say where a request begins and ends and how much is in it, since what expires is the beginning of
+// each shard's part, in the middle of a request too.
 func (j *job) id(q *request, marks []Mark) string {
 	what := strconv.Itoa(q.n)
 	if uint64(len(j.records)) < tallyOf(j.p.parts).Records {
-		what = fmt.Sprintf("%s from %d.%d", what, marks[q.outputs[0]].At, marks[q.outputs[0]].Sub)
+		begin, end := marks[q.outputs[0]], marks[q.outputs[len(q.outputs)-1]]
+		what = fmt.Sprintf("%d from %d.%d to %d.%d", len(q.outputs), begin.At, begin.Sub, end.At, end.Sub)
 	}
 	return requestID(j.p.id, what)
 }
