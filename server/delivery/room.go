@@ -52,15 +52,19 @@ func (e *Engine) room(ctx context.Context, account string, size, more int64, aga
 	size = max(size, 1<<20)
 	all := 2*size + more
 	r := &room{e: e, of: of.(*share), work: min(all, e.cfg.Memory), own: min(all, part), most: size} //nolint:forcetypeassert // stored here alone
+	if again {
+		// One that is larger than its half counts as that: otherwise it would hold up those that did not fail.
+		r.work = min(r.work, e.cfg.Memory/2)
+		r.again = r.work
+	}
 	if err := r.of.work.Acquire(ctx, r.own); err != nil {
 		return nil, err
 	}
-	if again {
-		r.again = min(r.work, e.cfg.Memory/2)
-	}
-	if err := e.again.Acquire(ctx, r.again); err != nil {
-		r.of.work.Release(r.own)
-		return nil, err
+	if again { // nobody else: also who acquires nothing waits for those before
+		if err := e.again.Acquire(ctx, r.again); err != nil {
+			r.of.work.Release(r.own)
+			return nil, err
+		}
 	}
 	if err := e.work.Acquire(ctx, r.work); err != nil {
 		e.again.Release(r.again)

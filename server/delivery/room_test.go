@@ -8,8 +8,10 @@ import (
 	"errors"
 	"io"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -23,9 +25,11 @@ func roomy(memory int64) *Engine {
 
 func (e *Engine) mustRoom(t *testing.T, account string, size int64) *room {
 	t.Helper()
-	r, err := e.room(t.Context(), account, size, 0, false)
+	patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := e.room(patience, account, size, 0, false)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("there is no room for a plan of account %s: %v", account, err)
 	}
 	return r
 }
@@ -62,7 +66,8 @@ func TestRoomIsWhatAPlanTakes(t *testing.T) {
 	}
 }
 
-// Plans that failed leave half of the bytes to those that did not, however many accounts they are of.
+// Plans that failed leave half of the bytes to those that did not, however many accounts they are of, and hold up none of those
+// while they wait for each other.
 func TestRoomOfPlansThatFailed(t *testing.T) {
 	t.Parallel()
 	e := roomy(64 << 20)
@@ -77,12 +82,33 @@ func TestRoomOfPlansThatFailed(t *testing.T) {
 		_, err := e.room(over, "c", 8<<20, 0, true)
 		third <- err
 	}()
+	for e.again.TryAcquire(0) { // until somebody waits there
+		runtime.Gosched()
+	}
 	one := e.mustRoom(t, "d", 8<<20)
 	e.mustRoom(t, "e", 8<<20)
 	one.free()
 	cancel()
 	if err := <-third; err == nil {
 		t.Error("plans that failed have more than half")
+	}
+}
+
+// One that failed has no more than half either, however large it is.
+func TestRoomOfALargePlanThatFailed(t *testing.T) {
+	t.Parallel()
+	e := roomy(64 << 20)
+	r, err := e.room(t.Context(), "a", 1<<30, 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !e.work.TryAcquire(32 << 20) {
+		t.Fatal("it has more than half")
+	}
+	e.work.Release(32 << 20)
+	r.free()
+	if !e.work.TryAcquire(64<<20) || !e.again.TryAcquire(32<<20) {
+		t.Error("something is kept")
 	}
 }
 
