@@ -257,6 +257,9 @@ func (i *Identities) parse(read func(string) (*policy.Document, error), text str
 		i.log.Warn("a policy cannot be read: nobody gets a permission by it", append(about, "error", err)...)
 		return nil
 	}
+	if d.Twice != nil {
+		i.log.Warn("a policy is not what it seems: of a member that is there twice the last one holds. Put it again, each member once", append(about, "error", d.Twice)...)
+	}
 	return d
 }
 

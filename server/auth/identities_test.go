@@ -6,6 +6,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -131,6 +132,37 @@ func TestDecisionsFollowPolicies(t *testing.T) {
 	ask(true)
 	who.Origin.Source = netip.MustParseAddr("11.9.8.7")
 	ask(false)
+}
+
+// Policies that were put before members that are there twice were refused hold as they did: their Denies above all.
+func TestPoliciesOfBefore(t *testing.T) {
+	i := newIdentities(t)
+	ctx := t.Context()
+	stream, err := i.catalog.CreateStream(ctx, catalog.NewStream{Account: account, Name: "orders", Mode: leat.ModeProvisioned, Shards: 1, Retention: 24 * time.Hour, MaxRecordBytes: 1 << 20})
+	i.must(err)
+	i.must(i.catalog.ActivateStream(ctx, stream.ID))
+	i.must(i.catalog.PutPolicy(ctx, catalog.Resource{Stream: stream.ID}, `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Deny","Principal":"*","Action":"kinesis:GetRecords","Action":"kinesis:PutRecord","Resource":"*"},
+		{"Effect":"Allow","Principal":{"AWS":"210987654321"},"Action":"kinesis:DescribeStreamSummary","Resource":"*"}]}`))
+	var said strings.Builder
+	node, err := auth.NewIdentities(auth.IdentitiesOptions{Catalog: i.catalog, Region: "eu-west-1", Clock: i.clock, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	i.must(err)
+	node.Changed(ctx)
+	orders := policy.Resource{Account: account, Stream: "orders", ID: stream.ID}
+	for _, tc := range []struct {
+		account string
+		action  policy.Action
+		want    bool
+	}{
+		{account, "PutRecord", false}, {account, "GetRecords", true}, {account, "DeleteStream", true}, {"210987654321", "DescribeStreamSummary", true},
+	} {
+		if got := i.may(node, leat.Principal{Account: tc.account}, tc.action, orders); got != tc.want {
+			t.Errorf("%s may %s: %v", tc.account, tc.action, got)
+		}
+	}
+	if !strings.Contains(said.String(), stream.ID.String()) || !strings.Contains(said.String(), "Action") {
+		t.Errorf("the log does not name it: %q", &said)
+	}
 }
 
 // A policy that goes by tags goes by those of delivery streams too, which are read for it alone.

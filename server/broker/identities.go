@@ -83,7 +83,7 @@ func (b *Broker) PutRole(ctx context.Context, who leat.Principal, r leat.Role) (
 	if err := leat.ValidateRoleName(r.Name); err != nil {
 		return leat.Role{}, err
 	}
-	if _, err := policy.ParseIdentity(r.Policy); err != nil {
+	if err := policy.CheckIdentity(r.Policy); err != nil {
 		return leat.Role{}, err
 	}
 	if len([]rune(r.Description)) > leat.MaxDescription {

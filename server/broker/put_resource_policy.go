@@ -20,7 +20,7 @@ import (
 
 // PutResourcePolicy sets a policy.
 func (b *Broker) PutResourcePolicy(ctx context.Context, who leat.Principal, req ResourceRequest, text string) error {
-	if _, err := policy.ParseResource(text); err != nil {
+	if err := policy.CheckResource(text); err != nil {
 		return err
 	}
 	r, _, err := b.resource(ctx, who, ActionPutResourcePolicy, req, b.changeable)

@@ -22,6 +22,8 @@ type Document struct {
 	UsesSource bool
 	// UsesResourceTags says that a decision depends on the tags of the resource.
 	UsesResourceTags bool
+	// Twice says which member is there twice; nil: none. The last one holds, as when such documents were taken.
+	Twice error
 }
 
 type statement struct {
@@ -71,10 +73,23 @@ type rawStatement struct {
 	Condition    map[string]map[string]json.RawMessage `json:"Condition"`
 }
 
-// ParseIdentity reads the policy of a role. KindInvalidArgument says which statement is wrong, and why.
+// CheckIdentity refuses what cannot be put as the policy of a role: what ParseIdentity cannot read, and a member that is there twice.
+func CheckIdentity(text string) error { return check(ParseIdentity(text)) }
+
+// CheckResource refuses what cannot be put as the policy of a stream or a consumer.
+func CheckResource(text string) error { return check(ParseResource(text)) }
+
+func check(d *Document, err error) error {
+	if err == nil && d.Twice != nil {
+		err = leat.Invalid("policy", "the policy: %v", d.Twice)
+	}
+	return err
+}
+
+// ParseIdentity reads the policy of a role that was put. KindInvalidArgument says which statement is wrong, and why.
 func ParseIdentity(text string) (*Document, error) { return parse(text, false) }
 
-// ParseResource reads the policy of a stream or a consumer, which names principals.
+// ParseResource reads the policy of a stream or a consumer that was put, which names principals.
 func ParseResource(text string) (*Document, error) { return parse(text, true) }
 
 func parse(text string, ofResource bool) (*Document, error) {
@@ -88,9 +103,6 @@ func parse(text string, ofResource bool) (*Document, error) {
 	if err := strict(text, &r); err != nil {
 		return nil, leat.Invalid("policy", "the policy is no JSON object of a policy: %v", err)
 	}
-	if err := unique(json.NewDecoder(strings.NewReader(text)), documentDepth); err != nil {
-		return nil, leat.Invalid("policy", "the policy: %v", err)
-	}
 	if !slices.Contains(versions, r.Version) {
 		return nil, leat.Invalid("policy", "the policy's Version %.40q must be one of %q", r.Version, versions)
 	}
@@ -98,7 +110,7 @@ func parse(text string, ofResource bool) (*Document, error) {
 	if err != nil || len(all) == 0 || len(all) > maxStatements {
 		return nil, leat.Invalid("policy", "the policy's Statement must be a statement or a list of up to %d of them", maxStatements)
 	}
-	d := &Document{statements: make([]statement, len(all))}
+	d := &Document{statements: make([]statement, len(all)), Twice: unique(json.NewDecoder(strings.NewReader(text)), documentDepth)}
 	for i := range all {
 		if err := d.statements[i].read(&all[i], ofResource); err != nil {
 			return nil, leat.Invalid("policy", "statement %d of the policy: %v", i+1, err)
@@ -127,7 +139,7 @@ func strict(text string, to any) error {
 // documentDepth is how deep the objects lie whose members are a document's and a statement's.
 const documentDepth = 2
 
-// unique refuses an object that has a member twice: the last one alone would hold, and the policy be another than it seems. The
+// unique refuses an object that has a member twice: the last one alone holds, and the policy is another than it seems. The
 // members of the outer objects, folded deep, are alike without regard to case: so they are read.
 func unique(d *json.Decoder, folded int) error {
 	t, err := d.Token()

@@ -228,13 +228,13 @@ func TestParseRefuses(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:kinesis:${x}"}}`:             "variables",
 
 		`{"Version":"2012-10-17","Statement":{"Effect":"Deny",` + ok + `},"Statement":{"Effect":"Allow",` + ok + `}}`:                                                          `"Statement" is there twice`,
-		`{"Version":"2012-10-17","Statement":{"Effect":"Deny",` + ok + `},"\u017ftatement":[]}`:                                                                                "is there twice", // a letter that encoding/json takes for an s
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny",` + ok + `},"\u017ftatement":{"Effect":"Allow",` + ok + `}}`:                                                     "is there twice", // a letter that encoding/json takes for an s
 		`{"Version":"2012-10-17","Statement":{"Effect":"Deny","effect":"Allow",` + ok + `}}`:                                                                                   `"effect" is there twice`,
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","ACTION":"kinesis:List*",` + ok + `}]}`:                                                                        `"Action" is there twice`,
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow",` + ok + `,"Condition":{"StringEquals":{"aws:PrincipalTag/a":"1"},"StringEquals":{"aws:PrincipalTag/b":"1"}}}}`: `"StringEquals" is there twice`,
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow",` + ok + `,"Condition":{"StringEquals":{"aws:PrincipalTag/a":"1","aws:PrincipalTag/a":"2"}}}}`:                  `"aws:PrincipalTag/a" is there twice`,
 	} {
-		_, err := policy.ParseIdentity(text)
+		err := policy.CheckIdentity(text)
 		if leat.KindOf(err) != leat.KindInvalidArgument || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
@@ -246,7 +246,7 @@ func TestParseRefuses(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"X":"1"},` + ok + `}}`:                     "unknown kind",
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotPrincipal":"*",` + ok + `}}`:                        "NotPrincipal",
 	} {
-		_, err := policy.ParseResource(text)
+		err := policy.CheckResource(text)
 		if leat.KindOf(err) != leat.KindInvalidArgument || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
@@ -257,7 +257,7 @@ func TestParseRefuses(t *testing.T) {
 func TestMembersThatOnlySeemAlike(t *testing.T) {
 	text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/a":"1","aws:PrincipalTag/A":"2"}}},
 		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/a":"2"}}}]}`
-	if _, err := policy.ParseIdentity(text); err != nil {
+	if err := policy.CheckIdentity(text); err != nil {
 		t.Error(err)
 	}
 }
