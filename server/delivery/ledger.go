@@ -332,10 +332,16 @@ type ranged struct {
 }
 
 // through moves a cursor over all plans of its shard. What lies before the first of them that joins the rest was delivered
-// before there was a ledger.
+// before there was a ledger; plans before where the cursor begins are those that a rebuild before this one left behind.
 func (c *cursor) through(all []ranged) error {
-	at := c.start
+	begin, at := c.start, c.start
 	for _, r := range inOrder(all) {
+		if r.End <= begin {
+			if r.plan.State != planned {
+				c.time, c.last = max(c.time, r.Newest, lastOf(r.plan)), r.plan.ID
+			}
+			continue
+		}
 		if c.plan != "" || r.First < at {
 			return leat.Errorf(leat.KindCorrupt, "the ledger has plan %s at records %d to %d of %s, where another one is", r.plan.ID, r.First, r.End-1, leat.ShardID(c.ordinal))
 		}

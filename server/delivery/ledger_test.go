@@ -158,12 +158,15 @@ func TestAnOldLedgerAfterRecordsExpired(t *testing.T) {
 	if gone == 0 {
 		t.Fatal("the ledger has no entry that was changed")
 	}
-	r.forget()
-	r.start()
-	r.settled("d", 150) // from what is known for sure
-	r.once(r.words("data/"), records)
-	if rep := r.clean("d", 150); rep.Expired != 100 || rep.Pending != 0 {
-		t.Errorf("verify: %+v", rep)
+	for range 2 { // the ledger keeps what lies before that
+		r.kill()
+		r.forget()
+		r.start()
+		r.settled("d", 150) // from what is known for sure
+		r.once(r.words("data/"), records)
+		if rep := r.clean("d", 150); rep.Expired != 100 || rep.Pending != 0 {
+			t.Errorf("verify: %+v", rep)
+		}
 	}
 }
 
