@@ -117,14 +117,29 @@ func renew(c, now *spec.Config) (whole bool) {
 	} else if a != nil {
 		whole = false
 	}
+	return renewEndpoints(c, now) && whole
+}
+
+// renewEndpoints takes over whom transforms ask: the endpoints that are still asked, wherever they stand now, and one that has another
+// URL where nothing else about the steps is another. More than one may be other steps: records would get into a bucket without
+// what they were to go through.
+func renewEndpoints(c, now *spec.Config) (whole bool) {
 	former, present := endpoints(c), endpoints(now)
-	if len(former) != len(present) {
-		return whole && len(former) == 0
+	var moved []int // of former
+	for i, a := range former {
+		at := slices.IndexFunc(present, func(b *spec.HTTP) bool { return b != nil && a.URL == b.URL })
+		if at < 0 {
+			moved = append(moved, i)
+			continue
+		}
+		*a, present[at] = *present[at], nil
 	}
-	for i := range former {
-		*former[i] = *present[i]
+	sameKind := func(a, b spec.Transform) bool { return a.Kind == b.Kind }
+	if len(moved) == 1 && slices.EqualFunc(c.Transforms, now.Transforms, sameKind) && present[moved[0]] != nil {
+		*former[moved[0]] = *present[moved[0]]
+		return true
 	}
-	return whole
+	return len(moved) == 0
 }
 
 func renewS3(c, now *spec.S3) (whole bool) {

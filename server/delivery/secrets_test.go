@@ -225,6 +225,56 @@ func TestNewEndpointOfATransformReachesWhatIsPlanned(t *testing.T) {
 	r.clean("d", 2)
 }
 
+// Where steps came, went or changed places, a range that waits takes over endpoints by what they are, never by where they stand:
+// otherwise it would run steps that it was not made with, and leave out some that it was.
+func TestEndpointsOfTransformsAreTakenOverOnlyWhereTheyAreTheSame(t *testing.T) {
+	t.Parallel()
+	config := func(key spec.Secret, steps string) (c spec.Config) {
+		for _, step := range strings.Fields(steps) {
+			if step == "jq" {
+				c.Transforms = append(c.Transforms, spec.Transform{Kind: spec.JQ, Query: "."})
+			} else {
+				c.Transforms = append(c.Transforms, spec.Transform{Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: step, AccessKey: key}})
+			}
+		}
+		return c
+	}
+	for _, c := range []struct {
+		former, present, want string // +: with the new key
+		whole                 bool
+	}{
+		{"scrub enrich", "scrub enrich", "scrub+ enrich+", true},
+		{"scrub", "scrub2", "scrub2+", true},
+		{"jq scrub enrich", "jq scrub2 enrich", "jq scrub2+ enrich+", true},
+		{"scrub enrich", "enrich tag", "scrub enrich+", false},
+		{"scrub enrich", "enrich scrub", "scrub+ enrich+", true},
+		{"scrub enrich", "scrub2 enrich2", "scrub enrich", false},
+		{"scrub enrich tag", "scrub2 enrich2 tag", "scrub enrich tag+", false},
+		{"scrub enrich", "enrich", "scrub enrich+", false},
+		{"scrub", "jq scrub", "scrub+", true},
+		{"scrub", "jq enrich", "scrub", false},
+		{"jq", "scrub", "jq", true},
+		{"ask ask", "ask", "ask+ ask", false},
+	} {
+		of, now := config("old", c.former), config("new", c.present)
+		whole := delivery.Renew(&of, &now)
+		var got []string
+		for _, s := range of.Transforms {
+			switch {
+			case s.HTTP == nil:
+				got = append(got, "jq")
+			case s.HTTP.AccessKey == "new":
+				got = append(got, s.HTTP.URL+"+")
+			default:
+				got = append(got, s.HTTP.URL)
+			}
+		}
+		if is := strings.Join(got, " "); is != c.want || whole != c.whole {
+			t.Errorf("%q, now %q: %q, whole %v", c.former, c.present, is, whole)
+		}
+	}
+}
+
 // The master key of secrets is lost. A delivery stream can be looked at, paused and deleted all the same; with its secrets given anew
 // it goes on, with the range that was planned before.
 func TestSecretsThatCannotBeOpened(t *testing.T) {
