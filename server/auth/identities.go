@@ -109,7 +109,7 @@ func NewIdentities(o IdentitiesOptions) (*Identities, error) {
 // Run reads what has changed again and again until ctx ends. It returns nil then.
 func (i *Identities) Run(ctx context.Context) error {
 	for {
-		i.Changed(ctx)
+		i.refresh(ctx)
 		i.finishDeletes(ctx)
 		c, stop := i.clock.NewTimer(i.every)
 		select {
@@ -124,6 +124,10 @@ func (i *Identities) Run(ctx context.Context) error {
 // Changed reads the catalog now, if it has changed: what was committed before the call is known when it returns.
 func (i *Identities) Changed(ctx context.Context) {
 	i.deliveries.changes.Add(1)
+	i.refresh(ctx)
+}
+
+func (i *Identities) refresh(ctx context.Context) {
 	i.reading.Lock()
 	defer i.reading.Unlock()
 	i.read(ctx)

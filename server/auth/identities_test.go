@@ -46,10 +46,14 @@ type identities struct {
 	clock   *clock
 	tags    map[string]string // of the delivery stream hose
 	reads   int               // of them
+	during  func()            // a read of them; nil: nothing
 }
 
 func (i *identities) tagsOf(_ context.Context, of, name string) (map[string]string, error) {
 	i.reads++
+	if i.during != nil {
+		i.during()
+	}
 	if i.catalog.away.Load() {
 		return nil, errors.New("away")
 	}
@@ -205,6 +209,58 @@ func TestTagsOfDeliveries(t *testing.T) {
 	if leat.KindOf(err) != leat.KindUnavailable || err == nil {
 		t.Errorf("tags that cannot be read: %v", err)
 	}
+}
+
+// While one caller waits for tags that take long to be read, others have what is known, or can go away; a read that failed is not
+// repeated by each.
+func TestTagsThatTakeLongToRead(t *testing.T) {
+	i := newIdentities(t)
+	i.role("tagged", `{"Effect":"Allow","Action":"firehose:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"search"}}}`)
+	i.tags = map[string]string{"team": "search"}
+	ask := func(ctx context.Context) error {
+		return i.Authorize(ctx, leat.Principal{Account: account, Role: "tagged"}, "PutDeliveryRecords", policy.Resource{Account: account, Path: "firehose:deliverystream/hose"})
+	}
+	i.catalog.away.Store(true)
+	i.during = func() { i.clock.advance(5 * time.Second) }
+	for range 3 {
+		if err := ask(t.Context()); leat.KindOf(err) != leat.KindUnavailable || err == nil {
+			t.Errorf("tags that nobody knows: %v", err)
+		}
+	}
+	if i.reads != 1 {
+		t.Errorf("a read that took long and failed was repeated %d times", i.reads-1)
+	}
+
+	begun, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	i.during = func() { begun <- struct{}{}; <-end }
+	read := func() {
+		t.Helper()
+		i.clock.advance(time.Minute)
+		go func() { done <- ask(t.Context()) }()
+		<-begun
+	}
+	finish := func() {
+		t.Helper()
+		end <- struct{}{}
+		i.must(<-done)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	i.catalog.away.Store(false)
+	read()
+	if err := ask(gone); leat.KindOf(err) != leat.KindCanceled || err == nil {
+		t.Errorf("whoever went away while tags are read for the first time: %v", err)
+	}
+	finish()
+	read()
+	if err := ask(gone); err != nil {
+		t.Errorf("while what is known is read again: %v", err)
+	}
+	i.Changed(t.Context())
+	if err := ask(gone); leat.KindOf(err) != leat.KindCanceled || err == nil {
+		t.Errorf("after a change of this node, what was known holds: %v", err)
+	}
+	finish()
 }
 
 func TestWhatIsKnownOutlivesTheCatalog(t *testing.T) {
