@@ -101,15 +101,16 @@ const (
 
 // Engine carries out the deliveries of the shards that this node owns, and does what the broker asks of delivery streams.
 type Engine struct {
-	cfg    Config
-	tables *tables
-	work   *semaphore.Weighted // bytes of plans that are carried out
-	again  *semaphore.Weighted // of these bytes, what plans have whose last try failed
-	beyond *semaphore.Weighted // bytes that are made of them beyond
-	alone  *semaphore.Weighted // 1: the plan that may go further
-	shares sync.Map            // *share by account
-	held   atomic.Int64        // bytes of records that wait in buffers
-	kick   chan struct{}
+	cfg     Config
+	tables  *tables
+	work    *semaphore.Weighted // bytes of plans that are carried out
+	again   *semaphore.Weighted // of these bytes, what plans have whose last try failed
+	beyond  *semaphore.Weighted // bytes that are made of them beyond
+	alone   *semaphore.Weighted // 1: the plan that may go further
+	waiting atomic.Int64        // accounts that wait for that
+	shares  sync.Map            // *share by account
+	held    atomic.Int64        // bytes of records that wait in buffers
+	kick    chan struct{}
 
 	mu      sync.Mutex
 	workers map[string]*worker

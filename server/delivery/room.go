@@ -6,8 +6,10 @@ package delivery
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -18,7 +20,7 @@ import (
 //
 //	Config.Memory  records of plans, and as many bytes of what transforms and formats make of them; of Parquet, the columns too
 //	Config.Memory  what they make beyond, where small records become large ones
-//	one plan       may go further: those that wait for each other's bytes would wait for ever otherwise
+//	one plan       may go further: those that wait for each other's bytes would wait for ever otherwise. Accounts take turns
 //
 // The first two are shared by accounts, and plans whose last try failed have half of the first at most, all of them together: a
 // destination that does not answer holds up its own account alone. A plan gives all of it back when it is committed, and when a
@@ -28,8 +30,18 @@ import (
 // must go on meanwhile.
 const shareOfAccount = 4
 
+// turn is for how long a plan may go further, and send requests, while another account's waits to do so. It goes on in its next
+// turn.
+const turn = 30 * time.Second
+
+// errTurn says that it is another account's.
+var errTurn = errors.New("delivery: another account's turn")
+
 // share is what one account may have.
-type share struct{ work, beyond *semaphore.Weighted }
+type share struct {
+	work, beyond *semaphore.Weighted
+	alone        *semaphore.Weighted // 1: its plan that goes further, or waits to
+}
 
 // room is what one plan has.
 type room struct {
@@ -40,6 +52,7 @@ type room struct {
 	again  int64 // of what plans have that failed
 	beyond int64
 	alone  bool
+	since  time.Time    // it is alone
 	most   int64        // bytes that may be made of the records
 	made   atomic.Int64 // of them, so far
 }
@@ -48,7 +61,7 @@ type room struct {
 // failed.
 func (e *Engine) room(ctx context.Context, account string, size, more int64, again bool) (*room, error) {
 	part := max(e.cfg.Memory/shareOfAccount, 1)
-	of, _ := e.shares.LoadOrStore(account, &share{semaphore.NewWeighted(part), semaphore.NewWeighted(part)})
+	of, _ := e.shares.LoadOrStore(account, &share{semaphore.NewWeighted(part), semaphore.NewWeighted(part), semaphore.NewWeighted(1)})
 	size = max(size, 1<<20)
 	all := 2*size + more
 	r := &room{e: e, of: of.(*share), work: min(all, e.cfg.Memory), own: min(all, part), most: size} //nolint:forcetypeassert // stored here alone
@@ -87,16 +100,29 @@ func (r *room) more(ctx context.Context) error {
 		}
 		r.of.beyond.Release(r.most)
 	}
-	if err := r.e.alone.Acquire(ctx, 1); err != nil {
+	if err := r.of.alone.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	r.alone, r.most = true, math.MaxInt64
+	r.e.waiting.Add(1)
+	err := r.e.alone.Acquire(ctx, 1)
+	r.e.waiting.Add(-1)
+	if err != nil {
+		r.of.alone.Release(1)
+		return err
+	}
+	r.alone, r.since, r.most = true, r.e.cfg.Clock.Now(), math.MaxInt64
 	return nil
+}
+
+// over tells whether the plan is to be tried again later, since another account's waits for its turn.
+func (r *room) over() bool {
+	return r.alone && r.e.waiting.Load() > 0 && r.e.cfg.Clock.Now().Sub(r.since) >= turn
 }
 
 func (r *room) free() {
 	if r.alone {
 		r.e.alone.Release(1)
+		r.of.alone.Release(1)
 	}
 	r.e.beyond.Release(r.beyond)
 	r.of.beyond.Release(r.beyond)

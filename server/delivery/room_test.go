@@ -15,12 +15,13 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
 
 // roomy is an engine that has room for plans and nothing else.
 func roomy(memory int64) *Engine {
-	return &Engine{cfg: Config{Memory: memory}, work: semaphore.NewWeighted(memory), again: semaphore.NewWeighted(memory / 2), beyond: semaphore.NewWeighted(memory), alone: semaphore.NewWeighted(1)}
+	return &Engine{cfg: Config{Memory: memory, Clock: leat.SystemClock{}}, work: semaphore.NewWeighted(memory), again: semaphore.NewWeighted(memory / 2), beyond: semaphore.NewWeighted(memory), alone: semaphore.NewWeighted(1)}
 }
 
 func (e *Engine) mustRoom(t *testing.T, account string, size int64) *room {
@@ -149,6 +150,37 @@ func TestRoomForMore(t *testing.T) {
 	all[2].free()
 	if !e.work.TryAcquire(64<<20) || !e.beyond.TryAcquire(64<<20) || !e.alone.TryAcquire(1) {
 		t.Error("something is kept")
+	}
+}
+
+// An account's plans wait for each other before they wait for another account's.
+func TestAccountsTakeTurnsToGoFurther(t *testing.T) {
+	t.Parallel()
+	e := roomy(64 << 20)
+	first := e.further(t, "a")
+	more := func(r *room, waits func() bool) <-chan error {
+		got := make(chan error, 1)
+		go func() { got <- r.more(t.Context()) }()
+		for !waits() {
+			runtime.Gosched()
+		}
+		return got
+	}
+	second, other := e.mustRoom(t, "a", 4<<20), e.mustRoom(t, "b", 4<<20)
+	late := more(second, func() bool { return !first.of.alone.TryAcquire(0) || e.waiting.Load() == 1 })
+	theirs := more(other, func() bool { return !e.alone.TryAcquire(0) })
+	first.free()
+	select {
+	case err := <-theirs:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case err := <-late:
+		t.Fatalf("the account goes on before another one's turn: %v", err)
+	}
+	other.free()
+	if err := <-late; err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -144,8 +144,10 @@ func (j *job) send(ctx context.Context) ([]Object, error) {
 	return []Object{o}, nil
 }
 
-// sendAll sends every request, and returns those that were given up.
+// sendAll sends every request, and returns those that were given up. A slow endpoint's plan that goes further than others may lets
+// them do so in between, after one request at least.
 func (j *job) sendAll(ctx context.Context, marks []Mark) (given []givenUp, err error) {
+	began := false
 	for _, q := range j.requests() {
 		id := j.id(&q, marks)
 		s := j.sent[id]
@@ -154,6 +156,10 @@ func (j *job) sendAll(ctx context.Context, marks []Mark) (given []givenUp, err e
 			j.sent[id] = s
 		}
 		if !s.taken && s.given == nil {
+			if began && j.room.over() {
+				return nil, errTurn
+			}
+			began = true
 			why, err := j.sendOne(ctx, id, &q, s)
 			if err != nil {
 				return nil, err

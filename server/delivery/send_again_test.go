@@ -5,12 +5,15 @@ package delivery
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -40,7 +43,7 @@ func sends(t *testing.T, url string, had map[string]*sent, left ...spec.Record) 
 	to := newEndpoint(&spec.HTTP{URL: url, BatchBytes: 5})
 	t.Cleanup(to.close)
 	j := &job{
-		e: &Engine{cfg: Config{Clock: leat.SystemClock{}}}, delivery: &spec.Delivery{}, t: &tools{endpoint: to}, sent: had,
+		e: &Engine{cfg: Config{Clock: leat.SystemClock{}}}, delivery: &spec.Delivery{}, t: &tools{endpoint: to}, sent: had, room: &room{},
 		p: &plan{id: "p", parts: []Part{{Shard: 0, End: 10}, {Shard: 1, End: 10}}}, records: left,
 	}
 	for i := range left {
@@ -80,4 +83,62 @@ func TestRequestsAreKnownByAllTheirRecords(t *testing.T) {
 			t.Errorf("record %d of shard %d never came: %v", r.Offset, r.Shard, slices.Sorted(maps.Keys(c.got)))
 		}
 	}
+}
+
+// stopped is a clock that is set by hand.
+type stopped struct{ at time.Time }
+
+func (s *stopped) Now() time.Time { return s.at }
+
+func (s *stopped) NewTimer(time.Duration) (<-chan time.Time, func()) { return nil, func() {} }
+
+// The plan of a slow endpoint that goes further than others may lets another account's do so in between, and goes on where it was.
+func TestSlowEndpointsTakeTurns(t *testing.T) {
+	t.Parallel()
+	c := &taker{most: 100, got: map[string]int{}}
+	web := httptest.NewServer(c)
+	defer web.Close()
+	e, clock := roomy(64<<20), &stopped{}
+	e.cfg.Clock = clock
+	had := map[string]*sent{}
+	slow, other := e.further(t, "a"), e.mustRoom(t, "b", 4<<20)
+	j := sends(t, web.URL, had, slices.Concat(from(0, 0), from(1, 0))...) // four requests
+	j.e, j.room = e, slow
+	clock.at = clock.at.Add(turn)
+	theirs := make(chan error)
+	go func() { theirs <- other.more(t.Context()) }()
+	for e.waiting.Load() == 0 {
+		runtime.Gosched()
+	}
+	for try := range 2 {
+		if _, err := j.sendAll(t.Context(), j.marks()); !errors.Is(err, errTurn) || len(c.got) != 5*(try+1) {
+			t.Fatalf("try %d: %v, %d records came", try, err, len(c.got))
+		}
+	}
+	slow.free()
+	if err := <-theirs; err != nil {
+		t.Fatal(err)
+	}
+	other.free()
+	j.room = e.further(t, "a")
+	clock.at = clock.at.Add(turn) // nobody waits
+	if _, err := j.sendAll(t.Context(), j.marks()); err != nil || len(c.got) != 20 {
+		t.Fatalf("%v, %d records came", err, len(c.got))
+	}
+	for data, n := range c.got {
+		if n != 1 {
+			t.Errorf("%s came %d times", data, n)
+		}
+	}
+}
+
+// further is the room of a plan that goes further, since others have what there is for more.
+func (e *Engine) further(t *testing.T, account string) *room {
+	t.Helper()
+	e.beyond.TryAcquire(e.cfg.Memory)
+	r := e.mustRoom(t, account, 4<<20)
+	if err := r.more(t.Context()); err != nil || !r.alone {
+		t.Fatal(err, r.alone)
+	}
+	return r
 }

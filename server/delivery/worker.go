@@ -76,6 +76,8 @@ func (w *worker) run(ctx context.Context) {
 			w.sleep(ctx, moved)
 			moved = min(2*moved, w.e.cfg.Look)
 			continue
+		case errors.Is(err, errTurn):
+			continue // behind those that wait
 		case errors.Is(err, errRegroup), errors.Is(err, shardstore.ErrNotOwned), leat.KindOf(err) == leat.KindNotFound:
 			w.log.Debug("delivery looks again", "reason", err)
 			w.sleep(ctx, w.e.cfg.Pause/4) // not at once: whoever is at work has to get on
