@@ -6,6 +6,7 @@ package delivery_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -178,6 +179,62 @@ func TestNewBoundOfRetriesReachesWhatIsPlanned(t *testing.T) {
 	}
 	if rep := r.clean("d", 3); rep.Stored != 1 || rep.Failed != 2 {
 		t.Errorf("verify: %+v", rep)
+	}
+}
+
+// What is kept of a backfill's requests that were given up goes with its next range, though the bound was taken away meanwhile: a
+// backfill stays at the version of its configuration.
+func TestNothingIsKeptOfABackfillWithoutItsBound(t *testing.T) {
+	t.Parallel()
+	c := &collector{ill: true, tries: map[string]int{}, got: map[string]int{}}
+	web := httptest.NewServer(c)
+	defer web.Close()
+	r := newRig(t, func(c *delivery.Config) { c.Ledger = true })
+	r.stream("s", 1)
+	bounded := func(seconds *int) spec.Config {
+		return spec.Config{
+			Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
+			Destination: spec.Destination{HTTP: &spec.HTTP{URL: web.URL, RetrySeconds: seconds}},
+			Backup:      &spec.Backup{S3: spec.S3{Bucket: r.bucket}, Naming: spec.Naming{Prefix: "failed/"}},
+		}
+	}
+	r.deliver("d", bounded(new(int)))
+	records := []string{"bad"}
+	for i := range 30 { // of two ranges
+		records = append(records, fmt.Sprint(i, strings.Repeat("x", 50<<10)))
+	}
+	r.put("s", records...)
+	r.settled("d", 31)
+	r.kill()
+
+	plans, struck := 0, make(chan struct{})
+	r.config.Pause, r.config.Fault = time.Hour, func(s delivery.Step, _ string) error {
+		if s != delivery.StepPlanned {
+			return nil
+		}
+		if plans++; plans == 2 {
+			close(struck)
+			return errors.New("struck")
+		}
+		return nil
+	}
+	r.start()
+	_, err := r.broker.BackfillDelivery(t.Context(), who, broker.BackfillDeliveryRequest{Delivery: "d", From: r.clock.Now().Add(-time.Hour), Prefix: "again/"})
+	r.must(err)
+	<-struck // the first range is committed
+	r.update("d", bounded(nil))
+	r.kill()
+
+	r.config.Pause, r.config.Fault = 20*time.Millisecond, nil
+	r.start()
+	r.until("the backfill is done", func() bool {
+		d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
+		return err == nil && d.Backfills[0].Done
+	})
+	kept, err := r.blobs.List(t.Context(), "delivery/", "", 10)
+	r.must(err)
+	if len(kept) > 0 {
+		t.Errorf("what is kept: %v", kept)
 	}
 }
 

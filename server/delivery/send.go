@@ -225,7 +225,6 @@ func (j *job) decide(ctx context.Context, given []givenUp) ([]givenUp, error) {
 	return given, err
 }
 
-// keeps tells whether something is kept in Leat's own bucket while plans are carried out.
-func (t *tools) keeps() bool {
-	return !t.repeatable || t.endpoint != nil && t.endpoint.to.RetrySeconds != nil
-}
+// keeps tells whether something may be kept in Leat's own bucket while plans are carried out. A bound of retries may come and go at
+// any time.
+func (t *tools) keeps() bool { return !t.repeatable || t.endpoint != nil }
