@@ -77,6 +77,7 @@ func (j *job) run(ctx context.Context) error {
 	} else if err := j.write(ctx); err != nil {
 		return err
 	}
+	j.unrefuse()
 	if err := j.writeErrors(ctx); err != nil {
 		return err
 	}
@@ -213,7 +214,7 @@ func bound(r *spec.Result, left *int64) {
 	for _, source := range slices.Sorted(maps.Keys(refused)) {
 		r.Failed = append(r.Failed, spec.Failure{
 			Source: source, Type: spec.ProcessingFailed, Code: "Transform.OutputTooLarge",
-			Message: fmt.Sprintf("what transforms make of the records of this range is more than %d MiB: choose a smaller buffer", outputBytes>>20),
+			Message: fmt.Sprintf("what transforms make of the records of this range is more than %d MiB, with %d bytes for each part: choose a smaller buffer", outputBytes>>20, transform.PartBytes),
 		})
 	}
 }
