@@ -12,8 +12,9 @@ import (
 	"github.com/leatstream/leat/shardstore"
 )
 
-// GetRecords promises: records in order, without a gap, each as it was put (its checksum is checked here, where it
-// leaves). Next is empty exactly when Children is not: the shard has ended and every record of it was returned.
+// GetRecords promises: records in order, without a gap, each as it was put (its checksum is compared where it leaves: by the
+// store as it is taken from its memory, here when it comes from another node). Next is empty exactly when Children is not: the
+// shard has ended and every record of it was returned.
 // An empty page with a Next is normal: ask again.
 //
 // What has expired is skipped. MillisBehind is 0 only when nothing newer is visible.

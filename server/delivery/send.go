@@ -20,9 +20,9 @@ import (
 
 // Requests to an HTTP endpoint go out one after the other: their order is the records'. A request that fails is an error of the
 // plan, which has no memory while it waits, and is tried again: from that request on, unless its worker has ended meanwhile, and
-// as long as it takes. With a bound of retries, what an endpoint has not taken in that time goes to the error prefix. Which requests were given up is kept
-// in Leat's own bucket, written if absent, before the error prefix has them: whoever carries the plan out again sends none of
-// them, nor any other.
+// as long as it takes. With a bound of retries, what an endpoint has not taken in that time goes to the error prefix. Which
+// requests were given up is kept in Leat's own bucket, written if absent, before the error prefix has them: whoever carries the
+// plan out again sends none of them, nor any other.
 
 // Sent is the role of what went to an HTTP endpoint: there is no object to look at.
 const Sent Role = "sent"
@@ -144,7 +144,7 @@ func (j *job) send(ctx context.Context) ([]Object, error) {
 	return []Object{o}, nil
 }
 
-// sendAll sends every request, and returns those that were given up. A slow endpoint's plan that goes further than others may lets
+// sendAll sends every request, and returns those that were given up. A slow endpoint's plan that takes more memory than others may lets
 // them do so in between, after one request at least.
 func (j *job) sendAll(ctx context.Context, marks []Mark) (given []givenUp, err error) {
 	began := false
