@@ -71,13 +71,13 @@ func (w *wasm) compile(ctx context.Context, code []byte) (err error) {
 		return err
 	}
 	exports := w.module.ExportedFunctions()
-	for name, form := range map[string]string{exportAlloc: "[i32] [i32]", exportTransform: "[i32 i32] [i64]"} {
-		f, ok := exports[name]
+	for _, want := range []struct{ name, form string }{{exportAlloc, "[i32] [i32]"}, {exportTransform, "[i32 i32] [i64]"}} {
+		f, ok := exports[want.name]
 		if !ok {
-			return fmt.Errorf("it does not export %s", name)
+			return fmt.Errorf("it does not export %s", want.name)
 		}
-		if got := signature(f); got != form {
-			return fmt.Errorf("its %s has the type %s, not %s", name, got, form)
+		if got := signature(f); got != want.form {
+			return fmt.Errorf("its %s has the type %s, not %s", want.name, got, want.form)
 		}
 	}
 	if len(w.module.ExportedMemories()) != 1 {
