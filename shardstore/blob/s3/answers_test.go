@@ -222,6 +222,32 @@ func TestHangs(t *testing.T) {
 	}
 }
 
+// TestBodiesThatStandStill: a store that takes in half a body, or sends half of one, and keeps the connection open ends
+// in an error though the caller's context has no end.
+func TestBodiesThatStandStill(t *testing.T) {
+	s3.SetPace(t, 1<<30, 200*time.Millisecond)
+	release := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Length", "100")
+			w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+			_, _ = w.Write(make([]byte, 50))
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-release
+	}))
+	defer srv.Close()
+	defer close(release)
+	s := open(t, s3.Options{Endpoint: srv.URL, Bucket: "bucket", AccessKey: "key", SecretKey: secret})
+	if body, err := s.Read(t.Context(), "k", 0, -1); err == nil || !strings.Contains(err.Error(), "the store sent less than") {
+		t.Errorf("Read = %d bytes, %v", len(body), err)
+	}
+	// 32 MiB are more than the kernel takes unread.
+	if err := s.Create(t.Context(), "k", make([]byte, 32<<20)); err == nil || !strings.Contains(err.Error(), "the store took in less than") {
+		t.Errorf("Create = %v", err)
+	}
+}
+
 // TestOptions: what cannot work is refused before anything is sent.
 func TestOptions(t *testing.T) {
 	good := s3.Options{Endpoint: "localhost:9000", Bucket: "bucket", AccessKey: "a", SecretKey: secret}

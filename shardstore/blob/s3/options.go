@@ -108,8 +108,7 @@ func (o Options) lookup() minio.BucketLookupType {
 
 // Timeouts of one request. A store that takes longer to begin its answer is
 // asked again by whoever waits, well within the 30 s after which a session
-// without progress ends. The time that a body takes is bounded by the caller's
-// context.
+// without progress ends. Bodies are watched by pace.
 const (
 	dialTimeout   = 5 * time.Second
 	answerTimeout = 15 * time.Second

@@ -57,7 +57,7 @@ func Open(o Options) (*Store, error) {
 	}
 	core, err := minio.NewCore(host, &minio.Options{
 		Creds: creds, Secure: secure, Region: region, BucketLookup: o.lookup(),
-		Transport: listCheck{transport}, MaxRetries: 1,
+		Transport: listCheck{pace{transport}}, MaxRetries: 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("s3: endpoint %s: %w", host, err)
