@@ -11,7 +11,7 @@ import (
 
 // Params are the sizes and times of a session log (data-plane.md, "Starting parameters").
 type Params struct {
-	SegmentTarget int // pending bytes that make a segment full
+	SegmentTarget int // pending bytes that make a segment full: with a slot free they wait for no more
 	SegmentMax    int // bytes that a Source keeps a segment to, unless a single record is larger
 
 	Linger        time.Duration // how long pending bytes wait for more while a segment is in flight
@@ -30,10 +30,11 @@ type Params struct {
 	HedgeAfter        time.Duration // a try without an answer for so long gets a twin; 0 for never
 }
 
-// ObjectParams suits an object store and a balance of latency and cost.
+// ObjectParams suits an object store and a balance of latency and cost. A segment is full with 2.75 MiB, so that callers who have
+// 8 MiB on their way use three slots and not two; what gathers while no slot is free makes one of up to 4 MiB.
 func ObjectParams() Params {
 	return Params{
-		SegmentTarget: 4 << 20, SegmentMax: 8 << 20,
+		SegmentTarget: 11 << 18, SegmentMax: 8 << 20,
 		Linger: 50 * time.Millisecond, InFlight: 4, PutsPerSecond: 10, Burst: 10,
 		StallAfter: 30 * time.Second, Lease: 1500 * time.Millisecond,
 		AttemptTimeout: 5 * time.Second, AttemptTimeoutMax: 10 * time.Second,
@@ -44,7 +45,7 @@ func ObjectParams() Params {
 // CostParams sends fewer and larger segments: a record waits up to a quarter of a second.
 func CostParams() Params {
 	p := ObjectParams()
-	p.Linger, p.PutsPerSecond, p.Burst = 250*time.Millisecond, 4, 4
+	p.SegmentTarget, p.Linger, p.PutsPerSecond, p.Burst = 4<<20, 250*time.Millisecond, 4, 4
 	return p
 }
 
