@@ -4,6 +4,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,15 +25,12 @@ type budgetRow struct {
 	Share float64
 }
 
-func budgetRows(all []billing.BudgetStatus, streams []usageStream) []budgetRow {
+func budgetRows(all []billing.BudgetStatus, names map[leat.StreamID]string) []budgetRow {
 	var rows []budgetRow
 	for i := range all {
 		row := budgetRow{BudgetStatus: all[i], About: "everything"}
 		if !row.Stream.IsZero() {
-			row.About = "stream " + row.Stream.String()
-			if at := slices.IndexFunc(streams, func(s usageStream) bool { return s.ID == row.Stream.String() }); at >= 0 {
-				row.About = streams[at].Name
-			}
+			row.About = cmp.Or(names[row.Stream], "stream "+row.Stream.String())
 		}
 		if m, ok := rating.ParseMeter(row.Meter); ok {
 			row.About += ", " + strings.ToLower(meterName(m))

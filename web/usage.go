@@ -59,6 +59,8 @@ type usagePage struct {
 	Savings  broker.Savings
 	Hidden   []string // what the caller may not see
 	Budget   budgetForm
+
+	names map[leat.StreamID]string // of streams and deliveries, whether they were used in the month or not
 }
 
 // Link is this page with some of its questions changed.
@@ -146,7 +148,7 @@ func (c *Console) fillUsage(ctx context.Context, who leat.Principal, p *usagePag
 	if err != nil {
 		return err
 	}
-	p.Invoice, p.Forecast = n.Invoice, n.Forecast()
+	p.Invoice, p.Forecast, p.names = n.Invoice, n.Forecast(), n.Names
 	period := n.Period
 	p.Prev, p.Next = period.Start.AddDate(0, -1, 0).Format("2006-01"), period.End.Format("2006-01")
 	p.Present = c.Clock.Now().Before(period.End)
@@ -217,7 +219,7 @@ func (c *Console) fillCost(ctx context.Context, who leat.Principal, p *usagePage
 	}
 	budgets, e := c.Broker.ListBudgets(ctx, who, p.Account)
 	if seen("budgets", e) {
-		p.Budgets = budgetRows(budgets, p.Streams)
+		p.Budgets = budgetRows(budgets, p.names)
 	}
 	p.Savings, e = c.Broker.FindSavings(ctx, who, p.Account)
 	seen("what costs and is not used", e)
