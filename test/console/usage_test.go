@@ -20,8 +20,8 @@ import (
 )
 
 // book writes hours of a stream into the ledger, as if the server had run long ago: two days of last month, and what of the
-// last three days is in this one. The server is started anew.
-func (w *world) book(t *testing.T, stream string) (id string) {
+// last three days is in this one: nothing in this month's first hour, which present tells. The server is started anew.
+func (w *world) book(t *testing.T, stream string) (id string, present bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -45,7 +45,7 @@ func (w *world) book(t *testing.T, stream string) (id string) {
 	}
 	for at := now.Add(-72 * time.Hour); at.Before(now); at = at.Add(time.Hour) {
 		if !at.Before(month) {
-			hours = append(hours, at)
+			hours, present = append(hours, at), true
 		}
 	}
 	err = local.DB.Tx(ctx, func(tx *sqldb.Tx) error {
@@ -76,7 +76,7 @@ VALUES ($1, $2, 'PROVISIONED', 7, '000000000000', $2, $3, $4, $3, 0, 0, 0, $5, 0
 	}
 	cl := w.client
 	t.Cleanup(func() { _ = cl.Close() })
-	return id
+	return id, present
 }
 
 func lastMonth() string {
@@ -89,7 +89,10 @@ func TestUsage(t *testing.T) {
 	w.create(t, "orders", 4)
 	v := newVisitor(t, w.HTTP)
 	v.get("/console/usage").is(t, 200, "Nothing of this is booked", "0.00 credits", "No budgets")
-	id := w.book(t, "orders")
+	early := url.Values{"name": {"early"}, "amount": {"1"}, "stream": {"orders"}}
+	v.send("/console/usage", "/console/usage/budgets", early).is(t, 200, "Nothing of this is booked", "<td>orders</td>")
+	v.send("/console/usage", "/console/usage/budgets", url.Values{"delete": {"early"}}).is(t, 200, "No budgets")
+	id, present := w.book(t, "orders")
 	v = newVisitor(t, w.HTTP)
 	month := lastMonth()
 	at := "/console/usage?month=" + month
@@ -115,15 +118,10 @@ func TestUsage(t *testing.T) {
 	}
 	v.get("/console/usage/invoices/"+month+"/file?format=exe").is(t, 400, "is not known")
 
-	// The list of streams has what this month's page has of the stream.
-	cost := regexp.MustCompile(`>orders</a></th>.*?<td class="n">([0-9.,]+ credits)</td>`).FindStringSubmatch(v.get("/console/usage").body)
-	if cost == nil {
-		t.Fatalf("this month has no cost of orders:\n%s", v.get("/console/usage").body)
-	}
-	v.until("/console/streams", ">"+cost[1]+"</a>").is(t, 200, "Cost this month", "Most cost", "/console/usage?stream="+id)
-	w.create(t, "alpha", 1)
-	if list := v.get("/console/streams?sort=cost").body; strings.Index(list, "/streams/orders") > strings.Index(list, "/streams/alpha") {
-		t.Error("a stream without cost comes before one that has some")
+	if present {
+		w.costs(t, v, id)
+	} else {
+		v.get("/console/usage").is(t, 200, "Nothing of this is booked")
 	}
 
 	const budgets = "/console/usage/budgets"
@@ -149,4 +147,18 @@ func TestUsage(t *testing.T) {
 		t.Error("a part of a page is a whole page")
 	}
 	v.get("/console/streams/new").is(t, 200, "What it would cost")
+}
+
+// costs shows that the list of streams has what this month's page has of orders.
+func (w *world) costs(t *testing.T, v *visitor, id string) {
+	t.Helper()
+	cost := regexp.MustCompile(`>orders</a></th>.*?<td class="n">([0-9.,]+ credits)</td>`).FindStringSubmatch(v.get("/console/usage").body)
+	if cost == nil {
+		t.Fatalf("this month has no cost of orders:\n%s", v.get("/console/usage").body)
+	}
+	v.until("/console/streams", ">"+cost[1]+"</a>").is(t, 200, "Cost this month", "Most cost", "/console/usage?stream="+id)
+	w.create(t, "alpha", 1)
+	if list := v.get("/console/streams?sort=cost").body; strings.Index(list, "/streams/orders") > strings.Index(list, "/streams/alpha") {
+		t.Error("a stream without cost comes before one that has some")
+	}
 }
