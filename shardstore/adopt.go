@@ -27,17 +27,18 @@ func (p *packer) opened(shards []*shard) {
 }
 
 // adoptAll packs what closed sessions left in their segments, oldest session first, before anything of our own is
-// registered: so registered extents stay contiguous however many owners died before us (data-plane.md, rule 12).
-func (p *packer) adoptAll(ctx context.Context) (err error) {
+// registered: so registered extents stay contiguous however many owners died before us (data-plane.md, rule 12). held is why
+// some shards wait, each by itself: what was left of them cannot be had.
+func (p *packer) adoptAll(ctx context.Context) (held, err error) {
 	p.mu.Lock()
 	due := p.adopt
 	p.adopt = false // shards that are opened from here on raise it again
 	p.mu.Unlock()
 	if !due {
-		return nil
+		return nil, nil
 	}
 	defer func() {
-		if err != nil {
+		if held != nil || err != nil {
 			p.mu.Lock()
 			p.adopt = true
 			p.mu.Unlock()
@@ -45,28 +46,41 @@ func (p *packer) adoptAll(ctx context.Context) (err error) {
 	}()
 	if p.adopting != nil {
 		if err := p.registerAdoption(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	waiting := map[*shard]error{}
 	for {
-		session, shards := p.nextAdoption()
+		session, shards := p.nextAdoption(waiting)
 		if len(shards) == 0 {
-			return nil
+			return heldError(waiting), nil
 		}
+		before := len(waiting)
 		work, end := p.s.work(ctx, "adopt session")
-		err := p.adoptSession(work, session, shards)
+		err := p.adoptSession(work, session, shards, waiting)
 		if end(err); err != nil {
-			return fmt.Errorf("adopt the segments of session %s: %w", session, err)
+			return heldError(waiting), fmt.Errorf("adopt the segments of session %s: %w", session, err)
 		}
-		p.s.cfg.Logger.Info("adopted the segments of a closed session", "session", session, "shards", len(shards))
+		p.s.cfg.Logger.Info("adopted the segments of a closed session", "session", session, "shards", len(shards)-(len(waiting)-before))
 	}
 }
 
-// nextAdoption picks a closed session that comes first for every shard that it left something of.
-func (p *packer) nextAdoption() (leat.SessionID, []*shard) {
+// heldError tells why shards wait, by one of them.
+func heldError(waiting map[*shard]error) error {
+	for _, err := range waiting {
+		return fmt.Errorf("%d shards wait for what a closed session left of them: %w", len(waiting), err)
+	}
+	return nil
+}
+
+// nextAdoption picks a closed session that comes first for every shard that it left something of, but for those that wait.
+func (p *packer) nextAdoption(waiting map[*shard]error) (leat.SessionID, []*shard) {
 	first := map[leat.SessionID][]*shard{}
 	later := map[leat.SessionID]bool{}
 	for _, sh := range p.s.owned() {
+		if waiting[sh] != nil {
+			continue
+		}
 		sh.mu.Lock()
 		for i, pending := range sh.pending {
 			if i == 0 {
@@ -110,47 +124,93 @@ func leftovers(session leat.SessionID, shards []*shard) []leftover {
 	return all
 }
 
-// adoptSession reads a closed session's segments in order and packs them, in several packs where they are large. The
-// rows (closed session, shard) go with the last.
-func (p *packer) adoptSession(ctx context.Context, session leat.SessionID, shards []*shard) error {
-	parts := map[*shard]*part{}
-	size := int64(0)
-	r := objectReader{s: p.s, window: p.s.cfg.Params.ReadWindow}
-	for _, l := range leftovers(session, shards) {
-		c, err := r.chunk(ctx, l.e)
-		if err != nil {
-			return err
-		}
-		if parts[l.sh] == nil {
-			parts[l.sh] = &part{sh: l.sh}
-		}
-		parts[l.sh].add(c, &l.e)
-		if size += l.e.Raw; size >= p.s.cfg.Params.PackBytes {
-			if err := p.adoptParts(ctx, session, parts, nil); err != nil {
-				return err
-			}
-			clear(parts)
-			size = 0
-		}
-	}
-	return p.adoptParts(ctx, session, parts, shards)
+// adoption is a pack of what a closed session left, while it is made.
+type adoption struct {
+	pk    *pack
+	stay  staying
+	parts map[*shard]*part
+	size  int64
 }
 
-// adoptParts writes and registers one pack of adopted records; finished shards have nothing left of the session after it.
-func (p *packer) adoptParts(ctx context.Context, session leat.SessionID, parts map[*shard]*part, finished []*shard) error {
-	pk := &pack{reg: Registration{Session: p.s.cfg.Session, Number: p.nextNumber(), Counted: true, Adopts: session}, finished: finished}
-	for _, part := range parts {
-		pk.parts = append(pk.parts, *part)
+func (p *packer) newAdoption(session leat.SessionID) *adoption {
+	pk := &pack{reg: Registration{Session: p.s.cfg.Session, Number: p.nextNumber(), Counted: true, Adopts: session}}
+	return &adoption{pk: pk, stay: staying{p: p, reg: &pk.reg}, parts: map[*shard]*part{}}
+}
+
+// adoptSession reads a closed session's segments in order and packs them, in several packs where they are large. The
+// rows (closed session, shard) go with the last. A shard of which something cannot be had joins those that wait; from there
+// on nothing of it is taken.
+func (p *packer) adoptSession(ctx context.Context, session leat.SessionID, shards []*shard, waiting map[*shard]error) error {
+	a := p.newAdoption(session)
+	r := objectReader{s: p.s, window: p.s.cfg.Params.ReadWindow}
+	for _, l := range leftovers(session, shards) {
+		if waiting[l.sh] != nil {
+			continue
+		}
+		err := a.take(ctx, &r, l)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			waiting[l.sh] = err
+			continue
+		}
+		if a.size += l.e.Raw; a.size >= p.s.cfg.Params.PackBytes {
+			if err := p.adoptParts(ctx, a, nil, waiting); err != nil {
+				return err
+			}
+			a = p.newAdoption(session)
+		}
+	}
+	return p.adoptParts(ctx, a, shards, waiting)
+}
+
+// take reads a leftover, or has it stay where it is.
+func (a *adoption) take(ctx context.Context, r *objectReader, l leftover) error {
+	pt := a.parts[l.sh]
+	if pt == nil {
+		pt = &part{sh: l.sh}
+		a.parts[l.sh] = pt
+	}
+	c, err := r.chunk(ctx, l.e)
+	switch {
+	case err == nil:
+		pt.add(c, &l.e)
+	case ctx.Err() == nil && a.stay.leave(pt, err, l.e):
+		err = nil
+	}
+	return err
+}
+
+// adoptParts writes and registers one pack of adopted records; but for those that wait, finished shards have nothing left of
+// the session after it.
+func (p *packer) adoptParts(ctx context.Context, a *adoption, finished []*shard, waiting map[*shard]error) error {
+	pk := a.pk
+	for sh, pt := range a.parts {
+		if err := a.stay.seals(pt); err != nil {
+			waiting[sh] = err
+		} else if len(pt.chunks)+len(pt.kept) > 0 {
+			pk.parts = append(pk.parts, *pt)
+		}
 	}
 	for _, sh := range finished {
-		pk.reg.AdoptShards = append(pk.reg.AdoptShards, sh.key)
+		if waiting[sh] == nil {
+			pk.finished, pk.reg.AdoptShards = append(pk.finished, sh), append(pk.reg.AdoptShards, sh.key)
+		}
+	}
+	if len(pk.parts)+len(pk.finished) == 0 {
+		return nil
 	}
 	if err := p.write(ctx, &pk.reg, pk.parts, 1); err != nil {
 		return err
 	}
-	for i := range pk.parts {
-		pk.parts[i].chunks = nil
+	if err := p.link(ctx, a.stay.names); err != nil {
+		return err
 	}
+	for i := range pk.parts {
+		pk.parts[i].chunks, pk.parts[i].from, pk.parts[i].kept = nil, nil, nil
+	}
+	a.stay.recovered(pk.parts)
 	p.adopting = pk
 	return p.registerAdoption(ctx)
 }

@@ -53,8 +53,8 @@ type Registration struct {
 	Object  string         // the pack's key, empty when nothing was left to write
 
 	// Extents are sorted by shard and First; those whose shard no longer exists are skipped, and counted all the same. They lie in the pack, or in
-	// the very segments [TrimFrom, TrimTo) that are not in Deletes, or in objects that this registration alone names
-	// (KeptKey). Objects of which no extent is left are queued for deletion.
+	// the very segments [TrimFrom, TrimTo) that are not in Deletes, or in segments of the session that it adopts from, or
+	// in objects that this registration alone names (KeptKey). Objects of which no extent is left are queued for deletion.
 	Extents []Extent
 
 	// A pack of the session's own segments covers exactly the whole segments [TrimFrom, TrimTo): trim is moved by

@@ -33,10 +33,12 @@ import (
 // Why the rules hold:
 //   - 6, I6: a kept segment is below the trim that the transaction commits, from the moment at which anything names it;
 //     whoever takes its last extent away queues it, and fences are never below a trim. Only a rebuild, which knows no
-//     trim, may name segments of a closed session that still holds others' records: the catalog does not queue those.
+//     trim, and adoptions of what cannot be packed (stay.go) may name segments of a closed session that still holds others'
+//     records: the catalog does not queue those.
 //   - 8, 10: recovery begins at the trim, and kept segments are below. Behind a first missing segment lie none of them.
 //   - 11, 12: closings list what is at or beyond the trim. What a dead session kept is in the catalog already; what it
-//     had not registered is adopted into packs, never kept, since several owners may adopt from one segment.
+//     had not registered is adopted into packs, and kept only where that cannot be (stay.go), since several owners may adopt
+//     from one segment.
 //   - 15: a release registers everything; a new owner reads, merges and expires what the old one's segments keep.
 //   - 17, I7: every object that is named exists: it is durable before the transaction, and deleted after the one that
 //     names it no more. A reader that is slower than the deletion meets a 404 and asks the index again.

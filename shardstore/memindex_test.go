@@ -191,7 +191,8 @@ func (x *memIndex) check(r shardstore.Registration) error {
 func stays(r shardstore.Registration, e shardstore.Extent) error {
 	session, n, ok := wal.ParseKey(e.Object)
 	inRange := ok && session == r.Session && n >= r.TrimFrom && n < r.TrimTo && !slices.Contains(r.Deletes, e.Object) && r.Counted
-	if e.Object != r.Object && !inRange && !strings.HasPrefix(e.Object, shardstore.KeptName(r.Session, r.Number)) {
+	left := ok && session == r.Adopts && r.Counted
+	if e.Object != r.Object && !inRange && !left && !strings.HasPrefix(e.Object, shardstore.KeptName(r.Session, r.Number)) {
 		return fmt.Errorf("I6: %s registers an extent in %s", r.Session, e.Object)
 	}
 	return nil
@@ -225,9 +226,11 @@ func (x *memIndex) adopt(r shardstore.Registration) {
 		delete(old.pending, k)
 	}
 	if len(r.AdoptShards) > 0 && len(old.pending) == 0 {
+		var all []shardstore.Extent
 		for n := old.trim; n < old.fence; n++ {
-			x.deletions[wal.Key(r.Adopts, n)] = r.NotBefore
+			all = append(all, shardstore.Extent{Object: wal.Key(r.Adopts, n)})
 		}
+		x.unname(all, r.NotBefore)
 	}
 }
 
@@ -245,6 +248,11 @@ func (x *memIndex) unname(gone []shardstore.Extent, notBefore int64) {
 		}
 	}
 	for o := range objects {
+		if session, n, ok := wal.ParseKey(o); ok && !x.broken.hasty {
+			if s := x.sessions[session]; s != nil && len(s.pending) > 0 && n >= s.trim {
+				continue // it holds what is to be adopted
+			}
+		}
 		x.deletions[o] = notBefore
 	}
 }

@@ -84,10 +84,21 @@ type objectReader struct {
 	bytes  []byte
 }
 
+// chunk reads an extent, and once more by itself if that fails: its bytes may have been spoilt on their way, or those
+// after it cannot be read.
 func (r *objectReader) chunk(ctx context.Context, e Extent) (*segment.Chunk, error) {
+	c, err := r.read(ctx, e, r.window)
+	if err != nil && ctx.Err() == nil {
+		r.bytes = nil
+		c, err = r.read(ctx, e, 0)
+	}
+	return c, err
+}
+
+func (r *objectReader) read(ctx context.Context, e Extent, window int64) (*segment.Chunk, error) {
 	in := e.Object == r.object && e.Off >= r.off && e.Off+e.Len <= r.off+int64(len(r.bytes))
 	if !in {
-		b, err := r.s.readObject(ctx, e.Object, e.Off, max(e.Len, r.window))
+		b, err := r.s.readObject(ctx, e.Object, e.Off, max(e.Len, window))
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", e.Object, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,9 +37,10 @@ type packer struct {
 	owed  []Extent // of dropped shards: in segments of the queue, and counted by the pack that trims these
 
 	// Whoever has the turn in one.
-	written  []*pack // not registered, oldest first
-	adopting *pack   // written, and its registration tried
-	noLinks  bool    // a log file could not get a second name
+	written  []*pack               // not registered, oldest first
+	adopting *pack                 // written, and its registration tried
+	noLinks  bool                  // a log file could not get a second name
+	stuck    map[stuckIn]time.Time // since when something cannot be packed
 
 	unsure atomic.Bool // a registration was tried and its outcome is not known
 }
@@ -55,13 +57,14 @@ type pack struct {
 type part struct {
 	sh      *shard
 	chunks  []*segment.Chunk
+	from    []Extent   // where the chunks are; not of merges
 	sealed  leat.KeyID // the last key that some of the chunks are sealed with where they are; zero: none
 	kept    []Extent   // that stay where they are
 	extents []Extent   // in the pack, and kept; set by write
 }
 
 func newPacker(s *Store) *packer {
-	return &packer{s: s, kick: make(chan struct{}, 1), one: newTurn(), sql: newTurn(), held: map[string]uint64{}}
+	return &packer{s: s, kick: make(chan struct{}, 1), one: newTurn(), sql: newTurn(), held: map[string]uint64{}, stuck: map[stuckIn]time.Time{}}
 }
 
 // turn is a lock whose wait ends with a context.
@@ -153,11 +156,14 @@ func (p *packer) roundWhile(ctx context.Context, more func() bool) error {
 		}
 		p.written = p.written[1:]
 	}
-	adopted := p.adoptAll(ctx)
-	if err := p.writeWhile(ctx, more); err != nil || adopted != nil {
-		return errors.Join(adopted, err)
+	maps.DeleteFunc(p.stuck, func(in stuckIn, _ time.Time) bool { return in.sh.isGone() })
+	held, err := p.adoptAll(ctx)
+	written := p.writeWhile(ctx, more)
+	if err == nil {
+		// What is written does not wait for what cannot be written, nor for shards that it has nothing of.
+		err = p.registerWritten(ctx)
 	}
-	return p.registerWritten(ctx)
+	return errors.Join(held, written, err)
 }
 
 // writeWhile writes packs while more says so and anything is left.
@@ -213,14 +219,14 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 	from, to := segments[0].n, segments[len(segments)-1].n+1
 	reg := Registration{Session: p.s.cfg.Session, Number: p.nextNumber(), TrimFrom: from, TrimTo: to, Counted: true}
 	runs, shares := logRuns(segments, to)
-	names := p.keepLarge(&reg, runs)
-	for i := range runs {
-		if !runs[i].kept {
-			reg.Deletes = append(reg.Deletes, wal.Key(p.s.cfg.Session, runs[i].n))
-		}
-	}
-	if err := p.gather(ctx, runs); err != nil {
+	st := staying{p: p, reg: &reg, names: p.keepLarge(&reg, runs)}
+	if err := p.gather(ctx, &st, runs, shares); err != nil {
 		return false, err
+	}
+	for i := range runs {
+		if key := wal.Key(p.s.cfg.Session, runs[i].n); !runs[i].kept && !st.in[key] {
+			reg.Deletes = append(reg.Deletes, key)
+		}
 	}
 	parts := make([]part, 0, len(shares))
 	for _, pt := range shares {
@@ -232,14 +238,15 @@ func (p *packer) writeNext(ctx context.Context) (done bool, err error) {
 	if err := p.write(ctx, &reg, parts, 1); err != nil {
 		return false, err
 	}
-	if err := p.link(ctx, names); err != nil {
+	if err := p.link(ctx, st.names); err != nil {
 		return false, err
 	}
 	for i := range parts {
 		p.s.unindexed.Add(parts[i].sh.park(to, parts[i].extents))
 		p.s.stats.kept.Add(uint64(len(parts[i].kept)))
-		parts[i].chunks, parts[i].kept = nil, nil
+		parts[i].chunks, parts[i].from, parts[i].kept = nil, nil, nil
 	}
+	st.recovered(parts)
 	p.written = append(p.written, &pack{reg: reg, parts: parts, traced: context.WithoutCancel(ctx)})
 	p.drop(segments)
 	p.settle(to)
@@ -273,17 +280,27 @@ func logRuns(segments []tailSegment, to uint64) (runs []logSegment, shares []*pa
 	return runs, shares
 }
 
-// gather collects the chunks of the runs, from memory or from the segments.
-func (p *packer) gather(ctx context.Context, segments []logSegment) error {
+// gather collects the chunks of the runs, from memory or from the segments. What cannot be had stays, in the end, where it
+// is.
+func (p *packer) gather(ctx context.Context, st *staying, segments []logSegment, shares []*part) error {
 	reader := objectReader{s: p.s, window: p.s.cfg.Params.ReadWindow}
 	for _, seg := range segments {
 		for i := range seg.runs {
 			r := &seg.runs[i]
 			c, err := p.s.chunkOf(ctx, &reader, r.part.sh, r.e)
-			if err != nil {
-				return fmt.Errorf("gather %s from %s: %w", r.part.sh.key, r.e.Object, err)
+			if err == nil {
+				r.part.add(c, &r.e)
+				continue
 			}
-			r.part.add(c, &r.e)
+			err = fmt.Errorf("gather %s from %s: %w", r.part.sh.key, r.e.Object, err)
+			if ctx.Err() != nil || !st.leave(r.part, err, r.e) {
+				return err
+			}
+		}
+	}
+	for _, pt := range shares {
+		if err := st.seals(pt); err != nil {
+			return err
 		}
 	}
 	return nil

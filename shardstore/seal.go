@@ -109,20 +109,12 @@ func (s *Store) sealParts(parts []part) (func(leat.ShardKey) segment.Key, error)
 	}
 	keys := map[leat.ShardKey]segment.Key{}
 	for i := range parts {
-		p := &parts[i]
-		key, err := s.current(p.sh.key.Stream)
-		if (err != nil || key.ID.IsZero()) && !p.sealed.IsZero() {
-			key.ID = p.sealed
-			key.Secret, err = s.cfg.Keys.Key(p.sealed)
-		}
-		if errors.Is(err, ErrUnknownStream) {
-			continue
-		}
+		key, err := s.sealOf(&parts[i])
 		if err != nil {
-			return nil, fmt.Errorf("seal the records of %s: %w", p.sh.key, err)
+			return nil, err
 		}
 		if !key.ID.IsZero() {
-			keys[p.sh.key] = key
+			keys[parts[i].sh.key] = key
 		}
 	}
 	if len(keys) == 0 {
@@ -131,9 +123,28 @@ func (s *Store) sealParts(parts []part) (func(leat.ShardKey) segment.Key, error)
 	return func(k leat.ShardKey) segment.Key { return keys[k] }, nil
 }
 
+// sealOf is what sealParts chooses for one shard.
+func (s *Store) sealOf(p *part) (key segment.Key, err error) {
+	if s.cfg.Keys == nil {
+		return segment.Key{}, nil
+	}
+	key, err = s.current(p.sh.key.Stream)
+	if (err != nil || key.ID.IsZero()) && !p.sealed.IsZero() {
+		key.ID = p.sealed
+		key.Secret, err = s.cfg.Keys.Key(p.sealed)
+	}
+	switch {
+	case errors.Is(err, ErrUnknownStream):
+		return segment.Key{}, nil
+	case err != nil:
+		return segment.Key{}, fmt.Errorf("seal the records of %s: %w", p.sh.key, err)
+	}
+	return key, nil
+}
+
 // add takes a chunk that lies, or lay, in an extent.
 func (p *part) add(c *segment.Chunk, from *Extent) {
-	p.chunks = append(p.chunks, c)
+	p.chunks, p.from = append(p.chunks, c), append(p.from, *from)
 	if from.Sealed() {
 		p.sealed = from.Key
 	}

@@ -110,6 +110,13 @@ func (sh *shard) drop() (unindexed int64, logged []Extent) {
 	return -unindexed, logged
 }
 
+// isGone tells whether the shard was dropped.
+func (sh *shard) isGone() bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.gone
+}
+
 // loggedBelow returns the shard's extents in this session's segments below to that are in no pack.
 func (sh *shard) loggedBelow(to uint64) []Extent {
 	sh.mu.Lock()

@@ -197,10 +197,15 @@ func replaceExtents(tx *sqldb.Tx, r *shardstore.Registration, p *plan, there map
 			unused = append(unused, key)
 		}
 	}
-	if _, err := tx.ExecRows("INSERT INTO objects (key) VALUES $rows", objects); err != nil {
+	// A segment of a closed session may have its row already, by another leftover that stayed in it.
+	if _, err := tx.ExecRows("INSERT INTO objects (key) VALUES $rows ON CONFLICT (key) DO UPDATE SET key = excluded.key", objects); err != nil {
 		return err
 	}
 	if _, err := tx.ExecRows(insertExtents, rows); err != nil {
+		return err
+	}
+	unused, err := withoutNeeded(tx, unused)
+	if err != nil {
 		return err
 	}
 	if err := queue(tx, unused, r.NotBefore); err != nil {

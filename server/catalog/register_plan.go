@@ -86,13 +86,14 @@ func checkForm(r *shardstore.Registration) error {
 }
 
 // keeps tells whether extents of a registration may be in an object that is not its pack: one of the very segments whose
-// records it registers, or a name that it alone gives. Nothing else names those yet, so nobody is about to delete them.
+// records it registers, or a name that it alone gives. Nobody is about to delete those: of its own segments nothing else
+// names one yet, and a closed session that it adopts from keeps them all while it holds something of the shard.
 func keeps(r *shardstore.Registration, object string) bool {
-	if !r.Counted || !r.Adopts.IsZero() {
+	if !r.Counted {
 		return false
 	}
 	if session, n, ok := parseSegment(object); ok {
-		return session == r.Session && n >= r.TrimFrom && n < r.TrimTo
+		return session == r.Session && n >= r.TrimFrom && n < r.TrimTo || session == r.Adopts
 	}
 	return strings.HasPrefix(object, shardstore.KeptName(r.Session, r.Number))
 }

@@ -381,8 +381,8 @@ func TestRegisterKeepsNothingOfRemovedStreams(t *testing.T) {
 	})
 }
 
-// A segment may keep extents of the very registration that trims it, and of no other: somebody else may be about to
-// delete it.
+// A segment may keep extents of the very registration that trims it, or adopts from its session, and of no other: somebody
+// else may be about to delete it.
 func TestRegisterRefusesToKeep(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		st := b.stream("s", 1)
@@ -400,9 +400,9 @@ func TestRegisterRefusesToKeep(t *testing.T) {
 			"deleted with the rest": func(r *shardstore.Registration) { r.Extents[0].Object = segment(s, 0) },
 			"another number's name": func(r *shardstore.Registration) { r.Extents[0].Object = shardstore.KeptKey(s, 7, 0) },
 			"nowhere":               func(r *shardstore.Registration) { r.Extents[0].Object, r.Object = "", "" },
-			"adopted": func(r *shardstore.Registration) {
+			"adopted from another": func(r *shardstore.Registration) {
 				r.TrimTo, r.Deletes = 0, nil
-				r.Adopts, r.AdoptShards, r.Extents[0].Object = dead, []leat.ShardKey{k}, segment(dead, 2)
+				r.Adopts, r.AdoptShards, r.Extents[0].Object = dead, []leat.ShardKey{k}, segment(s, 0)
 			},
 			"merged": func(r *shardstore.Registration) {
 				r.Counted, r.Replaces = false, slices.Clone(r.Extents)
@@ -416,6 +416,52 @@ func TestRegisterRefusesToKeep(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	})
+}
+
+// What cannot be adopted into a pack stays in the segment of the closed session, beside what else stays there, and the
+// segment stays while it is named or anything is to be adopted.
+func TestWhatIsAdoptedMayStay(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		st, removed := b.stream("s", 3), b.stream("removed", 1)
+		dead := b.session()
+		b.take(dead)
+		k := [3]leat.ShardKey{{Stream: st.ID}, {Stream: st.ID, Ordinal: 1}, {Stream: st.ID, Ordinal: 2}}
+		gone := leat.ShardKey{Stream: removed.ID}
+		var closed []shardstore.ClosedShard
+		left := map[leat.ShardKey]shardstore.Extent{}
+		for key, n := range map[leat.ShardKey]uint64{k[0]: 0, k[1]: 0, k[2]: 1, gone: 0} {
+			e := extent(key, 1, 0, 10, segment(dead, n))
+			left[key] = e
+			closed = append(closed, shardstore.ClosedShard{Shard: key, Epoch: 1, Final: 10, Extents: []shardstore.Extent{e}})
+		}
+		b.fence(dead, 2, closed...)
+		s := b.session()
+		b.take(s)
+		number := uint64(0)
+		adopt := func(key leat.ShardKey) {
+			r := pack(s, number, 0, 0, left[key])
+			r.Object, r.Extents[0].Object = "", left[key].Object
+			r.Adopts, r.AdoptShards = dead, []leat.ShardKey{key}
+			number++
+			b.register(r)
+		}
+		b.must(b.BeginDelete(t.Context(), removed.ID, false))
+		b.must(b.RemoveStream(t.Context(), removed.ID))
+		adopt(gone)
+		b.same("of a stream that is gone", b.queued())
+		adopt(k[0])
+		adopt(k[1])
+		if got := b.extents(k[1]).Extents; len(got) != 1 || got[0] != left[k[1]] {
+			t.Errorf("came back as %+v", got)
+		}
+		b.must(b.AdvanceHorizon(t.Context(), k[0], 2, 10, 1))
+		b.must(b.AdvanceHorizon(t.Context(), k[1], 2, 10, 1))
+		b.same("while something is left", b.queued())
+		adopt(k[2])
+		b.same("while something is named", b.queued(), segment(dead, 0))
+		b.must(b.AdvanceHorizon(t.Context(), k[2], 2, 10, 1))
+		b.same("at last", b.queued(), segment(dead, 0), segment(dead, 1))
 	})
 }
 

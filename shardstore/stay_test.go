@@ -1,0 +1,205 @@
+// Copyright The Leat Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package shardstore_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob/mem"
+	"github.com/leatstream/leat/shardstore/wal"
+)
+
+// rot turns a bit of a record in the one object that shows it.
+func (r *rig) rot(text string) (key string) {
+	r.tb.Helper()
+	for k, b := range r.stored() {
+		if at := bytes.Index([]byte(b), []byte(text)); at >= 0 {
+			spoilt := []byte(b)
+			spoilt[at] ^= 1
+			r.must(r.blobs.(*mem.Store).Replace(r.tb.Context(), k, spoilt))
+			return k
+		}
+	}
+	r.tb.Fatalf("no object shows %q", text)
+	return ""
+}
+
+// wantRotten checks that a shard's records are all readable but for those at one offset.
+func (r *rig) wantRotten(shard int, at uint64, want []string) {
+	r.tb.Helper()
+	for i, text := range want {
+		p, err := r.store.Read(r.tb.Context(), r.key(shard), uint64(i), shardstore.ReadLimits{Records: 1, Bytes: 1000})
+		switch {
+		case uint64(i) == at && leat.KindOf(err) != leat.KindCorrupt:
+			r.tb.Errorf("rotten record %d: %v, %v", i, p, err)
+		case uint64(i) != at && (err != nil || len(p.Records) != 1 || string(p.Records[0].Data) != text):
+			r.tb.Errorf("record %d: %v, %v", i, p, err)
+		}
+	}
+}
+
+// wantAllIndexed checks that nothing waits for the index any more.
+func (r *rig) wantAllIndexed() {
+	r.tb.Helper()
+	if st := r.store.Stats(); st.Trim != st.Durable || st.Unindexed != 0 {
+		r.tb.Errorf("trim %d of %d segments, %d extents are not in the index", st.Trim, st.Durable, st.Unindexed)
+	}
+}
+
+// A rotten record that a dead session left is CORRUPT for whoever reads it. Everything else of the node goes on: its shard's
+// other records and all other shards are adopted, packed and trimmed, the shard can be released, and a session closed.
+func TestRottenLeftovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).shards(2)
+		r.params.TailBytes = 1
+		r.open()
+		r.put(0, "one")
+		r.put(0, "two is rotten")
+		r.put(1, "other")
+		r.put(0, "three")
+		r.kill()
+		r.must(r.recover())
+		rotten := r.rot("two is rotten")
+		s := r.open()
+		r.put(0, "four")
+		r.put(1, "another")
+		r.must(s.Pack(t.Context()))
+		r.wantAllIndexed()
+		want := []string{"one", "", "three", "four"}
+		r.wantRotten(0, 1, want)
+		r.wantAll(1, []string{"other", "another"})
+		if found := r.problems(); len(found) != 1 || found[0].Offset != 1 || found[0].Object != rotten {
+			t.Errorf("fsck finds %v", found)
+		}
+		pause(20 * time.Minute)
+		r.must(s.Housekeep(t.Context()))
+		if left := r.objects(wal.KeyPrefix); len(left) != 2 { // the rotten one, and the fence
+			t.Errorf("segments %v stand", left)
+		}
+		if _, err := s.Release(t.Context(), r.key(0), 2); err != nil {
+			t.Errorf("release: %v", err)
+		}
+		r.must(s.Close(t.Context()))
+		r.checkUsage(t)
+	})
+}
+
+// What rots in a session's own log, after it has left memory, keeps nothing from being packed.
+func TestRottenSegments(t *testing.T) {
+	r := newRig(t).shards(2)
+	r.params.TailBytes = 1
+	s := r.open()
+	r.put(0, "one")
+	r.put(0, "two is rotten")
+	r.put(0, "three")
+	r.put(1, "other")
+	rotten := r.rot("two is rotten")
+	r.must(s.Pack(t.Context()))
+	r.wantAllIndexed()
+	if kept, all := r.kept(0); kept != 1 || all != 3 {
+		t.Errorf("%d of %d extents stayed", kept, all)
+	}
+	r.wantRotten(0, 1, []string{"one", "", "three"})
+	r.wantAll(1, []string{"other"})
+	if found := r.problems(); len(found) != 1 || found[0].Object != rotten {
+		t.Errorf("fsck finds %v", found)
+	}
+	r.must(s.Close(t.Context()))
+}
+
+// The same in a local folder, where a log file gets a second name.
+func TestRottenLogFiles(t *testing.T) {
+	for _, left := range []bool{false, true} {
+		t.Run(fmt.Sprintf("left by a dead session %v", left), func(t *testing.T) {
+			l := newLocal(t)
+			l.shards(2)
+			l.params.TailBytes = 1
+			s := l.open()
+			l.put(0, "one")
+			l.put(0, "two is rotten")
+			l.put(0, "three")
+			l.put(1, "other")
+			name := l.lastFile(s.Session())
+			if left {
+				l.stop()
+				l.start()
+				l.must(l.recover())
+			}
+			b, err := os.ReadFile(name)
+			l.must(err)
+			at := bytes.Index(b, []byte("two is rotten"))
+			f, err := os.OpenFile(name, os.O_WRONLY, 0)
+			l.must(err)
+			_, err = f.WriteAt([]byte{b[at] ^ 1}, int64(at))
+			l.must(err, f.Close())
+			if left {
+				s = l.open()
+			}
+			l.must(s.Pack(t.Context()))
+			l.wantAllIndexed()
+			if kept, all := l.kept(0); kept != 1 || all != 3 {
+				t.Errorf("%d of %d extents stayed", kept, all)
+			}
+			l.wantRotten(0, 1, []string{"one", "", "three"})
+			l.wantAll(1, []string{"other"})
+			if found := l.problems(); len(found) != 1 || found[0].Offset != 1 {
+				t.Errorf("fsck finds %v", found)
+			}
+			l.must(s.Close(t.Context()))
+		})
+	}
+}
+
+// A key that cannot be had for long keeps back the records of its stream, at first, and then nobody any more. They are all
+// there when the key is.
+func TestAKeyThatIsAwayForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).shards(1)
+		r.params.TailBytes = 1
+		v := newVault()
+		r.keys = v
+		plain, later := leat.NewID[leat.StreamID](nil), leat.NewID[leat.StreamID](nil)
+		sealed := r.stream
+		r.index.addShard(leat.ShardKey{Stream: plain})
+		r.index.addShard(leat.ShardKey{Stream: later})
+		v.rotate(sealed)
+		r.open()
+		r.put(0, "sealed")
+		r.stream = plain
+		r.put(0, "left plain")
+		r.kill()
+		v.lock(true)
+		s := r.reopen()
+		r.put(0, "plain")
+		if err := s.Pack(t.Context()); !errors.Is(err, errLocked) {
+			t.Errorf("pack without a key: %v", err)
+		}
+		r.wantAllIndexed()
+		r.stream = later
+		r.put(0, "in the clear")
+		v.rotate(later)
+		if err := s.Pack(t.Context()); !errors.Is(err, errLocked) {
+			t.Errorf("pack without a key to seal with: %v", err)
+		}
+		pause(10 * time.Minute)
+		r.must(s.Pack(t.Context()))
+		r.wantAllIndexed()
+		v.lock(false)
+		r.wantAll(0, []string{"in the clear"})
+		r.stream = plain
+		r.wantAll(0, []string{"left plain", "plain"})
+		r.stream = sealed
+		r.wantAll(0, []string{"sealed"})
+		r.fsck()
+		r.must(s.Close(t.Context()))
+	})
+}
