@@ -205,6 +205,8 @@ func (l *lane) giveBack(again []*item) {
 	l.pending = l.next
 	if len(l.queue) > 0 {
 		l.pending = l.queue[0].seq
+	} else {
+		l.failures, l.stuck = 0, time.Time{} // what comes next has all of RetryFor before it
 	}
 	l.waiters = slices.DeleteFunc(l.waiters, func(w waiter) bool {
 		if l.pending < w.below {

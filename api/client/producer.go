@@ -17,7 +17,7 @@ import (
 
 // Record is one message to put.
 type Record struct {
-	PartitionKey    string // 1 to 256 characters; records of one key keep their order
+	PartitionKey    string // 1 to 256 characters; records of one key keep their order, in each shard that explicit hash keys send them to
 	ExplicitHashKey string // a decimal that overrides the MD5 of the key; empty for none
 	Data            []byte // MUST NOT be changed before the outcome is known
 }
@@ -33,8 +33,8 @@ type Placed struct {
 // Producer batches records and puts them, as the Kinesis Producer Library does: many batches in flight, retries with
 // backoff, bounded memory.
 //
-// Order: records of one partition key are acknowledged in the order in which they were put, and stand in their shard in
-// that order. Each key belongs to one of a few lanes, a lane has one batch in flight, and what has to be sent again goes
+// Order: records of one partition key and one explicit hash key, or none, are acknowledged in the order in which they were put, and stand in their shard
+// in that order. Each key belongs to one of a few lanes, a lane has one batch in flight, and what has to be sent again goes
 // before anything later of its lane. This rests on the server: within one PutRecords, when a record is refused for its
 // shard's limit, the later records of that shard are refused with it.
 //
