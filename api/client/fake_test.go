@@ -34,6 +34,7 @@ type fake struct {
 	iterators int
 	changed   chan struct{} // closed and made anew with each change
 	calls     int           // of PutRecords
+	removed   bool          // the stream is not listed any more
 
 	// Hooks, called with mu held; nil for none.
 	beforePut          func(req *leatv1.PutRecordsRequest) error
@@ -51,6 +52,7 @@ type fakeShard struct {
 	hashes  leat.HashKeyRange
 	parents []uint64
 	closed  bool
+	gone    bool // by retention
 	records []*leatv1.Record
 }
 
@@ -219,7 +221,13 @@ func (f *fake) ListShards(context.Context, *leatv1.ListShardsRequest) (*leatv1.L
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	res := &leatv1.ListShardsResponse{}
+	if f.removed {
+		return nil, wireError(leat.KindNotFound, "no such stream", 0)
+	}
 	for _, s := range f.shards {
+		if s.gone {
+			continue
+		}
 		out := &leatv1.Shard{
 			ShardId:      leat.ShardID(s.key.Ordinal),
 			HashKeyRange: &leatv1.HashKeyRange{StartingHashKey: s.hashes.Start.String(), EndingHashKey: s.hashes.End.String()},
@@ -255,8 +263,8 @@ func (f *fake) newIterator(s *fakeShard, offset int) string {
 
 func (f *fake) locate(shardID string, p *leatv1.StartingPosition) (*fakeShard, int, error) {
 	n, err := leat.ParseShardID(shardID)
-	if err != nil || n >= uint64(len(f.shards)) {
-		return nil, 0, wireError(leat.KindNotFound, "no such shard", 0)
+	if err != nil || n >= uint64(len(f.shards)) || f.shards[n].gone {
+		return nil, 0, errNoShard()
 	}
 	s := f.shards[n]
 	seq := p.GetSequenceNumber()
@@ -298,12 +306,19 @@ func (f *fake) GetRecords(_ context.Context, req *leatv1.GetRecordsRequest) (*le
 		return nil, wireError(leat.KindInvalidArgument, "no iterator", 0)
 	}
 	s := f.shards[n]
+	if s.gone || f.removed {
+		return nil, errNoShard()
+	}
 	end := min(offset+int(req.GetLimit()), len(s.records))
 	res := &leatv1.GetRecordsResponse{Records: s.records[offset:end], MillisBehindLatest: int64(len(s.records) - end)}
 	if res.ChildShards = f.children(s, end); res.ChildShards == nil {
 		res.NextShardIterator = f.newIterator(s, end)
 	}
 	return res, nil
+}
+
+func errNoShard() error {
+	return wireFieldError(leat.KindNotFound, "shard_id", "no such shard", 0)
 }
 
 // children are told at a shard's end alone.

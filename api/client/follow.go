@@ -22,9 +22,14 @@ type follower struct {
 }
 
 // poll asks for page after page. It returns the last one: at the shard's end, or with ToPresent at its present end.
-func (f *follower) poll(ctx context.Context) (*page, error) {
+func (f *follower) poll(ctx context.Context) (_ *page, err error) {
 	o := &f.r.opts
 	iterator, wait := "", time.Duration(0)
+	if f.start.kind == startLatest {
+		if iterator, err = f.latest(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for {
 		if !pause(ctx, o.Clock, wait) {
 			return nil, ctx.Err()
@@ -46,6 +51,22 @@ func (f *follower) poll(ctx context.Context) (*page, error) {
 			wait = min(2*wait, o.PollMax)
 		}
 	}
+}
+
+// latest takes the place at the shard's end. It waits for no slot: that may come free long after. A slow Next lets the iterator expire, and then the
+// shard is gone on with from the time at which it was asked for.
+func (f *follower) latest(ctx context.Context) (iterator string, err error) {
+	err = f.r.persist(ctx, func() (err error) {
+		asked := f.r.opts.Clock.Now()
+		if iterator, err = f.r.client.iterator(ctx, f.r.stream, f.id, Latest()); err == nil {
+			f.start = AtTime(asked)
+		}
+		return err
+	})
+	if err == nil {
+		f.r.place()
+	}
+	return iterator, err
 }
 
 // fetch gets one page and delivers it. Pages take a slot from the question until Next has them.
@@ -164,6 +185,9 @@ func (f *follower) subscribe(ctx context.Context) (last *page, err error) {
 		}
 		if err != nil {
 			return last, err
+		}
+		if !f.stood && f.start.kind == startLatest {
+			f.r.place()
 		}
 		last, f.stood = p, true
 		if err := f.pass(ctx, p); err != nil {

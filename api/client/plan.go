@@ -4,6 +4,7 @@
 package client
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,13 +38,15 @@ func newPlan(start Start, shards map[string]*shard, done Checkpoints) *plan {
 	p := &plan{start: start, nodes: map[string]*node{}}
 	past, fresh := ancestors(shards, done), descendants(shards, done)
 	for id, s := range shards {
-		c, read := done[id]
+		c := done[id]
 		n := &node{shard: s, start: start}
 		switch {
-		case read && c.Ended, past[id]:
+		case c.Ended:
 			n.started, n.ended = true, true
-		case read && c.SequenceNumber != "":
+		case c.SequenceNumber != "":
 			n.start = AfterSequence(c.SequenceNumber)
+		case past[id]:
+			n.started, n.ended = true, true
 		case fresh[id]:
 			n.start = TrimHorizon()
 		case start.kind == startLatest && s.closed:
@@ -51,10 +54,12 @@ func newPlan(start Start, shards map[string]*shard, done Checkpoints) *plan {
 		}
 		p.nodes[id] = n
 	}
+	p.forget()
 	return p
 }
 
-// ancestors are the shards that must have ended before the shards with a checkpoint could begin.
+// ancestors are the shards that must have ended before the shards with a checkpoint could begin. A checkpoint in the midst of a shard is the better
+// witness: what descends from that shard is not among them, unless it has a checkpoint of its own.
 func ancestors(shards map[string]*shard, done Checkpoints) map[string]bool {
 	past := map[string]bool{}
 	var climb func(s *shard)
@@ -72,6 +77,14 @@ func ancestors(shards map[string]*shard, done Checkpoints) map[string]bool {
 			climb(s)
 		}
 	}
+	midway := Checkpoints{}
+	for id, c := range done {
+		if shards[id] != nil && c.SequenceNumber != "" && !c.Ended {
+			midway[id] = c
+		}
+	}
+	unread := descendants(shards, midway)
+	maps.DeleteFunc(past, func(id string, _ bool) bool { return unread[id] })
 	return past
 }
 
@@ -119,14 +132,62 @@ func (p *plan) ready() (out []*node) {
 	return out
 }
 
-// unfinished tells whether a shard is part of the plan and has not ended.
-func (p *plan) unfinished(id string) bool {
-	n := p.nodes[id]
-	return n != nil && !n.ended
+// latest is how many shards begin at their end. None of them has to wait for another.
+func (p *plan) latest() (n int64) {
+	for _, s := range p.nodes {
+		if !s.started && s.start.kind == startLatest {
+			n++
+		}
+	}
+	return n
 }
 
-// end notes that a shard has been read to its end, and takes in its children. These begin at their beginning, but for a
-// plan that begins at a time: their parent may have ended long before it.
+// unfinished tells whether a shard has not ended, or is not part of the plan yet.
+func (p *plan) unfinished(id string) bool {
+	n := p.nodes[id]
+	return n == nil || !n.ended
+}
+
+// unknown returns a shard with a parent that is not part of the plan: its other parent has ended, and this one was made by a split or merge of which
+// nobody has told yet, or has gone. A listing knows; empty for none.
+func (p *plan) unknown() (id string) {
+	for _, n := range p.nodes {
+		if n.id > id && slices.ContainsFunc(n.parents, p.missing) {
+			id = n.id
+		}
+	}
+	return id
+}
+
+func (p *plan) missing(id string) bool { return p.nodes[id] == nil }
+
+// learn takes in a listing that is as new as every shard of the plan with a parent that is missing.
+func (p *plan) learn(listed map[string]*shard) {
+	for id, s := range listed {
+		if p.nodes[id] == nil {
+			p.nodes[id] = &node{shard: s, start: p.beginning()}
+		}
+	}
+	p.forget()
+}
+
+// forget has nobody wait for parents that are missing after a listing: retention has removed them.
+func (p *plan) forget() {
+	for _, n := range p.nodes {
+		n.parents = slices.DeleteFunc(n.parents, p.missing)
+	}
+}
+
+// beginning is where shards begin that were made since the plan was: at their beginning, but for a plan that begins at a time, since their parent may
+// have ended long before it.
+func (p *plan) beginning() Start {
+	if p.start.kind == startTime {
+		return p.start
+	}
+	return TrimHorizon()
+}
+
+// end notes that a shard has been read to its end, and takes in its children.
 func (p *plan) end(id string, children []*shard) {
 	p.nodes[id].ended = true
 	for _, s := range children {
@@ -135,8 +196,8 @@ func (p *plan) end(id string, children []*shard) {
 			n = &node{shard: s, start: p.start}
 			p.nodes[s.id] = n
 		}
-		if !n.started && n.start == p.start && p.start.kind != startTime {
-			n.start = TrimHorizon()
+		if !n.started && n.start == p.start {
+			n.start = p.beginning()
 		}
 	}
 }

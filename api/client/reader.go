@@ -10,6 +10,7 @@ import (
 	"iter"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -35,7 +36,7 @@ const (
 // TrimHorizon begins at the oldest record kept.
 func TrimHorizon() Start { return Start{} }
 
-// Latest begins after the newest record of now.
+// Latest begins after the newest record of the moment at which the reader takes its place in a shard, soon after NewReader: Ready waits for that.
 func Latest() Start { return Start{kind: startLatest} }
 
 // AtTime begins at the first record that arrived at t or later.
@@ -70,7 +71,8 @@ type ReaderOptions struct {
 	// Checkpoints, of an earlier reader, take precedence over where NewReader begins. Shards that descend from theirs are
 	// read from their beginning.
 	Checkpoints Checkpoints
-	// Shards reads these shards alone, and not their children.
+	// Shards reads these shards alone, and not their children: when Next returns io.EOF they have ended, and nobody reads what was put since then unless
+	// the children are given to a reader too, once all their parents have ended.
 	Shards []string
 	// ToPresent ends the reader when each shard has been read to its present end.
 	ToPresent bool
@@ -111,7 +113,7 @@ func (o ReaderOptions) withDefaults() ReaderOptions {
 // Reader reads a stream through splits and merges: a shard's records in their order, and a child shard only after the
 // ends of its parents have been returned. Among shards that do not descend from each other there is no order.
 //
-// Next and All are for one goroutine; Checkpoints and Close may be called from any. Close MUST be called.
+// Next and All are for one goroutine; Ready, Checkpoints and Close may be called from any. Close MUST be called.
 type Reader struct {
 	client *Client
 	stream string
@@ -123,6 +125,9 @@ type Reader struct {
 	cancel context.CancelFunc
 	done   chan struct{} // run has ended; failure may be read
 	failed error
+
+	places atomic.Int64  // that are to be taken at the ends of shards, and one for the plan
+	placed chan struct{} // closed when they are
 
 	page *page // in hand
 	at   int   // index of the next record in it
@@ -148,14 +153,35 @@ func NewReader(c *Client, stream string, begin Start, opts ReaderOptions) (*Read
 	r := &Reader{
 		client: c, stream: stream, start: begin, opts: opts,
 		pages: make(chan *page), slots: make(chan struct{}, opts.PagesAhead),
-		cancel: cancel, done: make(chan struct{}), positions: Checkpoints{},
+		cancel: cancel, done: make(chan struct{}), placed: make(chan struct{}), positions: Checkpoints{},
 	}
+	r.places.Store(1)
 	maps.Copy(r.positions, opts.Checkpoints)
 	go func() {
 		defer close(r.done)
 		r.failed = r.run(ctx)
 	}()
 	return r, nil
+}
+
+// Ready returns when the reader has its places: one that begins at Latest returns what is put after that. For other readers it need not be called. Its
+// errors are those of Next.
+func (r *Reader) Ready(ctx context.Context) error {
+	select {
+	case <-r.placed:
+		return nil
+	case <-ctx.Done():
+		return &leat.Error{Kind: leat.KindCanceled, Op: "Ready", Message: "gave up waiting for a reader's places", Err: ctx.Err()}
+	case <-r.done:
+		return r.over()
+	}
+}
+
+// place notes that one of the places is taken.
+func (r *Reader) place() {
+	if r.places.Add(-1) == 0 {
+		close(r.placed)
+	}
 }
 
 // Next returns the next record. It waits for one, and returns io.EOF when there will be none: with ToPresent, or when
@@ -186,14 +212,19 @@ func (r *Reader) turn(ctx context.Context) error {
 	case <-ctx.Done():
 		return &leat.Error{Kind: leat.KindCanceled, Op: "Next", Message: "gave up waiting for a record", Err: ctx.Err()}
 	case <-r.done:
-		switch {
-		case r.failed == nil:
-			return io.EOF
-		case asError(r.failed) == nil: // the reader's own context
-			return &leat.Error{Kind: leat.KindCanceled, Op: "Next", Message: "the reader is closed", Err: r.failed}
-		}
-		return r.failed
+		return r.over()
 	}
+}
+
+// over says why there are no more records. The reader is done.
+func (r *Reader) over() error {
+	switch {
+	case r.failed == nil:
+		return io.EOF
+	case asError(r.failed) == nil: // the reader's own context
+		return &leat.Error{Kind: leat.KindCanceled, Op: "Next", Message: "the reader is closed", Err: r.failed}
+	}
+	return r.failed
 }
 
 // advance notes a record that is about to be returned.
@@ -212,7 +243,8 @@ func (r *Reader) end(shardID string) {
 	r.positions[shardID] = c
 }
 
-// Checkpoints returns how far each shard has been read, the last record that Next returned included. Shards of which
+// Checkpoints returns how far each shard has been read, the last record that Next returned included, whether its work is done or not: what is to be gone
+// on from after a crash is taken after that work and before the next Next, so by the goroutine that calls Next. Shards of which
 // nothing has been returned yet are absent: a reader made from these begins them where NewReader says, so one that began
 // at Latest misses what such a shard is given in between.
 func (r *Reader) Checkpoints() Checkpoints {

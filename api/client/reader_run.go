@@ -28,6 +28,7 @@ type finish struct {
 	id       string
 	ended    bool
 	children []*shard
+	listed   map[string]*shard // after a shard that has gone
 }
 
 // run reads shards side by side, and begins children when their parents have ended. It returns when nothing is left to
@@ -38,6 +39,8 @@ func (r *Reader) run(ctx context.Context) error {
 		return err
 	}
 	p := newPlan(r.start, shards, r.opts.Checkpoints)
+	r.places.Add(p.latest())
+	r.place()
 	g, ctx := errgroup.WithContext(ctx)
 	finished := make(chan finish)
 	running := 0
@@ -52,13 +55,48 @@ func (r *Reader) run(ctx context.Context) error {
 		select {
 		case f := <-finished:
 			running--
-			if f.ended {
-				p.end(f.id, f.children)
+			if err := r.goOn(ctx, p, f); err != nil {
+				g.Go(func() error { return err })
 			}
 		case <-ctx.Done():
 			return g.Wait()
 		}
 	}
+}
+
+// goOn has the plan go on behind a shard that has ended. A child whose other parent the plan has not heard of waits for it, unless a listing shows that
+// it has gone.
+func (r *Reader) goOn(ctx context.Context, p *plan, f finish) (err error) {
+	if !f.ended {
+		return nil
+	}
+	p.end(f.id, f.children)
+	if child := p.unknown(); child != "" {
+		if f.listed, err = r.relist(ctx, child); err != nil {
+			return err
+		}
+	}
+	if f.listed != nil {
+		p.learn(f.listed)
+	}
+	return nil
+}
+
+// relist lists the shards again. A listing from before a shard was made, which a node gives that cannot ask the catalog, does not do. Ids rise, and the
+// highest one is of an open shard, which is always listed.
+func (r *Reader) relist(ctx context.Context, made string) (shards map[string]*shard, err error) {
+	err = r.persist(ctx, func() (err error) {
+		if shards, err = r.client.listAll(ctx, r.stream); err != nil {
+			return err
+		}
+		for id := range shards {
+			if id >= made {
+				return nil
+			}
+		}
+		return &leat.Error{Kind: leat.KindUnavailable, Op: "Next", Message: "the shards that are listed are older than " + made}
+	})
+	return shards, err
 }
 
 // list returns the shards to read.
@@ -95,8 +133,12 @@ func (r *Reader) follow(ctx context.Context, n *node, finished chan<- finish) er
 	} else {
 		last, err = f.poll(ctx)
 	}
+	var listed map[string]*shard
 	if err != nil {
-		return err
+		if listed, err = r.gone(ctx, n.id, err); err != nil {
+			return err
+		}
+		last = &page{}
 	}
 	done := finish{id: n.id, ended: last.next == ""}
 	if done.ended {
@@ -104,7 +146,7 @@ func (r *Reader) follow(ctx context.Context, n *node, finished chan<- finish) er
 			return err
 		}
 		if len(r.opts.Shards) == 0 {
-			done.children = last.children
+			done.children, done.listed = last.children, listed
 		}
 	}
 	select {
@@ -113,6 +155,19 @@ func (r *Reader) follow(ctx context.Context, n *node, finished chan<- finish) er
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// gone takes a shard for ended that failed because retention has removed it, and returns what is listed after that: its children, or theirs. Any other
+// failure it returns.
+func (r *Reader) gone(ctx context.Context, id string, failed error) (listed map[string]*shard, err error) {
+	if e := asError(failed); e == nil || e.Kind != leat.KindNotFound || e.Field != "shard_id" {
+		return nil, failed
+	}
+	listed, err = r.relist(ctx, id)
+	if err == nil && listed[id] != nil {
+		err = failed
+	}
+	return listed, err
 }
 
 // deliver hands a page to Next. It returns when Next has taken it, so that whatever is delivered later, of a child for
