@@ -365,6 +365,7 @@ func TestMergeAcrossOwners(t *testing.T) {
 	for _, k := range keys {
 		c.put(k, "1")
 	}
+	await(t, "both nodes have shards", func() bool { return c.balanced(4) })
 	low := 0
 	for low < 3 && c.owner(keys[low]) == c.owner(keys[low+1]) {
 		low++
