@@ -171,7 +171,8 @@ func TestDeleteStreamWithConsumers(t *testing.T) {
 }
 
 func TestStreamsAreSeenInTheirStates(t *testing.T) {
-	r := newRig(t, options{transition: 300 * time.Millisecond})
+	t.Parallel()
+	r := newRig(t, options{transition: 2 * time.Second}) // longer than two calls take on a busy machine
 	see := func(status string, shards int) {
 		t.Helper()
 		d := r.call("DescribeStream", object{"StreamName": "s"}).object()

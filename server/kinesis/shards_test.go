@@ -136,12 +136,13 @@ func TestUpdateShardCount(t *testing.T) {
 }
 
 func TestReshardsNeedAnActiveStream(t *testing.T) {
-	r := newRig(t, options{})
-	r.stream("s", 64)
+	t.Parallel()
+	r := newRig(t, options{transition: time.Second}) // longer than two calls take on a busy machine
+	r.stream("s", 2)
 	r.call("UpdateShardCount", object{"StreamName": "s", "TargetShardCount": 1, "ScalingType": "UNIFORM_SCALING"}).object()
 	for operation, in := range map[string]object{
 		"UpdateShardCount": {"TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"},
-		"SplitShard":       {"ShardToSplit": "63", "NewStartingHashKey": "338953138925153547590470800371487866878"},
+		"SplitShard":       {"ShardToSplit": "1", "NewStartingHashKey": "255211775190703847597530955573826158592"},
 	} {
 		if got, want := r.call(operation, in.with(object{"StreamName": "s"})).refused(400, "ResourceInUseException"),
 			"Stream s under account "+account+" not ACTIVE, instead in state UPDATING"; got != want {
