@@ -28,7 +28,7 @@ type span struct {
 // KindThroughputExceeded when too much is not durable yet. A put to an encrypted stream whose key cannot be had is refused
 // with KindUnavailable.
 func (s *Store) Append(ctx context.Context, puts []Put) error {
-	if err := s.guard.check(); err != nil {
+	if err := s.cfg.Guard.Wrong(); err != nil {
 		return err
 	}
 	var traced Span

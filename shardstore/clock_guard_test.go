@@ -5,6 +5,7 @@ package shardstore_test
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func TestClockGuard(t *testing.T) {
 	clock := newTwoClocks()
 	ref := &reference{clock: clock}
 	r := newRig(t).shards(1)
-	r.clock, r.reference = clock, ref.now
+	r.clock, r.guard = clock, shardstore.NewClockGuard(clock, ref.now, r.logger)
 	s := r.open()
 	try := func() error {
 		puts := []shardstore.Put{put(r.key(0), "x")}
@@ -129,11 +130,11 @@ func TestClockGuardWithAReferenceThatHangs(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
 	r := newRig(t).shards(1)
 	r.clock = clock
-	r.reference = func() (time.Time, error) {
+	r.guard = shardstore.NewClockGuard(clock, func() (time.Time, error) {
 		close(asked)
 		<-answer
 		return clock.Now(), nil
-	}
+	}, r.logger)
 	s := r.open()
 	clock.move(time.Hour, 0)
 	first := make(chan error)
@@ -145,6 +146,43 @@ func TestClockGuardWithAReferenceThatHangs(t *testing.T) {
 	close(answer)
 	if err := <-first; err != nil {
 		t.Errorf("the put that asked: %v", err)
+	}
+}
+
+// A process may begin with a clock that is wrong: then the reference's time is what a jump is measured from.
+func TestClockGuardThatBeginsWithAWrongClock(t *testing.T) {
+	clock := newTwoClocks()
+	ref := &reference{clock: clock, off: -48 * time.Hour}
+	g := shardstore.NewClockGuard(clock, ref.now, slog.New(slog.DiscardHandler))
+	if err := g.Ask(); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("asked about a wrong clock: %v", err)
+	}
+	clock.move(time.Minute, time.Minute)
+	if err := g.Wrong(); leat.KindOf(err) != leat.KindUnavailable || !g.HoldsExpiry() {
+		t.Errorf("a minute later: %v", err)
+	}
+	clock.move(-48*time.Hour, time.Millisecond)
+	if err := g.Wrong(); err != nil || g.HoldsExpiry() {
+		t.Errorf("set right: %v", err)
+	}
+	ref.set(0, errors.New("the database is away"))
+	if err := g.Ask(); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("asked with nobody to ask: %v", err)
+	}
+	if err := g.Wrong(); err != nil {
+		t.Errorf("a clock that has not jumped, with nobody to ask: %v", err)
+	}
+}
+
+// A wall clock that jumps while the reference is asked is not the one that the reference agreed with.
+func TestClockGuardThatIsAskedInAJump(t *testing.T) {
+	clock := newTwoClocks()
+	g := shardstore.NewClockGuard(clock, func() (time.Time, error) {
+		defer clock.move(48*time.Hour, time.Second)
+		return clock.Now().Round(0), nil
+	}, slog.New(slog.DiscardHandler))
+	if err := g.Ask(); leat.KindOf(err) != leat.KindUnavailable {
+		t.Errorf("it agreed: %v", err)
 	}
 }
 
@@ -162,20 +200,43 @@ func TestClockGuardWithoutReference(t *testing.T) {
 	r.wantAll(0, []string{"x", "y", "z"})
 }
 
+// aDay keeps records for a day.
+func aDay(now time.Time) shardstore.Retention {
+	return shardstore.Retention{ExpiredBefore: leat.Micros(now.Add(-24 * time.Hour)), Keep: 24 * time.Hour}
+}
+
+// A wall clock that jumps in the middle of a round of housekeeping makes nothing expire in that round.
+func TestRetentionInAJump(t *testing.T) {
+	clock := newTwoClocks()
+	r := newRig(t).shards(1)
+	r.clock, r.retention = clock, aDay
+	s := r.open()
+	r.put(0, "expired")
+	r.must(s.Pack(t.Context()))
+	clock.move(25*time.Hour, 25*time.Hour)
+	r.put(0, "kept")
+	r.must(s.Pack(t.Context()))
+	r.retention = func(now time.Time) shardstore.Retention {
+		clock.move(48*time.Hour, time.Millisecond)
+		return aDay(now)
+	}
+	r.must(s.Housekeep(t.Context()))
+	if b, err := s.Bounds(t.Context(), r.key(0)); err != nil || b.Horizon != 1 {
+		t.Errorf("the horizon is at %d, %v", b.Horizon, err)
+	}
+}
+
 // By a jump ahead that nobody confirmed nothing expires for an hour: whoever sets the clock right within it has lost nothing.
 func TestRetentionAfterAnUnconfirmedJump(t *testing.T) {
 	clock := newTwoClocks()
 	r := newRig(t).shards(1)
-	r.clock = clock
-	r.retention = func() shardstore.Retention {
-		return shardstore.Retention{ExpiredBefore: leat.Micros(clock.Now().Add(-24 * time.Hour)), Keep: 24 * time.Hour}
-	}
+	r.clock, r.guard, r.retention = clock, shardstore.NewClockGuard(clock, nil, r.logger), aDay
 	s := r.open()
 	r.put(0, "x")
 	r.must(s.Pack(t.Context()))
 	horizon := func(want uint64, when string) {
 		t.Helper()
-		if held := s.HoldsExpiry(); held != (want == 0 && when != "with the clock set right") {
+		if held := r.guard.HoldsExpiry(); held != (want == 0 && when != "with the clock set right") {
 			t.Errorf("%s readers are told that records have not expired: %v", when, held)
 		}
 		r.must(s.Housekeep(t.Context()))
@@ -187,7 +248,9 @@ func TestRetentionAfterAnUnconfirmedJump(t *testing.T) {
 	horizon(0, "after a jump of two days")
 	clock.move(59*time.Minute, 59*time.Minute)
 	horizon(0, "almost an hour later")
-	clock.move(-48*time.Hour, time.Second)
+	clock.move(-2*time.Second, time.Millisecond)
+	horizon(0, "after a correction that leaves it ahead")
+	clock.move(-48*time.Hour+2*time.Second, time.Second)
 	horizon(0, "with the clock set right")
 	clock.move(48*time.Hour, time.Second)
 	horizon(0, "after another jump")
@@ -200,10 +263,8 @@ func TestRetentionWithAWrongClock(t *testing.T) {
 	clock := newTwoClocks()
 	ref := &reference{clock: clock}
 	r := newRig(t).shards(1)
-	r.clock, r.reference = clock, ref.now
-	r.retention = func() shardstore.Retention {
-		return shardstore.Retention{ExpiredBefore: leat.Micros(clock.Now().Add(-24 * time.Hour)), Keep: 24 * time.Hour}
-	}
+	r.clock, r.guard = clock, shardstore.NewClockGuard(clock, ref.now, r.logger)
+	r.retention = aDay
 	s := r.open()
 	r.put(0, "x")
 	if err := s.Pack(t.Context()); err != nil {

@@ -31,15 +31,14 @@ type Config struct {
 	Clock   leat.Clock
 	Rand    io.Reader // nonces; nil for crypto/rand
 	Logger  *slog.Logger
-	// Retention returns the time in microseconds before which a stream's records have expired and how long it keeps
+	// Retention returns the time in microseconds before which a stream's records have expired at some time, and how long it keeps
 	// records; ok is false when the stream is not known, and then nothing of it expires.
-	Retention func(leat.StreamID) (r Retention, ok bool)
+	Retention func(id leat.StreamID, now time.Time) (r Retention, ok bool)
 	// Keys seals and opens the records of encrypted streams; nil: no stream is encrypted.
 	Keys Keys
-	// Reference is another clock, the database's or the bucket's, asked when the wall clock jumps (data-plane.md,
-	// rule 19); nil where there is none, as on a laptop that slept.
-	// It MUST return within some seconds.
-	Reference func() (time.Time, error)
+	// Guard says whether Clock is to be trusted (data-plane.md, rule 19); nil: one that knows of this session alone, and of no
+	// other clock.
+	Guard *ClockGuard
 	// SessionClosed tells which of some sessions are closed for ever, so that packs of theirs that nothing names are
 	// orphans (data-plane.md, rule 7). nil: nothing is swept.
 	SessionClosed func(context.Context, []leat.SessionID) (map[leat.SessionID]bool, error)
@@ -112,12 +111,15 @@ func (c *Config) fill() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Guard == nil {
+		c.Guard = NewClockGuard(c.Clock, nil, c.Logger)
+	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
 	c.Rand = &lockedReader{r: c.Rand}
 	if c.Retention == nil {
-		c.Retention = func(leat.StreamID) (Retention, bool) { return Retention{}, false }
+		c.Retention = func(leat.StreamID, time.Time) (Retention, bool) { return Retention{}, false }
 	}
 	c.Params.fill()
 	return c.Params.Validate()

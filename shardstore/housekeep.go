@@ -46,16 +46,17 @@ func (s *Store) Housekeep(ctx context.Context) error {
 	}
 	defer s.keeper.one.unlock()
 	s.unloadIdle()
-	var err error
-	switch wrong := s.guard.check(); {
-	case wrong != nil: // by a wrong clock everything may seem to have expired
-		err = errors.Join(fmt.Errorf("nothing expires and nothing is deleted meanwhile: %w", wrong), s.merge(ctx))
-	case s.guard.holds():
+	// What expires in a round, and what goes, does so by this one reading: the wall clock may jump before the round is over.
+	now, err := s.cfg.Guard.now()
+	switch {
+	case err != nil: // by a wrong clock everything may seem to have expired
+		err = errors.Join(fmt.Errorf("nothing expires and nothing is deleted meanwhile: %w", err), s.merge(ctx))
+	case s.cfg.Guard.holds(now):
 		err = s.merge(ctx)
 	default:
-		err = errors.Join(s.retain(ctx), s.merge(ctx))
+		err = errors.Join(s.retain(ctx, now), s.merge(ctx))
 		if s.cfg.Leads == nil || s.cfg.Leads() {
-			err = errors.Join(err, s.deleteDue(ctx), s.sweepDue(ctx))
+			err = errors.Join(err, s.deleteDue(ctx, now), s.sweepDue(ctx, now))
 		}
 	}
 	if errors.Is(err, ErrFenced) {
@@ -85,12 +86,12 @@ func (s *Store) unloadIdle() {
 	}
 }
 
-// retain moves the horizon of shards whose first extents have expired as a whole; the index then queues the objects
+// retain moves the horizon of shards whose first extents have expired as a whole by now; the index then queues the objects
 // that nothing names any more (data-plane.md, rule 17).
-func (s *Store) retain(ctx context.Context) error {
+func (s *Store) retain(ctx context.Context, now time.Time) error {
 	var due []*shard
 	for _, sh := range s.owned() {
-		r, ok := s.cfg.Retention(sh.key.Stream)
+		r, ok := s.cfg.Retention(sh.key.Stream, now)
 		if !ok {
 			continue
 		}
@@ -102,13 +103,13 @@ func (s *Store) retain(ctx context.Context) error {
 	}
 	var errs []error
 	err := s.eachExtents(ctx, due, func(sh *shard, extents []Extent) {
-		errs = append(errs, s.retainShard(ctx, sh, extents))
+		errs = append(errs, s.retainShard(ctx, sh, extents, now))
 	})
 	return errors.Join(append(errs, err)...)
 }
 
-func (s *Store) retainShard(ctx context.Context, sh *shard, extents []Extent) error {
-	r, ok := s.cfg.Retention(sh.key.Stream)
+func (s *Store) retainShard(ctx context.Context, sh *shard, extents []Extent, now time.Time) error {
+	r, ok := s.cfg.Retention(sh.key.Stream, now)
 	if !ok || len(extents) == 0 {
 		return nil
 	}
@@ -152,13 +153,13 @@ func (s *Store) advance(ctx context.Context, sh *shard, horizon uint64) error {
 	return fmt.Errorf("move the horizon of %s to %d: %w", sh.key, horizon, err)
 }
 
-// deleteDue deletes objects whose time has come. The index has stopped naming them at least DeleteAfter ago, so no
+// deleteDue deletes objects whose time has come by now. The index has stopped naming them at least DeleteAfter ago, so no
 // reader is in them any more. What cannot be deleted now stays in the queue and does not keep the others there.
-func (s *Store) deleteDue(ctx context.Context) error {
+func (s *Store) deleteDue(ctx context.Context, now time.Time) error {
 	const batch = 500
 	var errs []error
 	for {
-		keys, err := s.cfg.Index.DueDeletions(ctx, leat.Micros(s.cfg.Clock.Now()), batch)
+		keys, err := s.cfg.Index.DueDeletions(ctx, leat.Micros(now), batch)
 		if err != nil || len(keys) == 0 {
 			return errors.Join(append(errs, err)...)
 		}

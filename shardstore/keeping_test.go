@@ -446,7 +446,7 @@ func TestCrashWhileAdopting(t *testing.T) {
 }
 
 func (r *rig) keepFor(d time.Duration) {
-	r.retention = func() shardstore.Retention {
+	r.retention = func(time.Time) shardstore.Retention {
 		return shardstore.Retention{ExpiredBefore: leat.Micros(time.Now().Add(-d)), Keep: d}
 	}
 }

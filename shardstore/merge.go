@@ -96,7 +96,7 @@ func (s *Store) mergeCompany(ctx context.Context, due []shardMerge, level uint8,
 
 // mergeSpan bounds the time that one extent may cover, so that retention frees at most an eighth too late.
 func (s *Store) mergeSpan(stream leat.StreamID) time.Duration {
-	r, ok := s.cfg.Retention(stream)
+	r, ok := s.cfg.Retention(stream, s.cfg.Clock.Now())
 	if !ok {
 		return leat.MinRetention / 8
 	}

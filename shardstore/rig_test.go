@@ -23,22 +23,22 @@ import (
 
 // rig is a store on a bucket in memory, an index in memory and a log on either, which can be killed and opened again.
 type rig struct {
-	tb        testing.TB
-	index     *memIndex
-	blobs     blob.Store
-	driver    wal.Driver
-	log       wal.Params
-	params    shardstore.Params
-	clock     leat.Clock
-	logger    *slog.Logger
-	keepMu    sync.Mutex
-	keep      shardstore.Retention // what retention answers
-	store     *shardstore.Store
-	stream    leat.StreamID
-	reference func() (time.Time, error)
-	keys      shardstore.Keys // nil: nothing is encrypted
+	tb     testing.TB
+	index  *memIndex
+	blobs  blob.Store
+	driver wal.Driver
+	log    wal.Params
+	params shardstore.Params
+	clock  leat.Clock
+	logger *slog.Logger
+	keepMu sync.Mutex
+	keep   shardstore.Retention // what retention answers
+	store  *shardstore.Store
+	stream leat.StreamID
+	guard  *shardstore.ClockGuard // nil: each session has its own
+	keys   shardstore.Keys        // nil: nothing is encrypted
 	// retention of every stream
-	retention func() shardstore.Retention
+	retention func(now time.Time) shardstore.Retention
 }
 
 func newRig(tb testing.TB) *rig {
@@ -49,7 +49,7 @@ func newRig(tb testing.TB) *rig {
 		params: shardstore.DefaultParams(), clock: leat.SystemClock{}, logger: slog.New(slog.DiscardHandler),
 		keep: shardstore.Retention{Keep: 24 * time.Hour}, stream: leat.NewID[leat.StreamID](nil),
 	}
-	r.retention = func() shardstore.Retention {
+	r.retention = func(time.Time) shardstore.Retention {
 		r.keepMu.Lock()
 		defer r.keepMu.Unlock()
 		return r.keep
@@ -85,8 +85,8 @@ func (r *rig) tryOpen() (*shardstore.Store, error) {
 	s, err := shardstore.Open(context.Background(), shardstore.Config{
 		Session: id, Driver: r.driver, Log: r.log, Blobs: r.blobs, Index: r.index, Params: r.params,
 		Clock: r.clock, Logger: r.logger,
-		Retention:     func(leat.StreamID) (shardstore.Retention, bool) { return r.retention(), true },
-		SessionClosed: r.index.sessionsClosed, Reference: r.reference, Keys: r.keys,
+		Retention:     func(_ leat.StreamID, now time.Time) (shardstore.Retention, bool) { return r.retention(now), true },
+		SessionClosed: r.index.sessionsClosed, Guard: r.guard, Keys: r.keys,
 	})
 	if err != nil {
 		return nil, err

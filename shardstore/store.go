@@ -40,7 +40,6 @@ type Store struct {
 	coder   *segment.Coder
 	objects sync.Pool // of *[]byte: memory of large segments that are durable
 	writer  *wal.Writer
-	guard   *clockGuard
 	stats   stats
 
 	mu         sync.Mutex // the sequencer
@@ -91,7 +90,6 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Keys != nil {
 		s.coder = s.coder.WithKeys(cfg.Keys)
 	}
-	s.guard = newClockGuard(cfg.Clock, cfg.Reference, cfg.Logger)
 	s.cache.init(cfg.Params.CacheBytes)
 	s.indexes.all = map[indexKey]segment.Index{}
 	s.packer = newPacker(s)

@@ -21,13 +21,12 @@ const (
 )
 
 // sweepDue looks for orphans at most once an hour. The list of a large bucket costs money, and orphans only space.
-func (s *Store) sweepDue(ctx context.Context) error {
-	now := s.cfg.Clock.Now()
+func (s *Store) sweepDue(ctx context.Context, now time.Time) error {
 	if s.cfg.SessionClosed == nil || now.Sub(s.keeper.swept) < sweepEvery {
 		return nil
 	}
 	s.keeper.swept = now
-	if err := s.sweep(ctx); err != nil {
+	if err := s.sweep(ctx, now); err != nil {
 		return fmt.Errorf("sweep orphans: %w", err)
 	}
 	return nil
@@ -38,8 +37,8 @@ func (s *Store) sweepDue(ctx context.Context) error {
 // nothing more, and only old ones. A sweep that would delete more than a tenth of all packs deletes nothing: rather than
 // with so many orphans it has to do with a catalog that is not the one of this bucket. Segments are not swept: a closed
 // session's segments go with its last row (rule 12), and its fence stays for ever.
-func (s *Store) sweep(ctx context.Context) error {
-	before := s.cfg.Clock.Now().Add(-s.cfg.Params.SweepAfter)
+func (s *Store) sweep(ctx context.Context, now time.Time) error {
+	before := now.Add(-s.cfg.Params.SweepAfter)
 	w := sweeper{s: s, closed: map[leat.SessionID]bool{}}
 	for _, prefix := range []string{packPrefix, keptPrefix} {
 		if err := w.list(ctx, prefix, before); err != nil {

@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"context"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -70,6 +71,9 @@ func Overload(own leat.SessionID, peers []catalog.Peer) (to leat.SessionID, shar
 func Heaviest(rates map[leat.ShardKey]float64, share float64) (leat.ShardKey, bool) {
 	return heaviest(rates, share)
 }
+
+// Expire forgets the closed shards of a node that serves alone.
+func Expire(ctx context.Context, n *Node) error { return n.expire(ctx, n.Store()) }
 
 // Serve opens a session on a node, or ends it without a word.
 func Serve(n *Node, s *shardstore.Store) { n.store.Store(s) }

@@ -100,6 +100,7 @@ func (c *Config) Defaults() {
 // Node is this process's part in the cluster. It is the engine that server/broker speaks to, whichever session is open.
 type Node struct {
 	cfg   Config
+	guard *shardstore.ClockGuard
 	store atomic.Pointer[shardstore.Store] // nil while no session is open
 	kick  chan struct{}
 	leads atomic.Bool
@@ -115,7 +116,6 @@ type Node struct {
 
 	mu   sync.Mutex
 	why  string                  // why no session is open
-	off  error                   // what the last look at the reference clock found wrong
 	mine map[leat.SessionID]bool // sessions of this process that are over
 }
 
@@ -123,7 +123,7 @@ type Node struct {
 func New(cfg Config) *Node {
 	cfg.Defaults()
 	n := &Node{
-		cfg: cfg, kick: make(chan struct{}, 1), why: "the node is starting",
+		cfg: cfg, guard: shardstore.NewClockGuard(cfg.Clock, cfg.Reference, cfg.Logger), kick: make(chan struct{}, 1), why: "the node is starting",
 		mine: map[leat.SessionID]bool{}, closed: map[leat.SessionID]time.Time{},
 	}
 	n.owners = newOwners(cfg.Catalog, cfg.Clock, cfg.Heartbeat, cfg.Logger, n.Kick)
@@ -171,22 +171,10 @@ func (n *Node) Store() *shardstore.Store { return n.store.Load() }
 
 // ClockWrong tells what is wrong with this node's clock as far as it knows; nil: nothing. What such a node wrote into the
 // catalog would have a wrong time.
-func (n *Node) ClockWrong() error {
-	if s := n.store.Load(); s != nil {
-		return s.ClockWrong()
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.off
-}
+func (n *Node) ClockWrong() error { return n.guard.Wrong() }
 
 // HoldsExpiry tells whether nothing may be taken for expired now, since this node's clock is wrong, or has just jumped and may be.
-func (n *Node) HoldsExpiry() bool {
-	if s := n.store.Load(); s != nil {
-		return s.HoldsExpiry()
-	}
-	return n.ClockWrong() != nil
-}
+func (n *Node) HoldsExpiry() bool { return n.guard.HoldsExpiry() }
 
 func (n *Node) because(format string, args ...any) {
 	n.mu.Lock()
@@ -259,40 +247,19 @@ func (n *Node) session(ctx context.Context) error {
 	return n.serve(ctx, life, s, still, n.control)
 }
 
-// mayOpen makes sure that a session can work before it is opened.
+// mayOpen makes sure that a session can work before it is opened, and that the wall clock departs from the reference by no more than a second:
+// records would have wrong times (data-plane.md, rule 19). Later jumps are the guard's to notice.
 func (n *Node) mayOpen(ctx context.Context) error {
 	if n.older.Load() {
 		return errors.Join(catalog.ErrOlder, n.cfg.Catalog.Disown(ctx))
 	}
+	if err := n.guard.Ask(); err != nil {
+		return err
+	}
 	if n.cfg.Reopen != nil {
-		if err := n.cfg.Reopen(ctx); err != nil {
-			return err
-		}
+		return n.cfg.Reopen(ctx)
 	}
-	return n.checkClock()
-}
-
-// checkClock refuses to begin a session with a wall clock that departs from the reference by more than a second: its
-// records would have wrong times (data-plane.md, rule 19). Later jumps are the engine's to notice.
-func (n *Node) checkClock() error {
-	if n.cfg.Reference == nil {
-		return nil
-	}
-	before := n.cfg.Clock.Now()
-	ref, err := n.cfg.Reference()
-	if err != nil {
-		return fmt.Errorf("ask the reference clock: %w", err)
-	}
-	after := n.cfg.Clock.Now()
-	const most = time.Second
-	var wrong error
-	if off := max(before.Sub(ref), ref.Sub(after)); off > most {
-		wrong = leat.Errorf(leat.KindUnavailable, "this node's clock is wrong by %v beside the database's: set it right (NTP), records would have wrong times", off.Round(time.Millisecond))
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.off = wrong
-	return wrong
+	return nil
 }
 
 // begin begins a session's log.
@@ -308,7 +275,7 @@ func (n *Node) begin(ctx context.Context, id leat.SessionID) (*shardstore.Store,
 	return shardstore.Open(ctx, shardstore.Config{
 		Cluster: n.cfg.Info.ID, Session: id, Driver: n.cfg.Driver, Log: n.cfg.Log, Blobs: n.cfg.Blobs,
 		Index: n.cfg.Catalog, Params: n.cfg.Params, Clock: n.cfg.Clock, Rand: n.cfg.Rand, Logger: n.cfg.Logger,
-		Retention: n.retention, Reference: n.cfg.Reference, SessionClosed: n.sessionsClosed, Leads: leads, Keys: n.cfg.Keys, Tracer: n.cfg.Tracer,
+		Retention: n.retention, Guard: n.guard, SessionClosed: n.sessionsClosed, Leads: leads, Keys: n.cfg.Keys, Tracer: n.cfg.Tracer,
 	})
 }
 
@@ -495,12 +462,12 @@ func (n *Node) disown(id leat.SessionID, end context.CancelCauseFunc) {
 	end(catalog.ErrOlder)
 }
 
-func (n *Node) retention(id leat.StreamID) (shardstore.Retention, bool) {
+func (n *Node) retention(id leat.StreamID, now time.Time) (shardstore.Retention, bool) {
 	st, ok := n.cfg.Streams(id)
 	if !ok {
 		return shardstore.Retention{}, false
 	}
-	before := max(leat.Micros(n.cfg.Clock.Now().Add(-st.Retention)), leat.Micros(st.ExpiredBefore))
+	before := max(leat.Micros(now.Add(-st.Retention)), leat.Micros(st.ExpiredBefore))
 	if n.cfg.Hold != nil {
 		if from, held := n.cfg.Hold(id); held {
 			before = min(before, from)

@@ -39,6 +39,9 @@ func (n *Node) settle(ctx context.Context, id leat.SessionID) error {
 			}
 		}
 		if alive == 0 {
+			if err := n.guard.Wrong(); err != nil { // it may have stood by for days
+				return err
+			}
 			leads, err := n.cfg.Catalog.AcquireLeader(ctx, id, n.cfg.DeadAfter)
 			if err != nil {
 				return fmt.Errorf("acquire the leader's lease: %w", err)
@@ -77,7 +80,7 @@ func (n *Node) outwait(ctx context.Context) error {
 			}
 		}
 		if !alive {
-			return nil
+			return n.guard.Wrong() // it may have waited for days
 		}
 		if err := n.sleep(ctx, n.cfg.Heartbeat); err != nil {
 			return err
