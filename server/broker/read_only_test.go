@@ -85,6 +85,9 @@ func TestAWrongClockChangesNothing(t *testing.T) {
 	if got := r.from("s", broker.StartingPosition{Type: broker.TrimHorizon}); got != "data" {
 		t.Errorf("after a jump ahead of retention: read %q", got)
 	}
+	more := 48 * time.Hour
+	_, err = r.UpdateStream(ctx, who, broker.UpdateStreamRequest{Stream: "s", Retention: &more, Direction: broker.RetentionIncrease})
+	r.wantKind(err, leat.KindUnavailable, "")
 	r.wrong, r.jumped = leat.Errorf(leat.KindUnavailable, "the clock is wrong"), false
 	// Nothing seems to have expired either: a reader that was told so would not come back.
 	r.clock.Advance(100 * time.Hour)

@@ -128,8 +128,9 @@ func (v *streamView) horizon(now time.Time) int64 {
 // expired is the time before which a reader is not given records any more. By a wrong clock everything may seem to have expired, and a reader
 // that was told so would not come back: then what expired by right clocks is passed over alone.
 func (b *Broker) expired(v *streamView) int64 {
+	now := b.clock.Now() // read first: by a clock that jumps in between nothing has expired
 	if !b.control.HoldsExpiry() {
-		return v.horizon(b.clock.Now())
+		return v.horizon(now)
 	}
 	if v.ExpiredBefore.IsZero() {
 		return 0

@@ -54,7 +54,7 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 		return StreamDescription{}, errNotActive(&v.Stream)
 	}
 	if req.Retention != nil && *req.Retention > v.Retention {
-		if err := b.roomForRetention(v.Account, *req.Retention); err != nil {
+		if err := b.mayRaiseRetention(v.Account, *req.Retention); err != nil {
 			return StreamDescription{}, err
 		}
 	}
@@ -73,6 +73,19 @@ func (b *Broker) UpdateStream(ctx context.Context, who leat.Principal, req Updat
 	b.changed(ctx, ofStream(&v.Stream, len(v.open)), ofStream(&s, len(v.open)))
 	return StreamDescription{Stream: s, OpenShards: len(v.open)}, nil
 }
+
+// mayRaiseRetention also asks for a clock that is surely right: what has expired when retention is raised stays expired, and by a clock that has
+// jumped ahead that would be what was put last, and what is put yet.
+func (b *Broker) mayRaiseRetention(account string, to time.Duration) error {
+	if b.control.HoldsExpiry() {
+		return &leat.Error{Kind: leat.KindUnavailable, After: retryClock,
+			Message: "this node's clock has jumped ahead of late: retention is not raised before an hour has passed since then, as records would have expired for good by a clock that is wrong; nothing was changed: set the clock right, or retry after the hour if it is right"}
+	}
+	return b.roomForRetention(account, to)
+}
+
+// retryClock is when a caller may ask again whom a clock that has jumped keeps waiting.
+const retryClock = time.Minute
 
 // actions are what policies must allow for all that is given; there is one at least. What goes in any direction takes both.
 func (r *UpdateStreamRequest) actions() (all []Action) {
