@@ -30,6 +30,7 @@ type Event struct {
 	Message    string // of the error, as the caller was told
 	Before     json.RawMessage
 	After      json.RawMessage
+	Operator   bool // who made it owes nothing for it; not in the row
 }
 
 // texts are those of an event that somebody else chose.

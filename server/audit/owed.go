@@ -6,7 +6,8 @@ package audit
 import "time"
 
 // Each change is a row of its own for weeks, with what was there before and after. What an account has had written is owed and paid
-// off with time: so none fills the database, and no change is left out of the log for that.
+// off with time: so none fills the database, and no change is left out of the log for that. What operators change, who wait for
+// nothing, is not owed by the account that they act for.
 const (
 	maxOwed  = 8 << 20 // bytes: some 5,000 changes at once, or 130 of the largest policies
 	paidOff  = 8 << 10 // bytes a second
@@ -42,6 +43,9 @@ func (l *Log) Wait(account string) time.Duration {
 
 // owe is told of each change that is kept. l.mu is held.
 func (l *Log) owe(e *Event) {
+	if e.Operator {
+		return
+	}
 	d := l.debts[e.Account]
 	if d == nil {
 		d = &debt{at: e.Time}

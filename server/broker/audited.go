@@ -81,7 +81,7 @@ func (b *Broker) asked(ctx context.Context, who leat.Principal, action Action, w
 	}
 	e := audit.Event{
 		Account: who.Account, Principal: auth.ARN(who), Name: who.Name, Credential: who.Credential, Operation: string(action), Resource: what.ARN(b.region),
-		Edge: who.Origin.Edge, Agent: who.Origin.Agent, Request: who.Origin.Request, Outcome: audit.Allowed,
+		Edge: who.Origin.Edge, Agent: who.Origin.Agent, Request: who.Origin.Request, Outcome: audit.Allowed, Operator: who.Operator,
 	}
 	if e.Resource == "*" && what.Account != who.Account {
 		e.Resource = "arn:aws:leat:" + b.region + ":" + what.Account + ":root"

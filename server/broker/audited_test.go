@@ -5,6 +5,7 @@ package broker_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/leatstream/leat"
@@ -53,5 +54,30 @@ func TestAuditOfAPanic(t *testing.T) {
 	r.must(err)
 	if len(events) != 1 || events[0].Outcome != leat.KindInternal.String() || len(events[0].After) == 0 {
 		t.Errorf("the log has %+v", events)
+	}
+}
+
+// What an operator changes for an account is in the log, and the account's own keys do not wait for it.
+func TestOperatorsOweNothing(t *testing.T) {
+	r, log := audited(t)
+	_, err := r.CreateStream(t.Context(), who, broker.CreateStreamRequest{Stream: "s", Shards: 1})
+	r.must(err)
+	r.settle()
+	policy := aPolicy + strings.Repeat(" ", leat.MaxPolicyBytes-len(aPolicy))
+	for _, operator := range []bool{true, false} {
+		by := who
+		by.Operator = operator
+		for range 250 {
+			r.must(r.Watch(t.Context(), func(ctx context.Context) error {
+				err := r.PutResourcePolicy(ctx, by, broker.ResourceRequest{Stream: "s"}, policy)
+				if !operator && leat.KindOf(err) == leat.KindLimitExceeded {
+					return nil
+				}
+				return err
+			}))
+		}
+		if wait := log.Wait(who.Account); (wait == 0) != operator {
+			t.Errorf("operator %v: the account waits %v", operator, wait)
+		}
 	}
 }
