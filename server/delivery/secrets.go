@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/leatstream/leat"
@@ -122,24 +123,60 @@ func renew(c, now *spec.Config) (whole bool) {
 
 // renewEndpoints takes over whom transforms ask: the endpoints that are still asked, wherever they stand now, and one that has another
 // URL where nothing else about the steps is another. More than one may be other steps: records would get into a bucket without
-// what they were to go through.
+// what they were to go through. Of several steps that ask one endpoint each is the one that is told the same, or, where there are as
+// many as before, the one at its place; a step that may be either stays as it was.
 func renewEndpoints(c, now *spec.Config) (whole bool) {
 	former, present := endpoints(c), endpoints(now)
-	var moved []int // of former
-	for i, a := range former {
-		at := slices.IndexFunc(present, func(b *spec.HTTP) bool { return b != nil && a.URL == b.URL })
-		if at < 0 {
-			moved = append(moved, i)
-			continue
+	to, taken := make([]*spec.HTTP, len(former)), make([]bool, len(present))
+	for _, same := range []func(i, at int) bool{
+		func(i, at int) bool { return toldTheSame(former[i], present[at]) },
+		func(i, at int) bool {
+			n, of := placeOf(former, i)
+			m, among := placeOf(present, at)
+			return former[i].URL == present[at].URL && n == m && of == among
+		},
+	} {
+		for i := range former {
+			for at := range present {
+				if to[i] == nil && !taken[at] && same(i, at) {
+					to[i], taken[at] = present[at], true
+				}
+			}
 		}
-		*a, present[at] = *present[at], nil
+	}
+	var moved []int // of former
+	for i := range former {
+		if to[i] == nil {
+			moved = append(moved, i)
+		}
 	}
 	sameKind := func(a, b spec.Transform) bool { return a.Kind == b.Kind }
-	if len(moved) == 1 && slices.EqualFunc(c.Transforms, now.Transforms, sameKind) && present[moved[0]] != nil {
-		*former[moved[0]] = *present[moved[0]]
-		return true
+	if len(moved) == 1 && slices.EqualFunc(c.Transforms, now.Transforms, sameKind) && !taken[moved[0]] && former[moved[0]].URL != present[moved[0]].URL {
+		to[moved[0]], moved = present[moved[0]], nil
+	}
+	for i, h := range to {
+		if h != nil {
+			*former[i] = *h
+		}
 	}
 	return len(moved) == 0
+}
+
+// toldTheSame tells whether two steps ask one endpoint the same; they may have other keys.
+func toldTheSame(a, b *spec.HTTP) bool {
+	return a.URL == b.URL && a.Gzip == b.Gzip && a.BatchBytes == b.BatchBytes && maps.Equal(a.Common, b.Common)
+}
+
+// placeOf tells which of the steps that ask its endpoint a step is, and how many there are.
+func placeOf(all []*spec.HTTP, i int) (n, of int) {
+	for at, h := range all {
+		if h.URL == all[i].URL {
+			if of++; at < i {
+				n++
+			}
+		}
+	}
+	return n, of
 }
 
 func renewS3(c, now *spec.S3) (whole bool) {

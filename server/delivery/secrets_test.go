@@ -291,7 +291,8 @@ func TestEndpointsOfTransformsAreTakenOverOnlyWhereTheyAreTheSame(t *testing.T) 
 			if step == "jq" {
 				c.Transforms = append(c.Transforms, spec.Transform{Kind: spec.JQ, Query: "."})
 			} else {
-				c.Transforms = append(c.Transforms, spec.Transform{Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: step, AccessKey: key}})
+				url, told, _ := strings.Cut(step, "/")
+				c.Transforms = append(c.Transforms, spec.Transform{Kind: spec.HTTPCall, HTTP: &spec.HTTP{URL: url, AccessKey: key, Common: map[string]string{"told": told}}})
 			}
 		}
 		return c
@@ -312,19 +313,30 @@ func TestEndpointsOfTransformsAreTakenOverOnlyWhereTheyAreTheSame(t *testing.T) 
 		{"scrub", "jq enrich", "scrub", false},
 		{"jq", "scrub", "jq", true},
 		{"ask ask", "ask", "ask+ ask", false},
+		{"ask/x ask/y", "ask/y", "ask/x ask/y+", false},
+		{"ask/x ask/y", "ask/y ask/x", "ask/x+ ask/y+", true},
+		{"ask/x ask/y", "ask/y ask/z", "ask/x ask/y+", false},
+		{"ask/x ask/y", "ask/x ask/z", "ask/x+ ask/z+", true},
+		{"ask/x ask/y", "ask/z", "ask/x ask/y", false},
+		{"ask/x ask/y", "other/x ask/y", "other/x+ ask/y+", true},
+		{"ask/x", "ask/z", "ask/z+", true},
 	} {
 		of, now := config("old", c.former), config("new", c.present)
 		whole := delivery.Renew(&of, &now)
 		var got []string
 		for _, s := range of.Transforms {
-			switch {
-			case s.HTTP == nil:
+			if s.HTTP == nil {
 				got = append(got, "jq")
-			case s.HTTP.AccessKey == "new":
-				got = append(got, s.HTTP.URL+"+")
-			default:
-				got = append(got, s.HTTP.URL)
+				continue
 			}
+			is := s.HTTP.URL
+			if told := s.HTTP.Common["told"]; told != "" {
+				is += "/" + told
+			}
+			if s.HTTP.AccessKey == "new" {
+				is += "+"
+			}
+			got = append(got, is)
 		}
 		if is := strings.Join(got, " "); is != c.want || whole != c.whole {
 			t.Errorf("%q, now %q: %q, whole %v", c.former, c.present, is, whole)
