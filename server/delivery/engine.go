@@ -111,6 +111,7 @@ type Engine struct {
 	shares  sync.Map            // *share by account
 	held    atomic.Int64        // bytes of records that wait in buffers
 	kick    chan struct{}
+	tidy    chan struct{}
 
 	mu      sync.Mutex
 	workers map[string]*worker
@@ -118,6 +119,7 @@ type Engine struct {
 	loaded  bool
 	holds   map[leat.StreamID]int64 // arrival of the oldest record to hold
 	stats   map[string]*counts      // by id
+	left    []string                // plans of delivery streams that are deleted
 }
 
 // New makes an Engine; Run starts it. Migrate MUST have run before Run.
@@ -152,7 +154,7 @@ func New(c Config) (*Engine, error) {
 	}
 	return &Engine{
 		cfg: c, tables: &tables{db: c.DB, cat: c.Catalog, master: c.Master, clock: c.Clock},
-		work: semaphore.NewWeighted(c.Memory), again: semaphore.NewWeighted(c.Memory / 2), beyond: semaphore.NewWeighted(c.Memory), alone: semaphore.NewWeighted(1), kick: make(chan struct{}, 1),
+		work: semaphore.NewWeighted(c.Memory), again: semaphore.NewWeighted(c.Memory / 2), beyond: semaphore.NewWeighted(c.Memory), alone: semaphore.NewWeighted(1), kick: make(chan struct{}, 1), tidy: make(chan struct{}, 1),
 		workers: map[string]*worker{}, known: map[string]*spec.Delivery{}, holds: map[leat.StreamID]int64{}, stats: map[string]*counts{},
 	}, nil
 }
@@ -182,9 +184,9 @@ func (e *Engine) wake() {
 // Run delivers until ctx ends, then returns nil. It is called once.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.stopAll()
-	var sweep sync.WaitGroup
-	defer sweep.Wait()
-	sweep.Go(func() { e.sweep(ctx) })
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { e.tidyUp(ctx) })
 	for healthy := true; ; {
 		err := e.look(ctx)
 		if err != nil && healthy && ctx.Err() == nil {

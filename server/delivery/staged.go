@@ -16,6 +16,9 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/internal/sqldb"
@@ -203,7 +206,7 @@ func (e *Engine) settle(ctx context.Context, delivery, track string, ordinal uin
 func (e *Engine) sweep(ctx context.Context) {
 	for info, err := range blob.All(ctx, e.cfg.Blobs, stagingRoot) {
 		var over bool
-		id := strings.TrimSuffix(strings.TrimPrefix(info.Key, stagingRoot), sentSuffix)
+		id := planOf(info.Key)
 		if err == nil {
 			over, err = e.over(ctx, id)
 		}
@@ -226,19 +229,74 @@ func (e *Engine) over(ctx context.Context, id string) (bool, error) {
 	return err == nil && !e.cfg.Ledger && p.state != planned, err
 }
 
-// removeAll takes a delivery stream out of the catalog, and what was kept of its plans out of the bucket.
+// removeAll takes a delivery stream out of the catalog. What was kept of its plans goes from the bucket beside that: there may be many,
+// and the bucket may not answer.
 func (e *Engine) removeAll(ctx context.Context, delivery string) error {
 	left, err := e.tables.leftAt(ctx, delivery)
 	if err != nil {
 		return err
 	}
-	if err := e.tables.remove(ctx, delivery); err != nil {
+	if err := e.tables.remove(ctx, delivery); err != nil || len(left) == 0 {
 		return err
 	}
-	for _, id := range left {
-		e.unstage(ctx, id)
+	e.mu.Lock()
+	e.left = append(e.left, left...)
+	e.mu.Unlock()
+	select {
+	case e.tidy <- struct{}{}:
+	default: // it is told
 	}
 	return nil
+}
+
+// tidyUp lets go of what others left behind, and then, until ctx ends, of what is kept of plans of delivery streams that are deleted.
+func (e *Engine) tidyUp(ctx context.Context) {
+	for e.sweep(ctx); ; {
+		select {
+		case <-e.tidy:
+		case <-ctx.Done():
+			return
+		}
+		e.mu.Lock()
+		left := e.left
+		e.left = nil
+		e.mu.Unlock()
+		if err := e.unstageAll(ctx, left); err != nil {
+			e.cfg.Logger.Warn("what was kept of plans of deleted delivery streams stays until a server is started", "plans", len(left), "error", err)
+		}
+	}
+}
+
+// The bounds of unstageAll.
+const (
+	unstageTakes  = 5 * time.Minute
+	unstageAtOnce = 16
+)
+
+// unstageAll lets go of what is kept of plans, of most of which there is nothing: it looks.
+func (e *Engine) unstageAll(ctx context.Context, plans []string) error {
+	ctx, cancel := context.WithTimeout(ctx, unstageTakes)
+	defer cancel()
+	over := map[string]bool{}
+	for _, id := range plans {
+		over[id] = true
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(unstageAtOnce)
+	for info, err := range blob.All(gctx, e.cfg.Blobs, stagingRoot) {
+		if err != nil {
+			return errors.Join(g.Wait(), err)
+		}
+		if over[planOf(info.Key)] {
+			g.Go(func() error { return e.cfg.Blobs.Delete(gctx, info.Key) })
+		}
+	}
+	return g.Wait()
+}
+
+// planOf is the plan that an object is kept of.
+func planOf(key string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(key, stagingRoot), sentSuffix)
 }
 
 // leftAt are the plans of a delivery stream of which something may be kept: those that its cursors are tied to, or were last.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/segment"
 )
 
@@ -133,4 +135,56 @@ func TestNothingIsKeptOfWhatIsOver(t *testing.T) {
 	r.clean("d", 2)
 	r.must(r.broker.DeleteDelivery(t.Context(), who, "d"))
 	kept(0)
+}
+
+// closing is a bucket from which nothing is taken away while it is shut.
+type closing struct {
+	blob.Store
+	open    chan struct{}
+	deletes atomic.Int64
+}
+
+func (c *closing) Delete(ctx context.Context, key string) error {
+	c.deletes.Add(1)
+	select {
+	case <-c.open:
+		return c.Store.Delete(ctx, key)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Whoever deletes a delivery stream does not wait until what was kept of its plans is gone, of which most never had anything.
+func TestADeletionDoesNotWaitForTheBucket(t *testing.T) {
+	t.Parallel()
+	shut := &closing{open: make(chan struct{})}
+	open := sync.OnceFunc(func() { close(shut.open) })
+	r := newRig(t, compile(keys{unsteady: true}), func(c *delivery.Config) {
+		shut.Store = c.Blobs
+		c.Ledger, c.Blobs = true, shut
+	})
+	t.Cleanup(open)
+	r.stream("s", 2)
+	r.put("s", "a:1", "a:2")
+	r.deliver("asks", r.toBucket("s", partitioned(100), asks, func(c *spec.Config) { c.Buffer.Merged = true }))
+	r.deliver("plain", r.toBucket("s"))
+	r.settled("asks", 2)
+	r.settled("plain", 2)
+	var deleted atomic.Int64
+	for _, name := range []string{"asks", "plain"} {
+		go func() {
+			if r.broker.DeleteDelivery(context.Background(), who, name) == nil {
+				deleted.Add(1)
+			}
+		}()
+	}
+	r.until("both are deleted", func() bool { return deleted.Load() == 2 })
+	open()
+	r.until("what was kept is gone", func() bool {
+		kept, err := r.blobs.List(t.Context(), "delivery/", "", 10)
+		return err == nil && len(kept) == 0
+	})
+	if n := shut.deletes.Load(); n != 1 {
+		t.Errorf("%d objects were deleted", n)
+	}
 }
