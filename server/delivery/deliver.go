@@ -46,6 +46,7 @@ type draft struct {
 	bucket  *bucket
 	outputs []int // indexes into the job's
 	body    []byte
+	other   bool // it stood already, and has other records
 }
 
 // run makes the plan's objects and fills in its manifest.
@@ -77,7 +78,9 @@ func (j *job) run(ctx context.Context) error {
 	} else if err := j.write(ctx); err != nil {
 		return err
 	}
-	j.unrefuse()
+	if err := j.unrefuse(&m); err != nil {
+		return err
+	}
 	if err := j.writeErrors(ctx); err != nil {
 		return err
 	}
@@ -123,7 +126,7 @@ func (j *job) covers(m *Manifest) error {
 		}
 	}
 	if want != got {
-		return leat.Errorf(leat.KindInternal, "plan %s has %d records and its objects %d: nothing is committed", j.p.id, want.Records, got.Records)
+		return j.uncovered(want, got)
 	}
 	return nil
 }
@@ -421,11 +424,12 @@ func (j *job) write(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(putsAtOnce)
 	for _, d := range j.objects {
-		if err := j.encode(ctx, d); err != nil {
-			return errWait(g, err)
-		}
+		err := j.encode(gctx, d)
 		if gctx.Err() != nil {
-			break
+			break // a put has failed, and says why
+		}
+		if err != nil {
+			return errWait(g, err)
 		}
 		if d.Units == 0 {
 			continue // the format could hold nothing of it
@@ -457,9 +461,11 @@ func (j *job) put(ctx context.Context, d *draft, contentType string) (err error)
 		span.Number("leat.object_bytes", int64(len(d.body)))
 		defer func() { span.End(err) }()
 	}
+	was := d.Tally
 	if err := d.bucket.put(ctx, j.delivery.ID, j.p, &d.Object, d.body, contentType); err != nil {
 		return err
 	}
+	d.other = d.Tally != was
 	return j.e.at(ctx, StepPut, j.p.id)
 }
 

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -31,40 +30,6 @@ type failedRecord struct {
 
 // errorTypes are all that records can fail with.
 var errorTypes = []spec.ErrorType{spec.ProcessingFailed, spec.PartitioningFailed, spec.ConversionFailed, spec.HTTPFailed}
-
-// unrefuse forgets failures whose records are in objects that stand already: those of a node of another version, which has other bounds
-// and did not refuse them. It does so only where all that one code refuses is exactly what would be there twice.
-func (j *job) unrefuse() {
-	twice, all := j.dropped, Tally{}
-	for _, d := range j.objects {
-		twice.plus(d.Tally)
-	}
-	codes := map[string]*Tally{}
-	for i := range j.failed {
-		f := &j.failed[i]
-		if codes[f.Code] == nil {
-			codes[f.Code] = &Tally{}
-		}
-		if f.stands {
-			r := &j.records[f.Source]
-			twice.add(r.Shard, r.Offset)
-			codes[f.Code].add(r.Shard, r.Offset)
-		}
-	}
-	for i := range j.records {
-		all.add(j.records[i].Shard, j.records[i].Offset)
-	}
-	if twice == all || j.t.endpoint != nil || uint64(len(j.records)) < tallyOf(j.p.parts).Records { // of what has expired nothing is certain
-		return
-	}
-	twice = Tally{twice.Records - all.Records, twice.Hash - all.Hash}
-	for code, refused := range codes {
-		if *refused == twice {
-			j.failed = slices.DeleteFunc(j.failed, func(f failure) bool { return f.Code == code })
-			return
-		}
-	}
-}
 
 // writeErrors writes what failed to the error prefix, an object for each type of error.
 func (j *job) writeErrors(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -233,5 +234,35 @@ func TestBoundCountsParts(t *testing.T) {
 	bound(&r, &left)
 	if len(r.Outputs) != 6 || len(r.Failed) != 1 || r.Failed[0].Source != 1 || left < 400 || left > 500 {
 		t.Errorf("%d outputs, %d failed, %d bytes left", len(r.Outputs), len(r.Failed), left)
+	}
+}
+
+// away is a network on which nothing answers.
+type away struct{}
+
+func (away) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("the bucket is away")
+}
+
+// A plan of which a put has failed does not wait for its turn to go further.
+func TestAPutThatFailedEndsTheWaitForRoom(t *testing.T) {
+	t.Parallel()
+	e := roomy(64 << 20)
+	e.beyond.TryAcquire(e.cfg.Memory)
+	e.alone.TryAcquire(1)
+	b, err := S3{Transport: away{}}.open(&spec.S3{Bucket: "bucket", Endpoint: "http://s3.example", Region: "r", AccessKey: "a", SecretKey: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job{
+		e: e, delivery: &spec.Delivery{}, p: &plan{}, room: e.mustRoom(t, "a", 1<<20), records: make([]spec.Record, 2), stands: []bool{true, true},
+		t:       &tools{encode: func(w io.Writer) (spec.Encoder, error) { return doubles{w}, nil }, bucket: b},
+		outputs: []spec.Output{{Source: 0, Data: []byte("small")}, {Source: 1, Data: make([]byte, 8<<20)}},
+		objects: []*draft{{Object: Object{Key: "a"}, bucket: b, outputs: []int{0}}, {Object: Object{Key: "b"}, bucket: b, outputs: []int{1}}},
+	}
+	patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := j.write(patience); err == nil || patience.Err() != nil || !strings.Contains(err.Error(), "the bucket is away") {
+		t.Errorf("written: %v", err)
 	}
 }
