@@ -22,6 +22,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -41,6 +42,27 @@ func TestEachRecordIsInOneObject(t *testing.T) {
 	rep := r.clean("d", 5000)
 	if rep.Stored != 5000 || rep.Objects < 6 || len(rep.Ranges) != 3 {
 		t.Errorf("verify: %+v", rep)
+	}
+	var planned, put int64
+	r.must(r.db.View(t.Context(), func(tx *sqldb.Tx) error {
+		planned = 0
+		return tx.Each("SELECT parts FROM delivery_plans", func(scan sqldb.Scan) error {
+			var text string
+			var parts []delivery.Part
+			err := errors.Join(scan(&text), json.Unmarshal([]byte(text), &parts))
+			for _, p := range parts {
+				planned += p.Bytes
+			}
+			return err
+		})
+	}))
+	for _, records := range [][]string{first, second} {
+		for i, record := range records {
+			put += int64(len(keyOf(i%500, record)) + len(record))
+		}
+	}
+	if planned != put {
+		t.Errorf("plans say that they have %d bytes of %d", planned, put)
 	}
 }
 

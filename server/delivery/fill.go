@@ -110,6 +110,7 @@ func (w *worker) read(ctx context.Context, s *source, most int64, buf *buffer) (
 			break
 		}
 		buf.bytes += int64(len(r.Data))
+		s.bytes += int64(r.Size())
 		buf.oldest, buf.newest = min(buf.oldest, r.Time), max(buf.newest, r.Time)
 	}
 	if n := len(page.Records); n > 0 {

@@ -16,6 +16,8 @@ type Part struct {
 	End   uint64 `json:"end"`
 	// Newest is when the last of its records arrived, microseconds since 1970. It is no part of the plan's name.
 	Newest int64 `json:"newest,omitempty"`
+	// Bytes is what its records take, with their partition keys; 0: an older version planned it. Nor is it part of the name.
+	Bytes int64 `json:"bytes,omitempty"`
 }
 
 // planID names a plan: the same for the same delivery stream, track and ranges, for ever.

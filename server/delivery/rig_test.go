@@ -277,6 +277,9 @@ func (r *rig) stream(name string, shards int) {
 	})
 }
 
+// keyOf is the partition key of the n-th record of a put.
+func keyOf(n int, record string) string { return fmt.Sprintf("key-%d-%.20s", n, record) }
+
 // put puts records.
 func (r *rig) put(stream string, records ...string) {
 	r.t.Helper()
@@ -284,7 +287,7 @@ func (r *rig) put(stream string, records ...string) {
 		n := min(len(records), 500)
 		puts := make([]broker.Put, n)
 		for i := range puts {
-			puts[i].Record = leat.Record{PartitionKey: fmt.Sprintf("key-%d-%.20s", i, records[i]), Data: []byte(records[i])}
+			puts[i].Record = leat.Record{PartitionKey: keyOf(i, records[i]), Data: []byte(records[i])}
 		}
 		failed, err := r.broker.PutRecords(r.t.Context(), who, broker.PutRecordsRequest{Stream: stream, Puts: puts})
 		if err != nil || failed > 0 {

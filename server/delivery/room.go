@@ -22,7 +22,7 @@ import (
 //	Config.Memory  what they make beyond, where small records become large ones
 //	one plan       may go further: those that wait for each other's bytes would wait for ever otherwise. Accounts take turns
 //
-// The first two are shared by accounts, and plans whose last try failed have half of the first at most, all of them together: a
+// The first two are shared by accounts, and plans that are carried out again have half of the first at most, all of them together: a
 // destination that does not answer holds up its own account alone. A plan gives all of it back when it is committed, and when a
 // try fails.
 
@@ -58,7 +58,7 @@ type room struct {
 }
 
 // room waits until a plan whose records take size bytes may be carried out, for which its format takes more. again: its last try
-// failed.
+// failed, or somebody died over it.
 func (e *Engine) room(ctx context.Context, account string, size, more int64, again bool) (*room, error) {
 	part := max(e.cfg.Memory/shareOfAccount, 1)
 	of, _ := e.shares.LoadOrStore(account, &share{semaphore.NewWeighted(part), semaphore.NewWeighted(part), semaphore.NewWeighted(1)})

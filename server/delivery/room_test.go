@@ -266,3 +266,22 @@ func TestAPutThatFailedEndsTheWaitForRoom(t *testing.T) {
 		t.Errorf("written: %v", err)
 	}
 }
+
+// A plan that is read again takes what it says, and one of an older version no more than so many records may have.
+func TestRoomOfAPlanThatIsReadAgain(t *testing.T) {
+	t.Parallel()
+	w := &worker{e: roomy(512 << 20)}
+	c := &tools{config: spec.Config{Buffer: spec.Buffer{Bytes: 1 << 20}, Partitioning: &spec.Partitioning{}}}
+	for _, p := range []struct {
+		parts []Part
+		want  int64
+	}{
+		{[]Part{{End: 3, Bytes: 1000}, {Shard: 1, First: 5, End: 6, Bytes: 10}}, 1010 + 4*recordOverhead},
+		{[]Part{{End: 3}}, 3 * (leat.MaxRecordBytes + recordOverhead)},
+		{[]Part{{End: 1000, Bytes: 1000}, {Shard: 1, End: 1000}}, 128<<20 + 2000*recordOverhead},
+	} {
+		if got := w.size(&plan{parts: p.parts}, c); got != p.want {
+			t.Errorf("%+v: %d bytes, want %d", p.parts, got, p.want)
+		}
+	}
+}

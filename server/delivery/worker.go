@@ -45,6 +45,7 @@ type source struct {
 	next  uint64 // the cursor
 	pos   uint64 // read up to here
 	stop  int64  // -1: the shard's end
+	bytes int64  // of the records since next
 	pages [][]leat.Record
 	ended bool // nothing comes after pos
 
@@ -209,7 +210,7 @@ func (w *worker) deliver(ctx context.Context) error {
 		}
 		over := false
 		for _, s := range w.shards {
-			s.next = s.pos
+			s.next, s.bytes = s.pos, 0
 			if s.ended {
 				if err := w.e.settle(ctx, w.want.delivery.ID, w.want.track, s.key.Ordinal); err != nil {
 					return err
@@ -289,7 +290,7 @@ func (w *worker) gone(ordinal uint64) bool { return slices.Contains(w.want.gone,
 func (w *worker) parts() (parts []Part) {
 	for _, s := range w.shards {
 		if s.pos > s.next {
-			parts = append(parts, Part{Shard: s.key.Ordinal, First: s.next, End: s.pos, Newest: s.newest})
+			parts = append(parts, Part{Shard: s.key.Ordinal, First: s.next, End: s.pos, Newest: s.newest, Bytes: s.bytes})
 		}
 	}
 	return parts
@@ -320,7 +321,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 	if t.config.Format.Kind == spec.ParquetFile {
 		columns = 2 * size // a copy of the records, and a cell of 16 bytes for each value
 	}
-	if j.room, err = w.e.room(ctx, w.want.delivery.Account, size, columns, w.failed); err != nil {
+	if j.room, err = w.e.room(ctx, w.want.delivery.Account, size, columns, again || w.failed); err != nil {
 		return err
 	}
 	defer j.room.free()
@@ -351,14 +352,23 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 	return w.e.at(ctx, StepCommitted, p.id)
 }
 
-// size is what the records of a plan take in memory: what is held, or what they may be.
+// size is what the records of a plan take in memory: what is held, or else what the plan says. Of one of an older version, what they
+// may take.
 func (w *worker) size(p *plan, t *tools) int64 {
+	held, known, bytes, records := true, true, int64(0), int64(0)
 	for _, part := range p.parts {
-		if !slices.ContainsFunc(w.shards, func(s *source) bool { return s.key.Ordinal == part.Shard && s.pages != nil }) {
-			return w.e.mostBytes(&t.config) + int64(min(tallyOf(p.parts).Records, rangeRecords))*recordOverhead
-		}
+		held = held && slices.ContainsFunc(w.shards, func(s *source) bool { return s.key.Ordinal == part.Shard && s.pages != nil })
+		known = known && part.Bytes > 0
+		bytes += part.Bytes
+		records += int64(part.End - part.First)
 	}
-	return w.held
+	switch {
+	case held:
+		return w.held
+	case !known:
+		bytes = min(w.e.mostBytes(&t.config), records*leat.MaxRecordBytes)
+	}
+	return bytes + records*recordOverhead
 }
 
 // gather collects the records of a part: those that are held, otherwise it reads them again.
