@@ -38,6 +38,7 @@ type job struct {
 	dropped  Tally
 	objects  []*draft
 	sent     map[string]*sent // requests to an endpoint, by their ids
+	entered  *bool            // its worker has entered it in the ledger
 }
 
 // draft is an object before it is written.
@@ -398,7 +399,8 @@ func partitionOf(o *spec.Output) string {
 	return b.String()
 }
 
-// planned keeps the names in the plan, before the first object is written.
+// planned keeps the names in the plan, before the first object is written. It asks the catalog at every try whether the plan is still to
+// be carried out; Leat's own bucket is done with after one.
 func (j *job) planned(ctx context.Context) error {
 	m := Manifest{Partial: true}
 	for _, d := range j.objects {
@@ -407,14 +409,17 @@ func (j *job) planned(ctx context.Context) error {
 	if err := j.e.tables.name(ctx, j.p.id, &m); err != nil {
 		return err
 	}
-	before, err := j.e.enter(ctx, j.delivery.ID, j.p, m)
-	if err != nil {
-		return err
-	}
-	for i := range before {
-		if b := &before[i]; j.t.keeps() || b.version != j.p.version {
-			j.e.unstage(ctx, b.id) // the entry says that it was committed
+	if !*j.entered {
+		before, err := j.e.enter(ctx, j.delivery.ID, j.p, m)
+		if err != nil {
+			return err
 		}
+		for i := range before {
+			if b := &before[i]; j.t.keeps() || b.version != j.p.version {
+				j.e.unstage(ctx, b.id) // the entry says that it was committed
+			}
+		}
+		*j.entered = true
 	}
 	return j.e.at(ctx, StepNamed, j.p.id)
 }

@@ -61,9 +61,10 @@ func (j *job) id(q *request, marks []Mark) string {
 	return requestID(j.p.id, what)
 }
 
-// sending is how far the requests of a plan are, by their ids. Whoever tries the plan again goes on from there.
+// sending is how far a plan is, with its requests by their ids. Whoever tries the plan again goes on from there.
 type sending struct {
 	plan     string
+	entered  bool // in the ledger
 	requests map[string]*sent
 }
 
@@ -78,7 +79,7 @@ type sent struct {
 // of are the requests of one plan; what was known of another is let go of.
 func (s *sending) of(plan string) map[string]*sent {
 	if s.plan != plan {
-		*s = sending{plan, map[string]*sent{}}
+		*s = sending{plan: plan, requests: map[string]*sent{}}
 	}
 	return s.requests
 }

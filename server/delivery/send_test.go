@@ -4,6 +4,7 @@
 package delivery_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/leatstream/leat/server/broker"
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
+	"github.com/leatstream/leat/shardstore/blob"
 )
 
 // collector is an endpoint of Firehose's contract that does not take records with "bad" while it is ill.
@@ -127,13 +129,31 @@ func TestHTTPDestinationGivesUp(t *testing.T) {
 	}
 }
 
-// What an endpoint has taken of a range is not sent again while it does not take a later request, however long that is.
+// entries counts what is written into the ledger.
+type entries struct {
+	blob.Store
+	n atomic.Int64
+}
+
+func (e *entries) Create(ctx context.Context, key string, body []byte) error {
+	if strings.HasPrefix(key, "deliveries/") {
+		e.n.Add(1)
+	}
+	return e.Store.Create(ctx, key, body)
+}
+
+// What an endpoint has taken of a range is not sent again while it does not take a later request, however long that is, and the range
+// is entered in the ledger once.
 func TestHTTPDestinationGoesOnWhereItFailed(t *testing.T) {
 	t.Parallel()
 	c := &collector{ill: true, tries: map[string]int{}, got: map[string]int{}}
 	web := httptest.NewServer(c)
 	defer web.Close()
-	r := newRig(t)
+	var ledger *entries
+	r := newRig(t, func(c *delivery.Config) {
+		ledger = &entries{Store: c.Blobs}
+		c.Ledger, c.Blobs = true, ledger
+	})
 	r.stream("s", 1)
 	r.deliver("d", spec.Config{
 		Source: spec.Source{Stream: "s"}, Buffer: spec.Buffer{Bytes: 1 << 20, Seconds: 1},
@@ -162,6 +182,9 @@ func TestHTTPDestinationGoesOnWhereItFailed(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%.10q came %d times", record, n)
 		}
+	}
+	if n := ledger.n.Load(); n != 1 {
+		t.Errorf("the ledger was written %d times", n)
 	}
 }
 

@@ -316,7 +316,7 @@ func (w *worker) carryOut(ctx context.Context, p *plan, t *tools, again bool) (e
 		span.Text("leat.plan", p.id)
 		defer func() { span.End(err) }()
 	}
-	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, again: again, sent: w.sending.of(p.id)}
+	j := &job{e: w.e, delivery: w.want.delivery, t: t, p: p, again: again, sent: w.sending.of(p.id), entered: &w.sending.entered}
 	size, columns := w.size(p, t), int64(0)
 	if t.config.Format.Kind == spec.ParquetFile {
 		columns = 2 * size // a copy of the records, and a cell of 16 bytes for each value
