@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -32,6 +33,7 @@ type FileOp struct {
 func (d *Files) Spy(ask func(FileOp) (short int, err error)) {
 	under := d.io
 	d.io = fileIO{
+		read: under.read,
 		write: func(f *os.File, b []byte, off int64) (int, error) {
 			short, err := ask(FileOp{"write", f.Name(), off, int64(len(b))})
 			if err != nil {
@@ -56,6 +58,18 @@ func (d *Files) Spy(ask func(FileOp) (short int, err error)) {
 			}
 			return under.openDirect(name)
 		},
+	}
+}
+
+// BadSectors has the disk not give back some pages.
+func (d *Files) BadSectors(bad func(path string, page int64) bool) {
+	d.io.read = func(f *os.File, b []byte, off int64) (int, error) {
+		for page := off / framePage; page*framePage < off+int64(len(b)); page++ {
+			if bad(f.Name(), page) {
+				return 0, &os.PathError{Op: "read", Path: f.Name(), Err: syscall.EIO}
+			}
+		}
+		return f.ReadAt(b, off)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 // fileIO are the calls that tests make fail.
 type fileIO struct {
+	read     func(f *os.File, b []byte, off int64) (int, error) // of logs that are over
 	write    func(f *os.File, b []byte, off int64) (int, error)
 	allocate func(f *os.File, size int64) error
 	dataSync func(f *os.File) error // of the contents
@@ -24,6 +25,7 @@ type fileIO struct {
 
 func systemIO() fileIO {
 	return fileIO{
+		read:     (*os.File).ReadAt,
 		write:    (*os.File).WriteAt,
 		allocate: allocate,
 		dataSync: dataSync,

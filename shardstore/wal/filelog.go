@@ -39,11 +39,11 @@ type fileLog struct {
 	segs  []place // segs[i] is segment first+i
 	first uint64
 
-	lost   error  // of a log that is over: why segments below lostTo cannot be read; nil when all can
+	lost   error  // of a log that is over: why some segments below lostTo cannot be read; nil when all can
 	lostTo uint64 // both are never changed
 }
 
-// place is where a segment's bytes are.
+// place is where a segment's bytes are; without a file: it is damaged.
 type place struct {
 	file        *logFile
 	off, length int64
@@ -153,7 +153,8 @@ func (l *fileLog) find(n uint64) (place, bool) {
 	if n < l.first || n >= l.next() {
 		return place{}, false
 	}
-	return l.segs[n-l.first], true
+	p := l.segs[n-l.first]
+	return p, p.file != nil
 }
 
 func (l *fileLog) read(n uint64, off, length int64) ([]byte, error) {
@@ -166,7 +167,7 @@ func (l *fileLog) read(n uint64, off, length int64) ([]byte, error) {
 	}
 	from, to := blob.Span(p.length, off, length)
 	b := make([]byte, to-from)
-	_, err := p.file.f.ReadAt(b, p.off+from)
+	_, err := l.d.io.read(p.file.f, b, p.off+from)
 	if errors.Is(err, os.ErrClosed) {
 		return nil, fmt.Errorf("%s: %w", Key(l.s, n), blob.ErrNotFound) // removed meanwhile
 	}

@@ -140,40 +140,147 @@ func TestRotInTheMiddle(t *testing.T) {
 				t.Fatalf("bit turned in byte %d of frame %d: Recover = %+v, %v", k, n, rec, err)
 			}
 			d.unchanged(now)
-			if _, err := d.d.Read(t.Context(), f.g.Session, 0, 0, -1); leat.KindOf(err) != leat.KindCorrupt {
-				t.Fatalf("Read from a damaged log = %v", err)
+			if _, err := d.d.Read(t.Context(), f.g.Session, uint64(n), 0, -1); leat.KindOf(err) != leat.KindCorrupt {
+				t.Fatalf("Read of a damaged segment = %v", err)
 			}
 		}
 	}
 }
 
-// TestRotBelowTheTrim: damage in a file that nobody needs any more does not keep a later life of the process from the files behind it, and
-// what lies there is damaged, not absent.
-func TestRotBelowTheTrim(t *testing.T) {
-	f := newFolder(t, smallFile)
-	f.write(6, 10)
-	d := damaged(f)
-	first := f.logs()[0]
-	d.with(func(files map[string][]byte) { files[first][wal.FramePage+wal.FrameHead] ^= 1 }) // in segment 1 of the four in the first file
-	d.mustRecover(4, 6)
-	if err := f.d.Close(); err != nil {
-		t.Fatal(err)
+// mustReadBut reads every segment in a next life of the process; those in rotten ones are damaged, not absent.
+func (d *damage) mustReadBut(bad func(string, int64) bool, rotten ...uint64) {
+	d.t.Helper()
+	if err := d.d.Close(); err != nil {
+		d.t.Fatal(err)
 	}
-	f.d = openFiles(t, f.dir, smallFile)
-	for n := range uint64(6) {
-		got, err := f.d.Read(t.Context(), f.g.Session, n, 0, -1)
-		switch {
-		case n < 4 && leat.KindOf(err) != leat.KindCorrupt:
-			t.Errorf("segment %d in the damaged file: %v", n, err)
-		case n >= 4 && (err != nil || !bytes.Equal(got, f.objs[n])):
-			t.Errorf("segment %d behind it: %d bytes, %v", n, len(got), err)
+	d.d = openFiles(d.t, d.dir, smallFile)
+	d.d.Hasty()
+	d.d.BadSectors(bad)
+	for n := range uint64(len(d.objs)) {
+		got, err := d.d.Read(d.t.Context(), d.g.Session, n, 0, -1)
+		if slices.Contains(rotten, n) {
+			if leat.KindOf(err) != leat.KindCorrupt {
+				d.t.Errorf("rotten segment %d: %v", n, err)
+			}
+		} else if err != nil || !bytes.Equal(got, d.objs[n]) {
+			d.t.Errorf("segment %d: %d bytes, %v", n, len(got), err)
 		}
 	}
-	if err := f.d.Remove(t.Context(), f.g.Session, 3); err != nil {
-		t.Errorf("the damaged file is not removed: %v", err)
+}
+
+// TestRotBelowTheTrim: damage of segments that nobody needs any more, turned bits or sectors that the disk does not give
+// back, keeps neither recovery nor a later life of the process from the others, in whichever file they are.
+func TestRotBelowTheTrim(t *testing.T) {
+	f := newFolder(t, smallFile)
+	f.write(6, 10) // 0–3, 4–5
+	d := damaged(f)
+	logs := f.logs()
+	page := func(n int) (string, int) { return logs[n/4], n % 4 }
+	for _, c := range []struct {
+		rotten []uint64
+		trim   uint64
+		ok     bool
+	}{
+		{[]uint64{1}, 4, true}, {[]uint64{1}, 2, true}, {[]uint64{1}, 1, false}, {[]uint64{0}, 3, true},
+		{[]uint64{1, 2}, 3, true}, {[]uint64{1, 2}, 2, false}, {[]uint64{0, 2}, 3, true}, {[]uint64{0, 2}, 1, false},
+		{[]uint64{3}, 3, false}, {[]uint64{3}, 4, true}, {[]uint64{4}, 5, true}, {[]uint64{4}, 4, false},
+		{[]uint64{5}, 6, true}, {[]uint64{4, 5}, 6, true}, {[]uint64{4, 5}, 5, false}, {[]uint64{5}, 7, false},
+	} {
+		for _, k := range []int{-1, 0, 20, 25, wal.FrameHead + 5, used(f.objs[0]) - 1} { // -1: a bad sector
+			var now map[string][]byte
+			d.with(func(files map[string][]byte) {
+				for _, n := range c.rotten {
+					if log, at := page(int(n)); k >= 0 {
+						files[log][at*wal.FramePage+k] ^= 1
+					}
+				}
+				now = files
+			})
+			bad := func(path string, p int64) bool {
+				return k < 0 && slices.ContainsFunc(c.rotten, func(n uint64) bool { log, at := page(int(n)); return path == log && p == int64(at) })
+			}
+			d.d.BadSectors(bad)
+			name := fmt.Sprintf("rotten %v at byte %d, trim %d", c.rotten, k, c.trim)
+			rec, err := d.recover(c.trim)
+			// The last frame's head is the only one to tell where it ends.
+			unsure := slices.Contains(c.rotten, 5) && k >= 0 && k < wal.FrameHead
+			if c.ok && !unsure {
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					continue
+				}
+				waltest.CheckRecovered(t, rec, f.g, c.trim, 6)
+				d.mustRecover(c.trim, 6)
+				d.mustReadBut(bad, c.rotten...)
+				continue
+			}
+			if err == nil {
+				t.Errorf("%s: recovered %+v", name, rec)
+			}
+			d.unchanged(now)
+		}
 	}
-	if left := f.logs(); len(left) == 0 || left[0] == first {
-		t.Errorf("left: %v", left)
+}
+
+// TestRotOfTheLastTrimmed: the last segments were trimmed, and nothing follows them. A log is not taken for whole because
+// its end is damaged.
+func TestRotOfTheLastTrimmed(t *testing.T) {
+	f := newFolder(t, 64<<10)
+	f.write(2, 10)
+	f.write(1, 9000) // three pages
+	d := damaged(f)
+	log := f.logs()[0]
+	const at = 2 * wal.FramePage
+	for _, c := range []struct {
+		name   string
+		trim   uint64
+		change func(b []byte)
+		ok     bool
+	}{
+		{"a record", 3, func(b []byte) { b[at+wal.FramePage] ^= 1 }, true},
+		{"the table of contents", 3, func(b []byte) { b[at+used(f.objs[2])-5] ^= 1 }, false},
+		{"the length", 3, func(b []byte) { b[at+33] ^= 1 }, false},
+		{"cut off", 3, func(b []byte) { clear(b[at+wal.FramePage : at+2*wal.FramePage+wal.FramePage]) }, false},
+		{"never written", 3, func(b []byte) { clear(b[at : at+3*wal.FramePage]) }, false},
+		{"one more was trimmed", 4, func(b []byte) { b[at+wal.FramePage] ^= 1 }, false},
+		{"what counts follows, and is damaged too", 3, func(b []byte) {
+			b[at+wal.FramePage] ^= 1
+			copy(b[at+3*wal.FramePage:], wal.AppendFrame(nil, f.g.Session, 3, f.objs[1]))
+			b[at+3*wal.FramePage+wal.FrameHead] ^= 1
+		}, false},
+	} {
+		d.with(func(files map[string][]byte) { c.change(files[log]) })
+		rec, err := d.recover(c.trim)
+		if c.ok != (err == nil) || err != nil && leat.KindOf(err) != leat.KindCorrupt {
+			t.Errorf("%s: Recover = %+v, %v", c.name, rec, err)
+		}
+		if err == nil {
+			waltest.CheckRecovered(t, rec, f.g, c.trim, 3)
+		}
+	}
+}
+
+// TestRecordsAreNoProof: a damaged segment below the trim whose records are pages of a log file, as if others followed it.
+// What does follow it tells that they are not the log.
+func TestRecordsAreNoProof(t *testing.T) {
+	f := newFolder(t, 64<<10)
+	f.write(5, 10)
+	d := damaged(f)
+	log := f.logs()[0]
+	d.with(func(files map[string][]byte) {
+		b := files[log]
+		rest := slices.Clone(b[2*wal.FramePage : 5*wal.FramePage])
+		var fake []byte
+		for n := uint64(2); n < 9; n++ {
+			fake = wal.AppendFrame(fake, f.g.Session, n, f.g.Make(t, n, 10))
+		}
+		copy(b[2*wal.FramePage:], fake) // in segment 1, whose head is gone
+		copy(b[9*wal.FramePage:], []byte("the end of a record"))
+		copy(b[10*wal.FramePage:], rest)
+		clear(b[wal.FramePage:][:8])
+	})
+	if rec, err := d.recover(2); leat.KindOf(err) != leat.KindCorrupt {
+		t.Errorf("Recover = %+v, %v", rec, err)
 	}
 }
 

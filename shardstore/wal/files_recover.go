@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/segment"
@@ -30,7 +30,7 @@ func (d *Files) Recover(ctx context.Context, s leat.SessionID, trim uint64, o Re
 		return Recovered{}, err
 	}
 	var rec Recovered
-	sc, err := d.scanFiles(s, trim, func(n uint64, payload []byte) error {
+	sc, err := d.scanFiles(s, trim, trim, func(n uint64, payload []byte) error {
 		if n < trim {
 			return nil
 		}
@@ -86,6 +86,9 @@ func (sc *scan) missing(ctx context.Context, trim uint64, o *RecoverOptions) err
 	if err := o.closed(ctx, sc.s); err != nil {
 		return err
 	}
+	if err := sc.passLast(); err != nil {
+		return err
+	}
 	switch {
 	case sc.later != nil:
 		return sc.later
@@ -108,7 +111,7 @@ func (sc *scan) settle(fence []byte) error {
 	}
 	if k := len(sc.files); k > 0 && sc.end > 0 {
 		last := sc.files[k-1]
-		err := d.replace(last.f.Name(), io.NewSectionReader(last.f, 0, sc.end))
+		err := d.replace(last.f.Name(), io.NewSectionReader(sc, 0, sc.end))
 		if err != nil {
 			return err
 		}
@@ -181,38 +184,29 @@ func (d *Files) log(ctx context.Context, s leat.SessionID) (*fileLog, error) {
 	return d.load(s, 0)
 }
 
-// load reads where the segments of a session that is over are, from the file that holds segment from on. recovering is held. Damage that files
-// follow is kept for those who ask for what lies there: it may be below the trim, and must not keep anyone from what lies behind it.
+// load reads where the segments of a session that is over are, from the file that holds segment from on. recovering is held.
+// Damaged ones are known as such to those who ask for them; they keep nobody from the others.
 func (d *Files) load(s leat.SessionID, from uint64) (*fileLog, error) {
-	var lost error
-	for {
-		sc, err := d.scanFiles(s, from, func(uint64, []byte) error { return nil })
-		if err != nil {
-			return nil, err
-		}
-		if sc.later == nil {
-			return d.loaded(sc, from, lost), nil
-		}
-		sc.close()
-		next := slices.IndexFunc(sc.files, func(f *logFile) bool { return f.first > sc.next })
-		if sc.fence || next < 0 {
-			return nil, sc.later
-		}
-		from, lost = sc.files[next].first, sc.later
+	sc, err := d.scanFiles(s, from, math.MaxUint64, func(uint64, []byte) error { return nil })
+	if err != nil {
+		return nil, err
 	}
+	if sc.later != nil {
+		sc.close()
+		return nil, sc.later
+	}
+	return d.loaded(sc), nil
 }
 
 // loaded keeps what a scan found.
-func (d *Files) loaded(sc *scan, from uint64, lost error) *fileLog {
+func (d *Files) loaded(sc *scan) *fileLog {
 	if len(sc.files) == 0 {
 		return nil
 	}
 	l := newFileLog(d, sc.s)
 	l.over = fmt.Errorf("%w: session %s is over", ErrFenced, sc.s)
 	l.files, l.segs, l.first = sc.files, sc.segs, sc.first
-	if lost != nil {
-		l.lost, l.lostTo = lost, from
-	}
+	l.lost, l.lostTo = sc.lost, sc.lostTo
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.logs[sc.s] = l
