@@ -145,7 +145,7 @@ func (r *Remote) objects(o S3) delivery.S3 {
 		ca = nil // it was read a moment ago
 	}
 	return delivery.S3{
-		Endpoint: r.Blobs.Endpoint(), Region: o.Region, AccessKey: o.AccessKey, SecretKey: o.SecretKey, CA: ca, Bucket: o.Bucket, Doors: o.Endpoint,
+		Endpoint: r.Blobs.Endpoint(), Region: o.Region, Credentials: r.Blobs.Credentials(), CA: ca, Bucket: o.Bucket, Doors: o.Endpoint,
 	}
 }
 

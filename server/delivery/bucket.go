@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,12 +31,11 @@ import (
 
 // S3 is the object store that destinations use which name none of their own.
 type S3 struct {
-	Endpoint  string // URL; empty: destinations must have their own
-	Region    string
-	AccessKey string
-	SecretKey string
-	CA        []byte            // PEM, trusted besides the system's
-	Transport http.RoundTripper // nil: the package's own
+	Endpoint    string // URL; empty: destinations must have their own
+	Region      string
+	Credentials *credentials.Credentials // those of Leat's own bucket: keys, or a role's, which are renewed
+	CA          []byte                   // PEM, trusted besides the system's
+	Transport   http.RoundTripper        // nil: the package's own
 	// Bucket is Leat's own there, and Doors are all endpoints that lead to it: nothing is delivered into it but what was under way
 	// when that was not refused yet. Empty: it is elsewhere.
 	Bucket string
@@ -44,10 +44,10 @@ type S3 struct {
 
 // bucket is a destination's bucket.
 type bucket struct {
-	core   *minio.Core
-	name   string
-	secret string
-	close  func()
+	core  *minio.Core
+	name  string
+	creds *credentials.Credentials
+	close func()
 }
 
 // What an object says of itself in its metadata.
@@ -68,13 +68,14 @@ const (
 
 // open makes a bucket. It sends nothing.
 func (s S3) open(d *spec.S3) (*bucket, error) {
-	endpoint, region, access, secret := d.Endpoint, d.Region, d.AccessKey, string(d.SecretKey)
+	endpoint, region := d.Endpoint, d.Region
+	creds := credentials.NewStaticV4(d.AccessKey, string(d.SecretKey), "")
 	if endpoint == "" {
 		if endpoint = s.Endpoint; endpoint == "" {
 			return nil, leat.Invalid("destination.s3.endpoint", "this server has no object store of its own: give the endpoint and its access key")
 		}
-		if access == "" {
-			access, secret = s.AccessKey, s.SecretKey
+		if d.AccessKey == "" {
+			creds = s.Credentials
 		}
 	}
 	if region == "" {
@@ -95,13 +96,13 @@ func (s S3) open(d *spec.S3) (*bucket, error) {
 		transport, closing = t, t.CloseIdleConnections
 	}
 	core, err := minio.NewCore(u.Host, &minio.Options{
-		Creds: credentials.NewStaticV4(access, secret, ""), Secure: u.Scheme == "https", Region: region, Transport: transport,
+		Creds: creds, Secure: u.Scheme == "https", Region: region, Transport: transport,
 		MaxRetries: 1, // the delivery tries again, and reads back first
 	})
 	if err != nil {
 		return nil, leat.Invalid("destination.s3.endpoint", "%v", err)
 	}
-	return &bucket{core: core, name: d.Bucket, secret: secret, close: closing}, nil
+	return &bucket{core: core, name: d.Bucket, creds: creds, close: closing}, nil
 }
 
 // refuse returns an error where a bucket is Leat's own: nothing is delivered into it.
@@ -309,8 +310,20 @@ func (b *bucket) explain(op, key string, err error) error {
 	if len(message) > quotedBytes {
 		message = message[:quotedBytes] + "…"
 	}
-	if b.secret != "" {
-		message = strings.ReplaceAll(message, b.secret, "(hidden)")
+	for _, secret := range b.secrets() {
+		message = strings.ReplaceAll(message, secret, "(hidden)")
 	}
 	return &storeError{b.name, fmt.Sprintf("%s %s in bucket %s: status %d %s: %s", op, key, b.name, r.StatusCode, r.Code, message), nil}
+}
+
+// secrets are those that requests were signed with. New ones, where these have expired, are not asked for: nobody was told of them.
+func (b *bucket) secrets() (all []string) {
+	if b.creds.IsExpired() {
+		return nil
+	}
+	v, err := b.creds.GetWithContext(nil)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc([]string{v.SecretAccessKey, v.SessionToken}, func(s string) bool { return s == "" })
 }

@@ -598,7 +598,7 @@ func TestSecretsAreKeptAndNotTold(t *testing.T) {
 	r.stream("s", 1)
 	s3 := r.config.S3
 	own := r.toBucket("s", func(c *spec.Config) {
-		c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, s3.AccessKey, spec.Secret(s3.SecretKey)
+		c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, r.store.AccessKey, spec.Secret(r.store.SecretKey)
 	})
 	r.kill()
 	r.config.S3 = delivery.S3{} // there is no other way to the bucket
@@ -614,7 +614,7 @@ func TestSecretsAreKeptAndNotTold(t *testing.T) {
 	r.must(err)
 	text, err := json.Marshal(d)
 	r.must(err)
-	if strings.Contains(string(text), s3.SecretKey) {
+	if strings.Contains(string(text), r.store.SecretKey) {
 		t.Error("describe tells the secret")
 	}
 	// A new endpoint does not get the old secret.

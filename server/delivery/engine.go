@@ -81,7 +81,7 @@ type Config struct {
 	Compile Compile // nil: what package transform makes
 	S3      S3      // the server's own object store
 	Region  string  // in ARNs
-	Memory  int64   // bytes of records that deliveries hold and work on at a time; 0 means 512 MiB
+	Memory  int64   // bytes of records that deliveries hold; of those that they work on, and of what becomes more of these, as many each (room.go). 0 means 512 MiB
 	Clock   leat.Clock
 	Tracer  *tracing.Tracer // nil: nothing is followed
 	Logger  *slog.Logger

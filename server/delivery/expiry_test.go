@@ -96,7 +96,7 @@ func TestHoldRetentionWithoutTheMasterKey(t *testing.T) {
 	s3 := r.config.S3
 	r.deliver("d", r.toBucket("s", func(c *spec.Config) {
 		c.HoldSeconds = int((48 * time.Hour).Seconds())
-		c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, s3.AccessKey, spec.Secret(s3.SecretKey)
+		c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, r.store.AccessKey, spec.Secret(r.store.SecretKey)
 	}))
 	records := numbered("a", 100)
 	r.put("s", records...)

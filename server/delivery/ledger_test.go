@@ -270,7 +270,7 @@ func TestTheJournalHasDeliveries(t *testing.T) {
 		}
 		r.deliver(name, r.toBucket(source, func(c *spec.Config) {
 			if s3 := r.config.S3; name == "a" {
-				c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, s3.AccessKey, spec.Secret(s3.SecretKey)
+				c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, r.store.AccessKey, spec.Secret(r.store.SecretKey)
 			}
 		}))
 	}

@@ -40,7 +40,7 @@ func TestSecretsFollowTheMasterKey(t *testing.T) {
 	own := func(prefix string) spec.Config {
 		return r.toBucket("s", func(c *spec.Config) {
 			c.Naming.Prefix = prefix
-			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, s3.AccessKey, spec.Secret(s3.SecretKey)
+			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = s3.Endpoint, r.store.AccessKey, spec.Secret(r.store.SecretKey)
 		})
 	}
 	r.deliver("d", own("first/"))

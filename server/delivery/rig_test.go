@@ -54,6 +54,7 @@ type rig struct {
 	engine  *delivery.Engine
 	alive   atomic.Pointer[delivery.Engine]
 	config  delivery.Config
+	store   *s3test.Server
 	s3      *minio.Client
 	bucket  string
 
@@ -170,9 +171,10 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 		TransitionDelay: time.Millisecond, Clock: r.clock, Logger: log, Deliveries: deliveries{r},
 	})
 	r.must(err)
-	store := s3test.Start(t)
-	r.bucket = store.Bucket(t)
-	r.s3, err = minio.New(store.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(store.AccessKey, store.SecretKey, ""), Region: store.Region})
+	r.store = s3test.Start(t)
+	r.bucket = r.store.Bucket(t)
+	keys := credentials.NewStaticV4(r.store.AccessKey, r.store.SecretKey, "")
+	r.s3, err = minio.New(r.store.Endpoint, &minio.Options{Creds: keys, Region: r.store.Region})
 	r.must(err)
 	master, err := masterkey.Parse([]byte(masterkey.Generate(strings.NewReader(strings.Repeat("k", 64)))))
 	r.must(err)
@@ -188,7 +190,7 @@ func newRig(t testing.TB, change ...func(*delivery.Config)) *rig {
 			}
 			return 0, false
 		},
-		S3:     delivery.S3{Endpoint: "http://" + store.Endpoint, Region: store.Region, AccessKey: store.AccessKey, SecretKey: store.SecretKey},
+		S3:     delivery.S3{Endpoint: "http://" + r.store.Endpoint, Region: r.store.Region, Credentials: keys},
 		Region: "eu-west-1", Clock: r.clock, Logger: log, Look: 50 * time.Millisecond, Pause: 20 * time.Millisecond,
 	}
 	for _, c := range change {

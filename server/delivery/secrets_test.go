@@ -106,7 +106,7 @@ func TestNewCredentialsReachWhatIsPlanned(t *testing.T) {
 	r.stream("s", 1)
 	with := func(secret string) spec.Config {
 		return r.toBucket("s", func(c *spec.Config) {
-			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = r.config.S3.Endpoint, r.config.S3.AccessKey, spec.Secret(secret)
+			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = r.config.S3.Endpoint, r.store.AccessKey, spec.Secret(secret)
 		})
 	}
 	r.deliver("d", with("revoked"))
@@ -118,7 +118,7 @@ func TestNewCredentialsReachWhatIsPlanned(t *testing.T) {
 		d, err := r.broker.DescribeDelivery(t.Context(), who, "d")
 		return err == nil && strings.Contains(d.Backfills[0].Shards[0].Reason, "SignatureDoesNotMatch")
 	})
-	r.update("d", with(r.config.S3.SecretKey))
+	r.update("d", with(r.store.SecretKey))
 	r.settled("d", 2)
 	r.once(r.lines("data/"), []string{"one", "two"})
 	r.clean("d", 2)
@@ -352,12 +352,12 @@ func TestSecretsThatCannotBeOpened(t *testing.T) {
 	r.stream("s", 1)
 	with := func(secret string) spec.Config {
 		return r.toBucket("s", func(c *spec.Config) {
-			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = r.config.S3.Endpoint, r.config.S3.AccessKey, spec.Secret(secret)
+			c.Destination.S3.Endpoint, c.Destination.S3.AccessKey, c.Destination.S3.SecretKey = r.config.S3.Endpoint, r.store.AccessKey, spec.Secret(secret)
 		})
 	}
 	r.must(r.s3.RemoveBucket(t.Context(), r.bucket))
 	for _, name := range []string{"d", "doomed"} {
-		r.deliver(name, with(r.config.S3.SecretKey))
+		r.deliver(name, with(r.store.SecretKey))
 	}
 	r.put("s", "one")
 	r.waits("d", "NoSuchBucket")
@@ -389,7 +389,7 @@ func TestSecretsThatCannotBeOpened(t *testing.T) {
 	if err == nil {
 		t.Error("a backfill was begun without the secret")
 	}
-	r.update("d", with(r.config.S3.SecretKey))
+	r.update("d", with(r.store.SecretKey))
 	r.settled("d", 1)
 	r.once(r.lines("data/"), []string{"one"})
 	r.clean("d", 1)

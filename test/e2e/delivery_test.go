@@ -100,6 +100,48 @@ func TestDeliveryThroughKills(t *testing.T) {
 	b.Check(t)
 }
 
+// A server that is given no keys has those of its machine, from the environment here, as a role's; its deliveries have them, too.
+func TestDeliveryByTheMachinesCredentials(t *testing.T) {
+	t.Parallel()
+	b := rig.SharedBackend(t)
+	lake := b.S3.Bucket(t)
+	n := rig.Serve(t, "node", b)
+	n.SetEnv("LEAT_S3_ACCESS_KEY=", "LEAT_S3_SECRET_KEY=", "AWS_ACCESS_KEY_ID="+b.S3.AccessKey, "AWS_SECRET_ACCESS_KEY="+b.S3.SecretKey)
+	n.Start(t)
+	cl := n.Dial(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := cl.Delivery.CreateDelivery(ctx, &leatv1.CreateDeliveryRequest{Delivery: "d", Config: &leatv1.DeliveryConfig{
+		Buffer: &leatv1.DeliveryBuffer{Bytes: 1 << 20, Seconds: 1}, Format: &leatv1.DeliveryFormat{Kind: leatv1.DeliveryFormatKind_DELIVERY_FORMAT_KIND_DELIMITED},
+		Compression: leatv1.DeliveryCompression_DELIVERY_COMPRESSION_GZIP, Naming: &leatv1.DeliveryNaming{Prefix: "d/"}, S3: &leatv1.DeliveryS3{Bucket: lake},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(ctx, t, func() bool {
+		res, err := cl.Delivery.PutDeliveryRecords(ctx, &leatv1.PutDeliveryRecordsRequest{Delivery: "d", Records: [][]byte{[]byte("one")}})
+		return err == nil && res.GetFailedCount() == 0
+	})
+	await(ctx, t, func() bool {
+		d, err := cl.Delivery.DescribeDelivery(ctx, &leatv1.DescribeDeliveryRequest{Delivery: "d"})
+		if err != nil {
+			return false
+		}
+		done := uint64(0)
+		for _, s := range d.GetShards() {
+			if s.GetReason() != "" {
+				t.Fatal(s.GetReason())
+			}
+			done += s.GetNext() - s.GetStart()
+		}
+		return done == 1
+	})
+	if got := gunzipped(t, b, lake, "d/"); got["one"] != 1 {
+		t.Errorf("the bucket has %v", got)
+	}
+	n.Stop(t)
+}
+
 func await(ctx context.Context, t *testing.T, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)

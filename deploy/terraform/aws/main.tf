@@ -116,7 +116,7 @@ resource "aws_secretsmanager_secret" "leat" {
 resource "aws_secretsmanager_secret_version" "leat" {
   secret_id = aws_secretsmanager_secret.leat.id
   secret_string = jsonencode({
-    postgres   = "postgres://leat:${random_password.postgres.result}@${aws_db_instance.leat.endpoint}/leat?sslmode=require"
+    postgres   = "postgres://leat:${random_password.postgres.result}@${aws_db_instance.leat.endpoint}/leat?sslmode=verify-full&sslrootcert=/etc/leat/rds.pem"
     token      = random_password.token.result
     master_key = var.master_key
   })
@@ -140,6 +140,20 @@ data "aws_iam_policy_document" "node" {
   statement {
     actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
     resources = ["${aws_s3_bucket.records.arn}/*"]
+  }
+  dynamic "statement" {
+    for_each = length(var.delivery_buckets) > 0 ? [true] : []
+    content {
+      actions   = ["s3:ListBucket"]
+      resources = [for bucket in var.delivery_buckets : "arn:aws:s3:::${bucket}"]
+    }
+  }
+  dynamic "statement" {
+    for_each = length(var.delivery_buckets) > 0 ? [true] : []
+    content {
+      actions   = ["s3:GetObject", "s3:PutObject"]
+      resources = [for bucket in var.delivery_buckets : "arn:aws:s3:::${bucket}/*"]
+    }
   }
   statement {
     actions   = ["s3:GetObject"]

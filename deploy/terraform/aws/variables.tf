@@ -51,6 +51,12 @@ variable "master_key" {
   sensitive   = true
 }
 
+variable "delivery_buckets" {
+  description = "Buckets that delivery streams write to with the nodes' role: those that name no access key of their own. Whoever may make deliveries can write to each of them."
+  type        = list(string)
+  default     = []
+}
+
 variable "nodes" {
   description = "`leat plan` says how many."
   type        = number

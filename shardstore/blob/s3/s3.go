@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/leatstream/leat/shardstore/blob"
 )
@@ -21,6 +22,7 @@ import (
 // Store is a blob.Store in a bucket. Create one with Open.
 type Store struct {
 	core        *minio.Core
+	creds       *credentials.Credentials
 	transport   http.RoundTripper
 	endpoint    string
 	bucket      string
@@ -63,7 +65,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("s3: endpoint %s: %w", host, err)
 	}
 	return &Store{
-		core: core, transport: transport, endpoint: core.EndpointURL().String(),
+		core: core, creds: creds, transport: transport, endpoint: core.EndpointURL().String(),
 		bucket: o.Bucket, prefix: prefix, secret: o.SecretKey,
 		signPayload: o.SignPayload, castagnoli: crc32.MakeTable(crc32.Castagnoli),
 	}, nil
@@ -71,6 +73,9 @@ func Open(o Options) (*Store, error) {
 
 // Endpoint is the URL through which the Store reaches its bucket.
 func (s *Store) Endpoint() string { return s.endpoint }
+
+// Credentials are what the Store signs its requests with, for other buckets of the same server. They are renewed where they expire.
+func (s *Store) Credentials() *credentials.Credentials { return s.creds }
 
 // Close lets go of idle connections. It may be called twice.
 func (s *Store) Close() error {
