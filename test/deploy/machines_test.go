@@ -12,9 +12,25 @@ import (
 	"testing"
 )
 
-// secrets are what EnvironmentFile of the unit has.
+// secrets are what EnvironmentFile of the unit has where the machine has a role.
 var secrets = map[string]string{
 	"LEAT_POSTGRES": "postgres://leat@db/leat", "LEAT_TOKEN": "0123456789abcdef",
+}
+
+// told are the secrets that the unit's head says EnvironmentFile has.
+func told(t *testing.T, unit string) map[string]string {
+	t.Helper()
+	head := regexp.MustCompile(`secrets\.env \(0600 root: ([A-Z0-9_, ]+);`).FindStringSubmatch(unit)
+	if head == nil {
+		t.Fatal("the unit does not say what its secrets are")
+	}
+	all := map[string]string{}
+	for name := range strings.SplitSeq(head[1], ", ") {
+		if all[name] = secrets[name]; all[name] == "" {
+			all[name] = "some"
+		}
+	}
+	return all
 }
 
 func TestUnitStartsWhatLeatTakes(t *testing.T) {
@@ -29,7 +45,9 @@ func TestUnitStartsWhatLeatTakes(t *testing.T) {
 			t.Errorf("the unit has --%s, which leat serve does not know", f[1])
 		}
 	}
-	accepts(t, asArgs(t, read(t, "deploy/systemd/leat.yaml")), secrets)
+	settings := asArgs(t, read(t, "deploy/systemd/leat.yaml"))
+	accepts(t, settings, secrets)
+	accepts(t, settings, told(t, unit))
 }
 
 // A misplaced or unknown setting of a unit is ignored when it is started: a hardening that is not there.
@@ -37,15 +55,17 @@ func TestUnitIsUnderstood(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd-analyze is not installed")
 	}
-	// The binary is not installed here: another one stands for it.
-	file := filepath.Join(t.TempDir(), "leat.service")
-	text := strings.ReplaceAll(read(t, "deploy/systemd/leat.service"), "/usr/local/bin/leat", "/bin/true")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", file).CombinedOutput()
-	if err != nil || strings.Contains(string(out), file) {
-		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	for _, unit := range []string{"leat.service", "leat-backup.service"} {
+		// The binary is not installed here: another one stands for it.
+		file := filepath.Join(t.TempDir(), unit)
+		text := strings.ReplaceAll(read(t, "deploy/systemd/"+unit), "/usr/local/bin/leat", "/bin/true")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", file).CombinedOutput()
+		if err != nil || strings.Contains(string(out), file) {
+			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+		}
 	}
 }
 
