@@ -25,11 +25,12 @@ type backupCmd struct {
 
 // backupCreateCmd is `leat backup create`.
 type backupCreateCmd struct {
-	Postgres string    `name:"postgres" required:"" env:"LEAT_POSTGRES" help:"The PostgreSQL of the servers, which may be running." placeholder:"DSN"`
-	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
-	To       string    `type:"path" placeholder:"FILE" help:"A file that does not exist yet, instead of the bucket."`
-	Keep     int       `placeholder:"N" help:"Delete all backups in the bucket but the newest N, this one among them; 0 keeps all." default:"0"`
-	Output   string    `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	Postgres    string    `name:"postgres" required:"" env:"LEAT_POSTGRES" help:"The PostgreSQL of the servers, which may be running." placeholder:"DSN"`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
+	To          string `type:"path" placeholder:"FILE" help:"A file that does not exist yet, instead of the bucket."`
+	Keep        int    `placeholder:"N" help:"Delete all backups in the bucket but the newest N, this one among them; 0 keeps all." default:"0"`
+	Output      string `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat backup create --help`.
@@ -80,8 +81,9 @@ func backupJSON(place string, s *backup.Summary) map[string]any {
 
 // backupListCmd is `leat backup list`.
 type backupListCmd struct {
-	S3     server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
-	Output string    `short:"o" help:"table for people, json for programs: one object a backup." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
+	Output      string `short:"o" help:"table for people, json for programs: one object a backup." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Run lists.
@@ -108,9 +110,10 @@ func (c *backupListCmd) Run(ctx context.Context, t *terminal) error {
 
 // backupVerifyCmd is `leat backup verify`.
 type backupVerifyCmd struct {
-	Backup string    `arg:"" help:"A file, the name of a backup in the bucket, or latest."`
-	S3     server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
-	Output string    `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	Backup      string    `arg:"" help:"A file, the name of a backup in the bucket, or latest."`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
+	Output      string `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat backup verify --help`.
@@ -156,14 +159,15 @@ func checkBackup(ctx context.Context, t *terminal, postgres string, bucket serve
 
 // restoreCmd is `leat restore`.
 type restoreCmd struct {
-	Backup   string    `arg:"" help:"A file, the name of a backup in the bucket, or latest."`
-	Postgres string    `name:"postgres" env:"LEAT_POSTGRES" help:"An empty PostgreSQL database; --verify does without." placeholder:"DSN"`
-	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
-	Verify   bool      `help:"Change nothing: check the backup, that it belongs to the bucket and how far that has gone on, and that the database is empty."`
-	KeyFile  string    `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"The master keys of the servers: to check the records of encrypted streams."`
-	Key      string    `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file."`
-	Check    bool      `name:"check" negatable:"" default:"true" help:"Read every record back afterwards."`
-	Output   string    `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	Backup      string    `arg:"" help:"A file, the name of a backup in the bucket, or latest."`
+	Postgres    string    `name:"postgres" env:"LEAT_POSTGRES" help:"An empty PostgreSQL database; --verify does without." placeholder:"DSN"`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
+	Verify      bool   `help:"Change nothing: check the backup, that it belongs to the bucket and how far that has gone on, and that the database is empty."`
+	KeyFile     string `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"The master keys of the servers: to check the records of encrypted streams."`
+	Key         string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file."`
+	Check       bool   `name:"check" negatable:"" default:"true" help:"Read every record back afterwards."`
+	Output      string `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat restore --help`.

@@ -16,11 +16,12 @@ import (
 // billingVerifyCmd is `leat billing verify`.
 type billingVerifyCmd struct {
 	outputFlag
-	From     string    `required:"" help:"The first hour, as 2026-11-01 or 2026-11-01T05:00:00Z." placeholder:"TIME"`
-	To       string    `required:"" help:"The hour after the last." placeholder:"TIME"`
-	DataDir  string    `name:"data-dir" type:"path" xor:"where" help:"Verify the folder of a stopped leat dev." placeholder:"FOLDER"`
-	Postgres string    `name:"postgres" xor:"where" env:"LEAT_POSTGRES" help:"Verify a leat serve, running or not: its PostgreSQL, and the --s3 flags." placeholder:"DSN"`
-	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	From        string    `required:"" help:"The first hour, as 2026-11-01 or 2026-11-01T05:00:00Z." placeholder:"TIME"`
+	To          string    `required:"" help:"The hour after the last." placeholder:"TIME"`
+	DataDir     string    `name:"data-dir" type:"path" xor:"where" help:"Verify the folder of a stopped leat dev." placeholder:"FOLDER"`
+	Postgres    string    `name:"postgres" xor:"where" env:"LEAT_POSTGRES" help:"Verify a leat serve, running or not: its PostgreSQL, and the --s3 flags." placeholder:"DSN"`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
 }
 
 // Help is shown by `leat billing verify --help`.

@@ -24,6 +24,12 @@ type configFlag struct {
 	Config configFile `name:"config" takes:"a YAML file" placeholder:"FILE" env:"LEAT_CONFIG" help:"A YAML file with any of these flags by name, such as data-dir: /var/lib/leat. Flags and environment go before it."`
 }
 
+// serversFile is the same file for a command that works on what the servers stand on. No variable names it: LEAT_CONFIG would give such a
+// command a database unasked.
+type serversFile struct {
+	Config configFile `name:"config" placeholder:"FILE" help:"The YAML file of the servers, for the database, the bucket and the keys that it names. Flags and environment go before it."`
+}
+
 // configFile is the name of such a file.
 type configFile string
 
@@ -89,9 +95,9 @@ func (f yamlFile) Validate(app *kong.Application) error {
 	return errors.Join(errs...)
 }
 
-// configured tells whether a command takes a configuration file.
+// configured tells whether a command is a server, whose flags are the settings of a configuration file: it says what its file takes.
 func configured(command *kong.Node) bool {
-	return slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "config" })
+	return slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "config" && f.Tag.Has("takes") })
 }
 
 // Resolve returns the file's value of a flag.

@@ -6,7 +6,10 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/leatstream/leat/server"
 )
 
 // configText writes a configuration file.
@@ -58,4 +61,26 @@ func TestConfigFileOfTheEnvironment(t *testing.T) {
 		parsed("health")
 		leatAt(t, "127.0.0.1:1")("", "dev").refused(t, 2, "that this process may read")
 	}
+}
+
+// The commands that work on what the servers stand on take the servers' file, when it is given to them.
+func TestServersFile(t *testing.T) {
+	file := configText(t, "postgres: postgres://127.0.0.1:1/x\ns3-endpoint: [http://127.0.0.1:1]\ns3-bucket: records\ns3-access-key: of-the-file\nprofile: cost\n")
+	t.Setenv("LEAT_S3_ACCESS_KEY", "of-the-environment")
+	var c cli
+	for command, s3 := range map[string]*server.S3{
+		"doctor": &c.Doctor.S3, "fsck": &c.Fsck.S3, "rebuild": &c.Rebuild.S3, "restore latest": &c.Restore.S3, "backup": &c.Backup.Create.S3, "backup list": &c.Backup.List.S3,
+		"backup verify latest": &c.Backup.Verify.S3, "billing verify --from 2026-11-01 --to 2026-11-02": &c.Billing.Verify.S3,
+	} {
+		c = cli{}
+		if _, err := newParser(&c).Parse(append(strings.Fields(command), "--config", file)); err != nil {
+			t.Errorf("leat %s: %v", command, err)
+		}
+		if len(s3.Endpoint) != 1 || s3.Bucket != "records" || s3.AccessKey != "of-the-environment" {
+			t.Errorf("leat %s has the bucket %+v", command, *s3)
+		}
+	}
+	leat := leatAt(t, "127.0.0.1:1")
+	leat("", "rebuild", "--config", file).refused(t, exitFailed, "s3-endpoint") // nothing answers there
+	leat("", "doctor", "--config", configText(t, "endpoint-http: http://127.0.0.1:1\n")).refused(t, exitUsage, "endpoint-http is no setting")
 }

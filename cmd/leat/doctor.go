@@ -14,17 +14,18 @@ import (
 
 // doctorCmd is `leat doctor`.
 type doctorCmd struct {
-	Postgres string    `name:"postgres" env:"LEAT_POSTGRES" help:"Look at this PostgreSQL." placeholder:"DSN"`
-	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
-	HTTP     string    `name:"endpoint-http" env:"LEAT_ENDPOINT_HTTP" help:"Look at the server that runs there." placeholder:"URL"`
-	trust    `embed:""`
-	DataDir  string `name:"data-dir" type:"path" env:"LEAT_DATA_DIR" help:"Look at the disk of this folder, for leat dev." placeholder:"FOLDER"`
-	Output   string `short:"o" help:"table for people, json for programs: one object a finding." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	Postgres    string    `name:"postgres" env:"LEAT_POSTGRES" help:"Look at this PostgreSQL." placeholder:"DSN"`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
+	HTTP        string `name:"endpoint-http" env:"LEAT_ENDPOINT_HTTP" help:"Look at the server that runs there." placeholder:"URL"`
+	trust       `embed:""`
+	DataDir     string `name:"data-dir" type:"path" env:"LEAT_DATA_DIR" help:"Look at the disk of this folder, for leat dev." placeholder:"FOLDER"`
+	Output      string `short:"o" help:"table for people, json for programs: one object a finding." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat doctor --help`.
 func (doctorCmd) Help() string {
-	return "Looks at what a server stands on: the database's settings, speed and clock; the bucket's conditional PUTs, consistency, lifecycle rules, speed and clock; certificates; a disk; and how a running server answers HTTP/2 and CBOR. Run it where the nodes run, with their LEAT_… variables. It writes a few objects under doctor/ and removes them. Exit status 0 when nothing is bad; warnings do not count."
+	return "Looks at what a server stands on: the database's settings, speed and clock; the bucket's conditional PUTs, consistency, lifecycle rules, speed and clock; certificates; a disk; and how a running server answers HTTP/2 and CBOR. Run it where the nodes run, with their LEAT_… variables or their --config. It writes a few objects under doctor/ and removes them. Exit status 0 when nothing is bad; warnings do not count."
 }
 
 // Run looks at what the flags name.

@@ -15,12 +15,13 @@ import (
 
 // fsckCmd is `leat fsck`.
 type fsckCmd struct {
-	DataDir  string    `name:"data-dir" type:"path" xor:"where" help:"Check the folder of a stopped leat dev." placeholder:"FOLDER"`
-	Postgres string    `name:"postgres" xor:"where" env:"LEAT_POSTGRES" help:"Check a leat serve, running or not: its PostgreSQL, and the --s3 flags." placeholder:"DSN"`
-	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
-	KeyFile  string    `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"The master keys of that leat serve: opens the records of encrypted streams."`
-	Key      string    `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file."`
-	Output   string    `short:"o" help:"table for people, json for programs: one object a problem, then the counts." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	DataDir     string    `name:"data-dir" type:"path" xor:"where" help:"Check the folder of a stopped leat dev." placeholder:"FOLDER"`
+	Postgres    string    `name:"postgres" xor:"where" env:"LEAT_POSTGRES" help:"Check a leat serve, running or not: its PostgreSQL, and the --s3 flags." placeholder:"DSN"`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
+	KeyFile     string `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"The master keys of that leat serve: opens the records of encrypted streams."`
+	Key         string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file."`
+	Output      string `short:"o" help:"table for people, json for programs: one object a problem, then the counts." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat fsck --help`.

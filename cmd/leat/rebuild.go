@@ -16,12 +16,13 @@ import (
 
 // rebuildCmd is `leat rebuild`.
 type rebuildCmd struct {
-	Postgres string    `name:"postgres" required:"" env:"LEAT_POSTGRES" help:"An empty PostgreSQL database." placeholder:"DSN"`
-	S3       server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
-	KeyFile  string    `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"The master keys of the servers: to check the records of encrypted streams."`
-	Key      string    `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file."`
-	Check    bool      `name:"check" negatable:"" default:"true" help:"Read every record back afterwards."`
-	Output   string    `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
+	Postgres    string    `name:"postgres" required:"" env:"LEAT_POSTGRES" help:"An empty PostgreSQL database." placeholder:"DSN"`
+	S3          server.S3 `embed:"" prefix:"s3-" envprefix:"LEAT_S3_"`
+	serversFile `embed:""`
+	KeyFile     string `name:"master-key-file" type:"path" placeholder:"FILE" env:"LEAT_MASTER_KEY_FILE" help:"The master keys of the servers: to check the records of encrypted streams."`
+	Key         string `name:"master-key" hidden:"" env:"LEAT_MASTER_KEY" help:"The text of that file."`
+	Check       bool   `name:"check" negatable:"" default:"true" help:"Read every record back afterwards."`
+	Output      string `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table" env:"LEAT_OUTPUT"`
 }
 
 // Help is shown by `leat rebuild --help`.

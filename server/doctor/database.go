@@ -13,10 +13,12 @@ import (
 )
 
 const (
-	oldestPostgres  = 15_0000 // what Leat's own tests run on
-	fewConnections  = 50
-	slowQuery       = 10 * time.Millisecond
-	databaseSamples = 20
+	oldestPostgres   = 15_0000 // what Leat's own tests run on
+	fewConnections   = 50
+	nodeConnections  = 17 // of a node: sqldb's pool, and one that listens
+	spareConnections = 10 // for people, a backup, and those that PostgreSQL keeps back for superusers
+	slowQuery        = 10 * time.Millisecond
+	databaseSamples  = 20
 )
 
 // database checks PostgreSQL.
@@ -36,7 +38,11 @@ func database(ctx context.Context, dsn string, report func(Finding)) {
 		}
 		settings[name] = value
 	}
-	for _, f := range judgeSettings(settings) {
+	var nodes int // none where no node has made the tables yet
+	_ = db.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.Row(`SELECT count(*) FROM sessions WHERE state = 'live'`).Scan(&nodes)
+	})
+	for _, f := range judgeSettings(settings, nodes) {
 		report(f)
 	}
 	var standby bool
@@ -65,8 +71,8 @@ func database(ctx context.Context, dsn string, report func(Finding)) {
 	}
 }
 
-// judgeSettings says what settings of PostgreSQL mean for Leat.
-func judgeSettings(s map[string]string) (all []Finding) {
+// judgeSettings says what settings of PostgreSQL mean for so many nodes.
+func judgeSettings(s map[string]string, nodes int) (all []Finding) {
 	f := Finding{Check: "postgres version", Grade: OK, Found: s["server_version"]}
 	if n, err := strconv.Atoi(s["server_version_num"]); err != nil || n < oldestPostgres {
 		f.Grade, f.Means, f.Do = Warn, fmt.Sprintf("Leat is tested on %d and newer", oldestPostgres/10000), "upgrade it"
@@ -81,9 +87,12 @@ func judgeSettings(s map[string]string) (all []Finding) {
 		}
 		all = append(all, f)
 	}
-	f = Finding{Check: "postgres max_connections", Grade: OK, Found: s["max_connections"]}
-	if n, err := strconv.Atoi(s["max_connections"]); err != nil || n < fewConnections {
-		f.Grade, f.Means, f.Do = Warn, "a node opens up to 16 connections", "allow 16 for each node and some for people"
+	f = Finding{Check: "postgres max_connections", Grade: OK, Found: fmt.Sprintf("%s, for %d live nodes", s["max_connections"], nodes)}
+	need := max(fewConnections, nodes*nodeConnections+spareConnections)
+	if n, err := strconv.Atoi(s["max_connections"]); err != nil || n < need {
+		f.Grade = Warn
+		f.Means = fmt.Sprintf("a node opens up to %d connections: one that gets none cannot say that it is alive", nodeConnections)
+		f.Do = fmt.Sprintf("set max_connections = %d or more: %d for each node, one node more during an upgrade, and some for people", need, nodeConnections)
 	}
 	all = append(all, f)
 	if s["default_transaction_read_only"] == "on" {

@@ -67,6 +67,13 @@ func Run(ctx context.Context, o Options, tell func(Finding)) (healthy bool) {
 	if o.HTTP != "" {
 		probe(ctx, o.HTTP, o.TLS, report)
 	}
+	// A node stands on both, and a doctor who was not told of one must not seem to have found it well.
+	switch {
+	case o.Postgres != "" && len(o.Buckets) == 0:
+		report(Finding{"bucket", Skip, "not looked at: no --s3-endpoint was given", "a node keeps all records there", "give the --s3 flags, their LEAT_S3_… variables or the servers' --config"})
+	case o.Postgres == "" && len(o.Buckets) > 0:
+		report(Finding{"postgres", Skip, "not looked at: no --postgres was given", "a node does not start without it", "give --postgres, LEAT_POSTGRES or the servers' --config"})
+	}
 	return healthy
 }
 

@@ -6,6 +6,7 @@ package doctor
 import (
 	"context"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -79,9 +80,17 @@ func TestWhatIsAwayIsBad(t *testing.T) {
 	}
 }
 
+// Who was told of the database alone says that the bucket was not looked at, and the other way round.
+func TestWhatWasNotLookedAt(t *testing.T) {
+	found, _ := run(t, Options{Postgres: "postgres://leat@127.0.0.1:1/leat?connect_timeout=1"})
+	found["bucket"].is(t, Skip, "not looked at")
+	found, _ = run(t, Options{Buckets: []s3.Options{{Endpoint: "http://127.0.0.1:1", Bucket: "leat", AccessKey: "a", SecretKey: "b"}}})
+	found["postgres"].is(t, Skip, "not looked at")
+}
+
 func TestSettings(t *testing.T) {
 	good := map[string]string{"server_version_num": "170006", "server_version": "17.6", "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "max_connections": "100", "default_transaction_read_only": "off", "server_encoding": "UTF8"}
-	for _, f := range judgeSettings(good) {
+	for _, f := range judgeSettings(good, 5) {
 		f.is(t, OK, "")
 	}
 	for name, c := range map[string]struct {
@@ -97,7 +106,7 @@ func TestSettings(t *testing.T) {
 		}
 		s[name] = c.value
 		worse := 0
-		for _, f := range judgeSettings(s) {
+		for _, f := range judgeSettings(s, 0) {
 			if f.Grade != OK {
 				worse++
 				f.is(t, c.want, "")
@@ -105,6 +114,17 @@ func TestSettings(t *testing.T) {
 		}
 		if worse != 1 {
 			t.Errorf("%s = %s: %d findings", name, c.value, worse)
+		}
+	}
+}
+
+// Each node takes its connections: what is enough for five is not for six.
+func TestConnectionsOfAllNodes(t *testing.T) {
+	for nodes, want := range map[int]Grade{0: OK, 5: OK, 6: Warn} {
+		for _, f := range judgeSettings(map[string]string{"max_connections": "100"}, nodes) {
+			if f.Check == "postgres max_connections" {
+				f.is(t, want, fmt.Sprintf("100, for %d live nodes", nodes))
+			}
 		}
 	}
 }
