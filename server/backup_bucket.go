@@ -168,6 +168,23 @@ func (b backups) list(ctx context.Context) (all []StoredBackup, err error) {
 	return all, nil
 }
 
+// newest is when the newest whole backup was begun; zero when there is none. It reads none.
+func (b backups) newest(ctx context.Context) (last time.Time, err error) {
+	for info, err := range blob.All(ctx, b.blobs, backupsPrefix) {
+		if err != nil {
+			return last, fmt.Errorf("list the backups: %w", err)
+		}
+		name, object, _ := strings.Cut(strings.TrimPrefix(info.Key, backupsPrefix), "/")
+		if object != backupWhole {
+			continue
+		}
+		if began, err := time.Parse(backupName, name); err == nil && began.After(last) { // another name is not from here
+			last = began
+		}
+	}
+	return last, nil
+}
+
 func (b backups) whole(ctx context.Context, name string) (w storedWhole, err error) {
 	key := backupsPrefix + name + "/" + backupWhole
 	body, err := b.blobs.Read(ctx, key, 0, -1)

@@ -151,6 +151,9 @@ func registered(t *testing.T, s *Server, types map[string]string) (all []describ
 	go func() {
 		defer close(c)
 		s.metrics.Describe(c)
+		for _, m := range (&sharing{}).metrics() { // of `leat serve` alone
+			m.Describe(c)
+		}
 	}()
 	for d := range c {
 		if !strings.Contains(d.String(), `fqName: "leat_`) {

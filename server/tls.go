@@ -13,7 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/server/forward"
 )
 
 // TLS says how both ports are encrypted. Without a certificate they are not.
@@ -126,4 +129,38 @@ func (c *TLS) read() (*tls.Config, error) {
 		return nil, bad("tls-client-ca", c.ClientCA, "it holds no PEM certificate: give a file of the clients' authorities")
 	}
 	return conf, nil
+}
+
+// certificateMetrics tell until when certificates hold that a node shows; there is no series without TLS.
+type certificateMetrics struct {
+	ports  *tls.Config
+	peers  *forward.TLS
+	expiry *prometheus.Desc
+}
+
+func newCertificateMetrics(ports *tls.Config, peers *forward.TLS) *certificateMetrics {
+	return &certificateMetrics{
+		ports: ports, peers: peers,
+		expiry: prometheus.NewDesc("leat_certificate_expiry_timestamp_seconds", "Until when the certificate holds that this node shows: clients (of=ports), other nodes (of=peers). Absent without TLS.", []string{"of"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *certificateMetrics) Describe(c chan<- *prometheus.Desc) { c <- m.expiry }
+
+// Collect implements prometheus.Collector.
+func (m *certificateMetrics) Collect(c chan<- prometheus.Metric) {
+	tell := func(shown *tls.Certificate, of string) {
+		if shown.Leaf != nil {
+			c <- prometheus.MustNewConstMetric(m.expiry, prometheus.GaugeValue, float64(shown.Leaf.NotAfter.Unix()), of)
+		}
+	}
+	if m.ports != nil {
+		if now, err := m.ports.GetConfigForClient(nil); err == nil {
+			tell(&now.Certificates[0], "ports")
+		}
+	}
+	if m.peers != nil {
+		tell(m.peers.Certificate(), "peers")
+	}
 }

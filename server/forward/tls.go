@@ -112,6 +112,12 @@ func (t *TLS) now() (*tls.Certificate, *x509.CertPool) {
 	return t.cert, t.pool
 }
 
+// Certificate is what this node shows to others now.
+func (t *TLS) Certificate() *tls.Certificate {
+	cert, _ := t.now()
+	return cert
+}
+
 // verify returns a check of the other end's certificate, at each handshake, resumed ones too.
 func (t *TLS) verify(usage x509.ExtKeyUsage) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
