@@ -38,7 +38,7 @@ type Common struct {
 	OnDemand    string        `name:"on-demand-scaling" default:"on" enum:"on,off" env:"LEAT_ON_DEMAND_SCALING" help:"on: streams in on-demand mode split shards that stay hot and merge neighbours that stay cold. off: they keep the shards they have."`
 	Transition  time.Duration `name:"transition-delay" takes:"20ms to 1m" default:"50ms" env:"LEAT_TRANSITION_DELAY" help:"How long CREATING, UPDATING and DELETING are visible at least: tools wait to see them (20ms to 1m)."`
 
-	DeliveryMemory int64 `name:"delivery-memory-mib" takes:"64 to 1048576" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold and work on at a time."`
+	DeliveryMemory int64 `name:"delivery-memory-mib" takes:"64 to 1048576" default:"512" env:"LEAT_DELIVERY_MEMORY_MIB" help:"MiB of records that delivery streams hold in memory. They work on as many besides, and make as much more of these: a node has three times this for them, and 512 MiB at most that one range may go beyond."`
 
 	PriceBook  string        `name:"price-book" takes:"a YAML file or the name of a book" default:"showback" env:"LEAT_PRICE_BOOK" help:"What usage costs: a YAML file, or one of the books that 'leat billing prices list' shows. All nodes should have the same."`
 	AuditKeep  time.Duration `name:"audit-retention" takes:"24h to 87600h" default:"2160h" env:"LEAT_AUDIT_RETENTION" help:"How long the audit log keeps who asked for what (24h to 87600h)."`

@@ -130,6 +130,8 @@ const least = `{image: {repository: registry.example/leat}, secrets: {existingSe
 const everything = `{image: {repository: registry.example/leat, digest: "sha256:0000000000000000000000000000000000000000000000000000000000000000"},
 	secrets: {existingSecret: leat}, s3: {endpoint: "https://s3", bucket: records, prefix: "x/", caConfigMap: ca},
 	autoscaling: {enabled: true, ackedBytesPerSecond: 20M}, serviceMonitor: {enabled: true, labels: {a: b}}, prometheusRule: {enabled: true}, dashboards: {enabled: true},
+	extraEnv: [{name: LEAT_OIDC_CLIENT_SECRET, valueFrom: {secretKeyRef: {name: oidc, key: secret}}}], envFrom: [{secretRef: {name: more}}],
+	extraVolumes: [{name: peer, secret: {secretName: peer}}], extraVolumeMounts: [{name: peer, mountPath: /etc/leat/peer, readOnly: true}],
 	backup: {enabled: true}, podLabels: {x: "y"}, podAnnotations: {a: b}, networkPolicy: {clients: [{podSelector: {}}]}, config: {extraArgs: ["--scale-limits=aws"]},
 	nodeSelector: {a: b}, tolerations: [{key: a}], affinity: {nodeAffinity: {}}, imagePullSecrets: [{name: p}], priorityClassName: high}`
 
@@ -205,6 +207,18 @@ func checkPods(t *testing.T, d *apps.Deployment, name string) {
 		t.Errorf("arguments %q", c.Args)
 	}
 	checkTLS(t, &c, name == "tls")
+	// What `kubectl exec … /leat doctor` needs: arguments of the server are none of its own.
+	for _, v := range []string{"LEAT_POSTGRES", "LEAT_S3_ENDPOINT", "LEAT_S3_BUCKET", "LEAT_S3_REGION"} {
+		if !slices.ContainsFunc(c.Env, func(e core.EnvVar) bool { return e.Name == v && (e.Value != "" || e.ValueFrom != nil) }) {
+			t.Errorf("other commands in the pod have no %s", v)
+		}
+	}
+	if slices.ContainsFunc(c.Args, func(arg string) bool {
+		return strings.HasPrefix(arg, "--s3-") || strings.HasPrefix(arg, "--master-key")
+	}) {
+		t.Errorf("arguments %q", c.Args)
+	}
+	checkExtras(t, &c, name == "all")
 	if name == "standby" && d.Spec.Strategy.RollingUpdate.MaxUnavailable.StrVal != "100%" {
 		t.Error("a rollout would wait for nodes that stand by")
 	}
@@ -216,6 +230,16 @@ func checkPods(t *testing.T, d *apps.Deployment, name string) {
 		if !mounts[m.Name] {
 			t.Errorf("no volume %s", m.Name)
 		}
+	}
+}
+
+// checkExtras looks whether a container has what the chart has no value for.
+func checkExtras(t *testing.T, c *core.Container, given bool) {
+	t.Helper()
+	env := slices.ContainsFunc(c.Env, func(e core.EnvVar) bool { return e.Name == "LEAT_OIDC_CLIENT_SECRET" })
+	mount := slices.ContainsFunc(c.VolumeMounts, func(m core.VolumeMount) bool { return m.MountPath == "/etc/leat/peer" })
+	if env != given || mount != given || (len(c.EnvFrom) == 1) != given {
+		t.Errorf("%s: extra variable %t, mount %t, %d sources", c.Name, env, mount, len(c.EnvFrom))
 	}
 }
 
@@ -266,6 +290,10 @@ func checkBackup(t *testing.T, objects []any, job *batch.CronJob) {
 		}
 		if volumes[mounts["/tmp"]].EmptyDir == nil || volumes[mounts["/etc/leat/ca"]].ConfigMap == nil || !*c.SecurityContext.ReadOnlyRootFilesystem {
 			t.Errorf("%s: %+v", c.Name, c)
+		}
+		checkExtras(t, &c, true)
+		if _, ok := volumes["peer"]; !ok {
+			t.Errorf("%s: no volume for the extra mount", c.Name)
 		}
 	}
 	for _, o := range objects {
@@ -383,7 +411,7 @@ func TestWhatTheChartRefuses(t *testing.T) {
 		with(`config: {extraArgs: ["--tls-cert=x"]}`):                     "set tls.existingSecret",
 		with(`config: {extraArgs: ["--tls-client-ca=x"]}`):                "show no certificate",
 		with(`tls: {existingSecret: a}, serviceMonitor: {enabled: true}`): "serviceMonitor.tlsConfig",
-		with(`memoryMiB: 1300`):                                           "2836 MiB, which is more than nine tenths",
+		with(`memoryMiB: 1300`):                                           "3860 MiB, which is more than nine tenths",
 		with(`resources: {limits: {memory: 2Gi}}`):                        "raise the limit or lower them",
 		with(`resources: {limits: {memory: 3072MB}}`):                     "give it as 3Gi or 3072Mi",
 	} {
@@ -399,7 +427,7 @@ func TestMemoryOfTheChart(t *testing.T) {
 		`{memory: 3Gi}`: "2899102924", `{memory: 3072Mi}`: "2899102924", `{memory: "3221225472"}`: "2899102924", `{memory: 3221225472}`: "2899102924",
 		`{memory: 4G}`: "3600000000", `{memory: 2.5Gi}`: "2415919104", `{memory: null}`: "",
 	} {
-		objects, _ := decode(t, strings.TrimSuffix(least, "}")+`, resources: {limits: `+limits+`}}`)
+		objects, _ := decode(t, strings.TrimSuffix(least, "}")+`, deliveryMemoryMiB: 64, resources: {limits: `+limits+`}}`)
 		for _, o := range objects {
 			d, ok := o.(*apps.Deployment)
 			if !ok {

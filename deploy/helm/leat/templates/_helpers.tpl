@@ -81,14 +81,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   imagePullPolicy: {{ $.Values.image.pullPolicy }}
   args: {{ toJson .args }}
   env:
-    - {name: LEAT_S3_ENDPOINT, value: {{ $.Values.s3.endpoint | quote }}}
-    - {name: LEAT_S3_BUCKET, value: {{ $.Values.s3.bucket | quote }}}
-    - {name: LEAT_S3_REGION, value: {{ $.Values.s3.region | quote }}}
-    - {name: LEAT_S3_PREFIX, value: {{ $.Values.s3.prefix | quote }}}
-    {{- if $.Values.s3.caConfigMap }}
-    - {name: LEAT_S3_CA_FILE, value: /etc/leat/ca/ca.crt}
-    {{- end }}
-    {{- include "leat.secretVariables" $ | nindent 4 }}
+    {{- include "leat.storeVariables" $ | nindent 4 }}
+    {{- with $.Values.extraEnv }}{{ toYaml . | nindent 4 }}{{ end }}
+  {{- with $.Values.envFrom }}
+  envFrom: {{- toYaml . | nindent 4 }}
+  {{- end }}
   resources: {{- toYaml $.Values.backup.resources | nindent 4 }}
   securityContext:
     allowPrivilegeEscalation: false
@@ -99,12 +96,20 @@ app.kubernetes.io/instance: {{ .Release.Name }}
     {{- if $.Values.s3.caConfigMap }}
     - {name: ca, mountPath: /etc/leat/ca, readOnly: true}
     {{- end }}
+    {{- with $.Values.extraVolumeMounts }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end }}
 
-{{/* What opens the database and the bucket. */}}
-{{- define "leat.secretVariables" -}}
+{{/* Where the bucket is, and what opens it and the database: variables and no arguments, so that other commands run in a pod have them. */}}
+{{- define "leat.storeVariables" -}}
 {{- $keys := .Values.secrets.keys }}
-{{- include "leat.secretVariable" (dict "name" "LEAT_POSTGRES" "key" $keys.postgres "root" .) }}
+- {name: LEAT_S3_ENDPOINT, value: {{ .Values.s3.endpoint | quote }}}
+- {name: LEAT_S3_BUCKET, value: {{ .Values.s3.bucket | quote }}}
+- {name: LEAT_S3_REGION, value: {{ .Values.s3.region | quote }}}
+- {name: LEAT_S3_PREFIX, value: {{ .Values.s3.prefix | quote }}}
+{{- if .Values.s3.caConfigMap }}
+- {name: LEAT_S3_CA_FILE, value: /etc/leat/ca/ca.crt}
+{{- end }}
+{{ include "leat.secretVariable" (dict "name" "LEAT_POSTGRES" "key" $keys.postgres "root" .) }}
 {{- if $keys.s3AccessKey }}
 {{ include "leat.secretVariable" (dict "name" "LEAT_S3_ACCESS_KEY" "key" $keys.s3AccessKey "root" .) }}
 {{ include "leat.secretVariable" (dict "name" "LEAT_S3_SECRET_KEY" "key" (required "secrets.keys.s3SecretKey goes with s3AccessKey" $keys.s3SecretKey) "root" .) }}
