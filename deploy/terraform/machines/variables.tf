@@ -19,7 +19,7 @@ variable "binary" {
 }
 
 variable "postgres" {
-  description = "postgres://user:password@host/database; `leat doctor` says whether it will do."
+  description = "postgres://user:password@host/database?sslmode=verify-full; without sslmode any certificate is taken, or none. `leat doctor` says whether it will do."
   type        = string
   sensitive   = true
 }
