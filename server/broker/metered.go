@@ -5,6 +5,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore"
@@ -48,6 +49,9 @@ func (m Metered) Append(ctx context.Context, puts []shardstore.Put) error {
 	v := m.view(ctx, id)
 	if v == nil {
 		return shardstore.Ask(ctx, m.OwnShards, puts)
+	}
+	if v.Status == leat.StreamDeleting { // a node without a session may not know yet, and mean the next stream of its name
+		return moving(fmt.Errorf("stream %s is being deleted", id))
 	}
 	m.locate(v, puts)
 	ready := m.b.admit(v, puts, m.b.metered(v))

@@ -170,6 +170,10 @@ func (l *leader) step(ctx context.Context, p *catalog.Pulse, st *catalog.Unsettl
 		}
 		return true, n.cfg.Catalog.ActivateStream(ctx, st.ID)
 	case leat.StreamDeleting:
+		// Its name is free then. A session that takes it for ACTIVE still would ack what is meant for the next stream of the name.
+		if !known(p, st.Version) {
+			return false, nil
+		}
 		return true, n.cfg.Catalog.RemoveStream(ctx, st.ID)
 	}
 	intents, err := n.cfg.Catalog.PendingReshards(ctx, st.ID)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/sqldb"
+	"github.com/leatstream/leat/server/cluster"
 )
 
 // Streams that are made, put into and deleted long before a pack is due are paid for, by a node that is alone as by nodes that share.
@@ -64,4 +66,34 @@ func TestPutsOfDeletedStreamsAreCounted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A deleted stream stays until no session takes it for ACTIVE any more: its name is free then, and what such a session took for
+// the next stream of the name would be lost.
+func TestRemovalWaitsForEverySession(t *testing.T) {
+	w := newWorld(t)
+	patient := func(c *cluster.Config) { c.DeadAfter = time.Hour }
+	c := &team{world: w, acked: map[leat.ShardKey][]string{}}
+	leader := c.join("leader", patient)
+	if c.leader() != leader {
+		t.Fatal("the first node does not lead")
+	}
+	g := &gate{}
+	c.join("deaf", patient, func(c *cluster.Config) { c.Catalog = w.open(sqldb.Faults{BeforeCommit: g.check}) })
+	s, _ := w.stream(leader, "s", 2)
+	g.shut.Store(true)
+	defer g.shut.Store(false) // it ends in order
+	if err := w.cat.BeginDelete(t.Context(), s.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	before := leader.beats(w)
+	await(t, "the leader has looked at it", func() bool { return leader.beats(w) > before+5 })
+	if status := w.status(s.ID); status != leat.StreamDeleting {
+		t.Fatalf("the stream is %s", status)
+	}
+	g.shut.Store(false)
+	await(t, "the stream is gone", func() bool {
+		_, err := w.cat.StreamByID(t.Context(), s.ID)
+		return leat.KindOf(err) == leat.KindNotFound
+	})
 }
