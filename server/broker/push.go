@@ -95,12 +95,14 @@ func (p *push) turn(ctx context.Context) (pause time.Duration, ended bool, err e
 			return owed, false, nil
 		}
 	}
+	lim := shardstore.ReadLimits{Records: pushRecords, Bytes: pushBytes, MinTime: p.b.expired(p.view)}
 	if wait := p.b.rates.owed(p.view.Account, p.b.quotasOf(p.view.Account).BytesOut); wait > 0 {
-		return wait, false, nil
+		if p.told {
+			return wait, false, nil
+		}
+		lim.Records = 1 // on credit: without it the first event would say that nothing is there, and a reader to the present would end
 	}
-	page, err := p.b.engine.Read(ctx, p.shard, p.next, shardstore.ReadLimits{
-		Records: pushRecords, Bytes: pushBytes, MinTime: p.b.expired(p.view),
-	})
+	page, err := p.b.engine.Read(ctx, p.shard, p.next, lim)
 	if err != nil {
 		pause, err = p.fault(ctx, refusal(err))
 		return pause, false, err

@@ -379,3 +379,25 @@ func TestSubscribeFollowsRetention(t *testing.T) {
 		t.Errorf("%d of %d records: %v", got, all, err)
 	}
 }
+
+// A push whose account has to wait for what it has read is not told that it is at the end before anybody has looked.
+func TestSubscribeInDebt(t *testing.T) {
+	r, b := withQuotas(t)
+	r.stream("s", 1)
+	r.consumer("s", "c")
+	_, err := r.PutRecords(t.Context(), who, broker.PutRecordsRequest{Stream: "s", Puts: puts(16, 100, "k")})
+	r.must(err)
+	b.quotas = leat.Quotas{BytesOut: 1000}
+	r.read(r.iterator("s", "0", fromStart)) // 600 bytes into debt
+	sub := r.subscribe("c", fromStart)
+	if e := sub.next(); len(e.Records) != 1 || e.Behind == 0 {
+		t.Errorf("%d records, behind %v", len(e.Records), e.Behind)
+	}
+	if !r.clock.untilArmed(within(t), 701*time.Millisecond) {
+		t.Fatal("it does not wait for the rest")
+	}
+	r.clock.Advance(time.Second)
+	if e := sub.next(); len(e.Records) != 15 || e.Behind != 0 {
+		t.Errorf("%d records, behind %v", len(e.Records), e.Behind)
+	}
+}
