@@ -335,3 +335,28 @@ func TestReadFaults(t *testing.T) {
 	r.engine.drop(leat.ShardKey{Stream: s.ID})
 	r.wantKind(read(), leat.KindUnavailable, "")
 }
+
+// A node that takes a stream for CREATING still reads it for whoever got an iterator elsewhere, and does not say that there is
+// none when it cannot ask.
+func TestReadOfAStreamThatIsNewHere(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	elsewhere, err := broker.New(broker.Config{
+		Engine: r.engine, Catalog: r.catalog, Control: r, ShardLimits: broker.LimitsOff, Region: "eu-west-1",
+		Secret: []byte("0123456789abcdef"), Clock: r.clock, StreamKeys: keyMaker{},
+	})
+	r.must(err)
+	iterator := func(stream string) string {
+		t.Helper()
+		_, err := r.CreateStream(t.Context(), who, broker.CreateStreamRequest{Stream: stream, Shards: 1})
+		r.must(err)
+		r.carryOut()
+		it, err := elsewhere.GetShardIterator(t.Context(), who, broker.GetShardIteratorRequest{Stream: stream, Shard: "0", Start: fromStart})
+		r.must(err)
+		return it
+	}
+	r.read(iterator("s"))
+	it := iterator("other")
+	r.must(r.db.Close())
+	_, err = r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: it})
+	r.wantKind(err, leat.KindUnavailable, "")
+}

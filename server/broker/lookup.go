@@ -93,7 +93,12 @@ func (b *Broker) byID(ctx context.Context, who leat.Principal, action Action, id
 		}
 		return nil, err
 	}
-	if !v.serves() {
+	if v.Status == leat.StreamCreating { // here: whoever made the token has seen it serve
+		if v, err = b.directory.shared(ctx, streamName{what.Account, what.Stream}); err != nil {
+			return nil, err
+		}
+	}
+	if v.ID != id || !v.serves() {
 		return nil, errNoStream(what)
 	}
 	return v, nil
