@@ -27,14 +27,18 @@ func (d *Directory) Resharded(ctx context.Context, r shardstore.Reshard) {
 	if v == nil {
 		return // it is not known, or gone
 	}
+	shards, applied := resharded(slices.Clone(v.shards), r)
+	if !applied {
+		return // it is told again
+	}
 	d.ahead[id] = append(d.ahead[id], r)
 	next := old.clone()
-	next.set(streamName{v.Account, v.Name}, newStreamView(v.Stream, d.goAhead(id, slices.Clone(v.shards))))
+	next.set(streamName{v.Account, v.Name}, newStreamView(v.Stream, shards))
 	d.snap.Store(next)
 }
 
-// goAhead applies to a stream's shards the reshards that they do not show yet, and forgets the others. The caller has the
-// turn, and owns shards.
+// goAhead applies to a stream's shards, as the catalog has them, the reshards that they do not show yet, and forgets the
+// others. The caller has the turn, and owns shards.
 func (d *Directory) goAhead(id leat.StreamID, shards []leat.Shard) []leat.Shard {
 	sort.Slice(shards, func(i, j int) bool { return shards[i].Key.Compare(shards[j].Key) < 0 })
 	var left []shardstore.Reshard

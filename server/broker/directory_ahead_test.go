@@ -5,12 +5,16 @@ package broker_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/broker"
+	"github.com/leatstream/leat/server/catalog"
+	"github.com/leatstream/leat/shardstore"
 )
 
 // A split that is durable when the catalog is lost: puts go to the children, readers follow, and nothing waits for the
@@ -125,4 +129,72 @@ func TestAheadOfTheCatalog(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Two splits that began together and that the catalog does not know stay known, whichever is told first, and told again.
+func TestTwoAheadOfTheCatalog(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	s, done := twoSplits(r)
+	for _, told := range []int{0, 1, 0, 1} {
+		r.Directory().Resharded(t.Context(), done[told])
+	}
+	shards := func() string { return ids(r.Directory().Shards(s.ID)) }
+	const all = "0 1 2 3 4 5 6 7"
+	if got := shards(); got != all {
+		t.Fatalf("shards %s", got)
+	}
+	for _, d := range done {
+		r.must(r.catalog.AbandonReshard(t.Context(), s.ID, d.ID, "given up by mistake")) // a new version of the stream
+	}
+	r.Directory().Changed(t.Context())
+	if got := shards(); got != all {
+		t.Errorf("after a change of the stream: shards %s", got)
+	}
+}
+
+// A child that another node has told a reader of is not said to be none while its split is not finished, though later shards
+// are there; one that retention has removed is.
+func TestChildOfASplitThatIsLate(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	_, done := twoSplits(r)
+	r.must(r.catalog.FinishReshard(t.Context(), done[1]))
+	ask := func(shard string) error {
+		_, err := r.GetShardIterator(t.Context(), who, broker.GetShardIteratorRequest{Stream: "s", Shard: shard, Start: fromStart})
+		return err
+	}
+	r.must(ask("6"))
+	r.wantKind(ask("4"), leat.KindUnavailable, "")
+	r.wantKind(ask("8"), leat.KindNotFound, "")
+	r.must(r.catalog.FinishReshard(t.Context(), done[0]))
+	r.clock.Advance(25 * time.Hour)
+	r.must(ask("4"))
+
+	gone, err := r.catalog.ExpireShards(t.Context())
+	if err != nil || len(gone) != 2 {
+		t.Fatalf("expired %v, %v", gone, err)
+	}
+	r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "2"}))
+	r.wantKind(ask("8"), leat.KindUnavailable, "")
+	r.wantKind(ask("0"), leat.KindNotFound, "")
+}
+
+// twoSplits makes a stream of four shards of which the first two are split, as far as the log: the catalog does not know.
+func twoSplits(r *rig) (leat.Stream, []shardstore.Reshard) {
+	r.t.Helper()
+	_, err := r.CreateStream(r.t.Context(), who, broker.CreateStreamRequest{Stream: "s"})
+	r.must(err)
+	r.settle()
+	s := r.OnDemandStreams()[0]
+	var steps []catalog.ScaleDecision
+	for i, whole := range leat.SplitEvenly(4)[:2] {
+		steps = append(steps, catalog.ScaleDecision{Step: catalog.Split(uint64(i), whole.Middle())})
+	}
+	r.must(r.ScaleOnDemand(r.t.Context(), s, leat.SessionID{}, steps)) // the shards of this rig belong to nobody
+	r.Directory().Changed(r.t.Context())
+	done := r.makeDurable(s.ID)
+	if len(done) != 2 {
+		r.t.Fatalf("%d splits", len(done))
+	}
+	slices.SortFunc(done, func(a, b shardstore.Reshard) int { return a.Children[0].Shard.Compare(b.Children[0].Shard) })
+	return s, done
 }

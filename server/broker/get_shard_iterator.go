@@ -141,7 +141,7 @@ func (b *Broker) shard(ctx context.Context, v *streamView, ordinal uint64) (*lea
 		if s := now.shard(ordinal); s != nil && now.ID == v.ID {
 			return s, nil
 		}
-		if last := len(now.shards); now.Status == leat.StreamUpdating && last > 0 && ordinal > now.shards[last-1].Key.Ordinal {
+		if now.ID == v.ID && now.Status == leat.StreamUpdating && ordinal < now.NextOrdinal && !now.removed(ordinal) {
 			// It may be a child whose parent's owner has told a reader of it before it could tell the catalog.
 			return nil, moving(fmt.Errorf("stream %s is being resharded and has no shard %d yet", v.ID, ordinal))
 		}

@@ -110,6 +110,12 @@ func (v *streamView) descends(ordinal, from uint64) bool {
 	return false
 }
 
+// removed tells whether a shard that the stream does not have was there once: others come from it. A child that has not
+// come yet has none.
+func (v *streamView) removed(ordinal uint64) bool {
+	return slices.ContainsFunc(v.shards, func(s leat.Shard) bool { return v.descends(s.Key.Ordinal, ordinal) })
+}
+
 // serves tells whether the stream takes reads and writes: not while it is made or removed.
 func (v *streamView) serves() bool {
 	return v.Status == leat.StreamActive || v.Status == leat.StreamUpdating
