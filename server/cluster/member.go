@@ -32,6 +32,7 @@ type member struct {
 	applied atomic.Uint64 // the revision that this session has applied
 	load    load          // of the heart
 	beats   uint64        // that the catalog has answered; of the heart
+	before  uint64        // the revision of the table of owners when this session opened: another database's, perhaps
 	shed    shed          // of the hand-over loop
 
 	mu    sync.Mutex
@@ -64,6 +65,7 @@ func (n *Node) join(ctx context.Context) error {
 		return fmt.Errorf("register a session: %w", err)
 	}
 	n.over(m.id) // from here on it must be recovered, whatever happens
+	m.before = n.owners.revision()
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	var heart sync.WaitGroup
 	heart.Go(func() { m.beat(life, end) })
@@ -162,11 +164,12 @@ func (m *member) beatOnce(ctx context.Context) error {
 	if m.n.ClockWrong() != nil {
 		lease = 0 // it would end when nobody knows, and this node does nothing as the leader
 	}
+	newest := m.newest()
 	p, err := cfg.Catalog.Pulse(limited, m.id, m.report(), lease)
 	if err != nil {
 		return err
 	}
-	if !m.remembered(&p) {
+	if !m.remembered(&p) || p.Revision < newest {
 		return catalog.ErrOlder
 	}
 	m.mu.Lock()
@@ -196,6 +199,16 @@ func (m *member) remembered(p *catalog.Pulse) bool {
 		}
 	}
 	return true
+}
+
+// newest is the highest revision that this session has read. A catalog that has a lower one later has lost what was done in
+// between, such as that this session took shards: others would take them too, in the same epoch.
+func (m *member) newest() uint64 {
+	newest := m.last().Revision
+	if r := m.n.owners.revision(); r > m.before {
+		newest = max(newest, r)
+	}
+	return newest
 }
 
 // last is what the last beat saw.

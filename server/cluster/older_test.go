@@ -15,10 +15,16 @@ import (
 // forget sets every heart back, as a database does that was restored from a backup.
 func (w *world) forget() {
 	w.t.Helper()
+	w.exec("UPDATE beats SET beat = beat / 2")
+}
+
+// exec changes the catalog behind everybody's back.
+func (w *world) exec(query string, args ...any) {
+	w.t.Helper()
 	db, err := sqldb.Open(w.t.Context(), sqldb.Config{SQLite: w.file})
 	if err == nil {
 		err = db.Tx(w.t.Context(), func(tx *sqldb.Tx) error {
-			_, err := tx.Exec("UPDATE beats SET beat = beat / 2")
+			_, err := tx.Exec(query, args...)
 			return err
 		})
 		_ = db.Close()
@@ -52,4 +58,20 @@ func TestNodeFindsItsCatalogReplaced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A database that has lost the last changes, and no heartbeat, is an older one too: others take what a session took.
+func TestNodeFindsChangesLost(t *testing.T) {
+	w := newWorld(t)
+	l := w.node("n", shared).awaitReady()
+	_, keys := w.stream(l, "s", 2)
+	await(t, "the node knows the last change", func() bool {
+		_, _, _, ok := l.Owners().Owner(keys[1])
+		return ok
+	})
+	w.exec("UPDATE revision SET n = n / 2")
+	await(t, "the node stops serving and says why", func() bool {
+		err := l.Ready()
+		return err != nil && strings.Contains(err.Error(), "leat rebuild")
+	})
 }
