@@ -75,18 +75,16 @@ func (n *Node) expire(ctx context.Context, s *shardstore.Store) error {
 
 // reconcile does one round. again is when something that waits for its transition time is due; 0 when nothing waits.
 func (n *Node) reconcile(ctx context.Context, s *shardstore.Store) (again time.Duration, err error) {
-	if err := n.tellMoved(ctx, s); err != nil {
-		return 0, err
-	}
+	untold := n.tellMoved(ctx, s)
 	taken, err := n.take(ctx, s)
 	if err != nil {
-		return 0, err
+		return 0, errors.Join(untold, err)
 	}
 	unsettled, err := n.cfg.Catalog.UnsettledStreams(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("list streams in transition: %w", err)
+		return 0, errors.Join(untold, fmt.Errorf("list streams in transition: %w", err))
 	}
-	var errs []error
+	errs := []error{untold}
 	changed := taken > 0
 	for _, st := range unsettled {
 		wait, did, err := n.settleStream(ctx, s, st)
@@ -214,14 +212,18 @@ func (n *Node) goAhead(ctx context.Context, done shardstore.Reshard) {
 }
 
 // tellMoved brings the outcomes of durable reshards to the catalog. One whose answer was lost, or whose stream was
-// deleted meanwhile, is told again without harm.
+// deleted meanwhile, is told again without harm. One that the catalog does not take holds up no other.
 func (n *Node) tellMoved(ctx context.Context, s *shardstore.Store) error {
+	var errs []error
 	for id, done := range n.moved {
 		if err := n.cfg.Catalog.FinishReshard(ctx, done); err != nil {
-			return fmt.Errorf("finish reshard %s: %w", id, err)
+			if errs = append(errs, fmt.Errorf("finish reshard %s: %w", id, err)); ctx.Err() != nil {
+				break
+			}
+			continue
 		}
 		s.ConfirmReshard(id)
 		delete(n.moved, id)
 	}
-	return nil
+	return errors.Join(errs...)
 }

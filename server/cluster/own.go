@@ -5,6 +5,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -52,18 +53,17 @@ func (m *member) control(ctx context.Context, rest <-chan struct{}, s *shardstor
 
 // round brings this session to what the catalog says: settings, shards gone, shards to take, shards to open, reshards.
 // wait is when something is due that nothing will kick for; 0 for nothing. A round without news asks the catalog nothing.
+// What cannot be done for one shard or stream holds up no other.
 func (m *member) round(ctx context.Context, s *shardstore.Store) (wait time.Duration, err error) {
 	n := m.n
-	if err := m.tell(ctx, s); err != nil {
-		return 0, err
-	}
+	untold := m.tell(ctx, s)
 	if err := m.take(ctx); err != nil {
-		return 0, err
+		return 0, errors.Join(untold, err)
 	}
 	revision := n.owners.revision()
 	if revision != m.learned {
 		if err := m.learn(ctx); err != nil {
-			return 0, err
+			return 0, errors.Join(untold, err)
 		}
 	}
 	moves := n.owners.moves()
@@ -75,14 +75,15 @@ func (m *member) round(ctx context.Context, s *shardstore.Store) (wait time.Dura
 		}
 	}
 	m.drop(s)
-	if wait, err = m.openOwn(ctx, s); err != nil {
-		return 0, err
+	wait, unopened, err := m.openOwn(ctx, s)
+	if err != nil {
+		return 0, errors.Join(untold, err)
 	}
 	if wait == 0 && m.learned >= revision {
-		m.apply(revision)
+		m.apply(revision) // also with shards that cannot be opened: nobody could open them, and everybody would wait
 	}
 	due, err := m.reshards(ctx, s)
-	return sooner(wait, due), err
+	return sooner(wait, due), errors.Join(untold, unopened, err)
 }
 
 func sooner(a, b time.Duration) time.Duration {
@@ -187,8 +188,8 @@ func (m *member) drop(s *shardstore.Store) {
 }
 
 // openOwn opens in the engine what the catalog gave to this session. wait is how long a fenced session may still serve
-// reads of them.
-func (m *member) openOwn(ctx context.Context, s *shardstore.Store) (wait time.Duration, err error) {
+// reads of them; unopened is why some cannot be opened: they are tried again with each round.
+func (m *member) openOwn(ctx context.Context, s *shardstore.Store) (wait time.Duration, unopened, err error) {
 	const batch = 1000
 	var missing []leat.ShardKey
 	for k, epoch := range m.n.owners.ownedBy(m.id) {
@@ -197,40 +198,55 @@ func (m *member) openOwn(ctx context.Context, s *shardstore.Store) (wait time.Du
 		}
 	}
 	if len(missing) == 0 {
-		return 0, nil
+		return 0, nil, nil
 	}
 	if wait, err = m.n.outlastFenced(ctx); wait > 0 || err != nil {
-		return wait, err
+		return wait, nil, err
 	}
 	for len(missing) > 0 {
 		part := missing[:min(batch, len(missing))]
 		missing = missing[len(part):]
-		if err := m.openSome(ctx, s, part); err != nil {
-			return 0, err
+		some, err := m.openSome(ctx, s, part)
+		if err != nil {
+			return 0, nil, err
 		}
+		unopened = errors.Join(unopened, some)
 	}
-	return 0, nil
+	return 0, unopened, nil
 }
 
-func (m *member) openSome(ctx context.Context, s *shardstore.Store, keys []leat.ShardKey) error {
+func (m *member) openSome(ctx context.Context, s *shardstore.Store, keys []leat.ShardKey) (unopened, err error) {
 	owned, err := m.n.cfg.Catalog.OwnedOf(ctx, m.id, keys)
 	if err != nil {
-		return fmt.Errorf("read the shards to open: %w", err)
+		return nil, fmt.Errorf("read the shards to open: %w", err)
 	}
-	assigned, err := m.n.assign(ctx, owned)
-	if err != nil {
-		return err
+	assigned, unopened := m.n.assign(ctx, owned)
+	if err := m.install(s, assigned); errors.Is(err, shardstore.ErrNotLive) {
+		return nil, err
+	} else if err != nil { // one of them is refused, and the others with it
+		for i := range assigned {
+			unopened = errors.Join(unopened, m.install(s, assigned[i:i+1]))
+		}
 	}
+	given := make(map[leat.ShardKey]bool, len(owned))
+	for _, t := range owned {
+		given[t.Shard] = true
+	}
+	for _, k := range keys {
+		if row, there := m.n.owners.ownership(k); there && m.open[k] != row.Epoch && !given[k] {
+			m.refused[k] = row.Epoch
+		}
+	}
+	return unopened, nil
+}
+
+// install opens shards in the engine: all of them or none.
+func (m *member) install(s *shardstore.Store, assigned []shardstore.Assignment) error {
 	if err := s.OpenShards(assigned); err != nil {
 		return err
 	}
-	for _, t := range owned {
-		m.open[t.Shard] = t.Epoch
-	}
-	for _, k := range keys {
-		if row, there := m.n.owners.ownership(k); there && m.open[k] != row.Epoch {
-			m.refused[k] = row.Epoch
-		}
+	for i := range assigned {
+		m.open[assigned[i].Shard] = assigned[i].Epoch
 	}
 	return nil
 }
@@ -264,6 +280,7 @@ func (n *Node) outlastFenced(ctx context.Context) (time.Duration, error) {
 // reshards carries out the intents whose parents are all open here. due is when a transition has been visible for long
 // enough; 0 for nothing.
 func (m *member) reshards(ctx context.Context, s *shardstore.Store) (due time.Duration, err error) {
+	var errs []error
 	for i := range m.streams {
 		st := &m.streams[i]
 		if st.Status != leat.StreamUpdating {
@@ -275,25 +292,24 @@ func (m *member) reshards(ctx context.Context, s *shardstore.Store) (due time.Du
 		}
 		intents, err := m.n.cfg.Catalog.PendingReshards(ctx, st.ID)
 		if err != nil {
-			return due, err
+			errs = append(errs, fmt.Errorf("stream %s: %w", st.Name, err))
+			continue
 		}
 		for _, r := range intents {
-			if !m.ownsParents(r) {
+			if _, durable := m.n.moved[r.ID]; durable || !m.ownsParents(r) {
 				continue
 			}
 			done, err := s.Reshard(ctx, r)
 			if err != nil {
-				return due, fmt.Errorf("reshard %s: %w", r.ID, err)
+				errs = append(errs, fmt.Errorf("reshard %s: %w", r.ID, err))
+				continue
 			}
 			m.n.moved[done.ID] = done
-			err = m.tell(ctx, s)
+			errs = append(errs, m.tell(ctx, s))
 			m.n.goAhead(ctx, done)
-			if err != nil {
-				return due, err
-			}
 		}
 	}
-	return due, nil
+	return due, errors.Join(errs...)
 }
 
 // tell brings the outcomes of durable reshards to the catalog. Their children are open in the engine already: they are
@@ -310,17 +326,17 @@ func (m *member) tell(ctx context.Context, s *shardstore.Store) error {
 			m.born = append(m.born, c.Shard)
 		}
 	}
-	if err != nil || len(m.born) == 0 {
+	if len(m.born) == 0 {
 		return err
 	}
-	if err := m.n.owners.load(ctx); err != nil {
-		return err
+	if old := m.n.owners.load(ctx); old != nil {
+		return errors.Join(err, old)
 	}
 	for _, k := range m.born {
 		m.open[k] = max(m.open[k], 1)
 	}
 	m.born = nil
-	return nil
+	return err
 }
 
 func (m *member) ownsParents(r shardstore.Reshard) bool {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/leatstream/leat"
@@ -202,36 +203,46 @@ func (n *Node) take(ctx context.Context, s *shardstore.Store) (opened int, err e
 	return len(taken), nil
 }
 
-// assign adds what closed sessions still hold of the shards: closed/<session> says it.
+// assign adds what closed sessions still hold of the shards: closed/<session> says it. With an error it returns those of
+// which that can be said.
 func (n *Node) assign(ctx context.Context, taken []catalog.Taken) ([]shardstore.Assignment, error) {
 	left := n.closings
 	if left == nil {
 		left = map[leat.SessionID]map[leat.ShardKey]shardstore.ClosedShard{}
 	}
-	out := make([]shardstore.Assignment, len(taken))
-	for i, t := range taken {
+	out := make([]shardstore.Assignment, 0, len(taken))
+	unread := map[leat.SessionID]bool{}
+	var errs []error
+	for _, t := range taken {
+		for _, id := range t.Sessions {
+			if left[id] != nil || unread[id] {
+				continue
+			}
+			c, err := shardstore.ReadClosing(ctx, n.cfg.Blobs, id)
+			if err != nil {
+				unread[id], errs = true, append(errs, err)
+				continue
+			}
+			left[id] = map[leat.ShardKey]shardstore.ClosedShard{}
+			for _, cs := range c.Shards {
+				left[id][cs.Shard] = cs
+			}
+		}
+		if slices.ContainsFunc(t.Sessions, func(id leat.SessionID) bool { return unread[id] }) {
+			continue
+		}
 		a := shardstore.Assignment{
 			Shard: t.Shard, Epoch: t.Epoch, Horizon: t.Horizon, Next: t.Next, LastTime: t.LastTime,
 			Closed: t.Closed, Extents: t.Extents,
 		}
 		for _, id := range t.Sessions {
-			if left[id] == nil {
-				c, err := shardstore.ReadClosing(ctx, n.cfg.Blobs, id)
-				if err != nil {
-					return nil, err
-				}
-				left[id] = map[leat.ShardKey]shardstore.ClosedShard{}
-				for _, cs := range c.Shards {
-					left[id][cs.Shard] = cs
-				}
-			}
 			cs := left[id][t.Shard]
 			a.Pending = append(a.Pending, shardstore.Pending{Session: id, Extents: cs.Extents})
 			a.LastTime = max(a.LastTime, cs.LastTime)
 		}
-		out[i] = a
+		out = append(out, a)
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // logKeeper is a medium that keeps something of each session until it is told to drop it, as a local folder does.
