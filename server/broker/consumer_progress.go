@@ -53,9 +53,26 @@ func newPlaces() *places { return &places{byKey: map[subscriptionKey]progress{}}
 func (p *places) note(k subscriptionKey, at progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, known := p.byKey[k]; known || len(p.byKey) < placesKept {
-		p.byKey[k] = at
+	if _, known := p.byKey[k]; !known && len(p.byKey) >= placesKept {
+		p.makeRoom()
 	}
+	p.byKey[k] = at
+}
+
+// makeRoom forgets, of some, the one that was seen last the longest ago: one that goes on is noted again within seconds.
+func (p *places) makeRoom() {
+	const some = 16
+	var oldest subscriptionKey
+	looked := 0
+	for k, at := range p.byKey {
+		if looked == 0 || at.seen.Before(p.byKey[oldest].seen) {
+			oldest = k
+		}
+		if looked++; looked == some {
+			break
+		}
+	}
+	delete(p.byKey, oldest)
 }
 
 func (p *places) of(stream leat.StreamID) map[subscriptionKey]progress {
