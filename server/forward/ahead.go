@@ -49,7 +49,7 @@ func (a *ahead) learn(from peerKey, r *shardstore.Reshard) {
 	a.of.Store(&next)
 }
 
-// tidy forgets those that the table of owners has.
+// tidy forgets those that the table of owners has, and those whose session is over: their streams may be gone.
 func (a *ahead) tidy(owners Owners) {
 	if a.of.Load() == nil {
 		return
@@ -57,9 +57,10 @@ func (a *ahead) tidy(owners Owners) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	next := maps.Clone(*a.of.Load())
-	maps.DeleteFunc(next, func(k leat.ShardKey, _ peerKey) bool {
+	maps.DeleteFunc(next, func(k leat.ShardKey, from peerKey) bool {
 		_, _, _, known := owners.Owner(k)
-		return known
+		_, lives := owners.Live(from.session)
+		return known || !lives
 	})
 	if len(next) == 0 {
 		a.of.Store(nil)

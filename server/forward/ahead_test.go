@@ -83,3 +83,24 @@ func TestChildrenThatTheTableDoesNotHave(t *testing.T) {
 		})
 	}
 }
+
+// Children whose stream is gone come into no table of owners: they are forgotten with the session that told of them.
+func TestChildrenOfAStreamThatIsGone(t *testing.T) {
+	r := newRig(t, 2, within)
+	owner := r.nodes[1]
+	r.open(shard(0), owner)
+	r.must(r.nodes[0].router.Append(t.Context(), []shardstore.Put{put(shard(0), "k", "x")}))
+	s := owner.session.Load()
+	s.mu.Lock()
+	s.became = map[leat.ShardKey]*shardstore.Reshard{shard(0): {
+		ID: "split", Parents: []shardstore.ReshardParent{{Shard: shard(0)}}, Children: []shardstore.ReshardChild{{Shard: shard(1)}},
+	}}
+	s.mu.Unlock()
+	_, err := r.nodes[0].router.Read(t.Context(), shard(0), 0, shardstore.ReadLimits{Records: 9, Bytes: 1})
+	r.must(err)
+	if n := r.nodes[0].router.Ahead(); n != 1 {
+		t.Fatalf("%d children are known", n)
+	}
+	r.owners.forget(shard(0))
+	r.poll("the child is forgotten", func() bool { return r.nodes[0].router.Ahead() == 0 })
+}
