@@ -158,7 +158,13 @@ func (b *bench) run(ctx context.Context, c *connection, t *terminal) error {
 	if err := b.warmUp(ctx); err != nil {
 		return fmt.Errorf("warm-up: %w", err)
 	}
+	return b.take(ctx, steps, c, t)
+}
+
+// take prints what the steps before a failure found too.
+func (b *bench) take(ctx context.Context, steps []*step, c *connection, t *terminal) (err error) {
 	p := newPrinter(t.out, c.Output, "MEASURED", "LEAT", "BESIDE", "THAT", "RATIO")
+	defer func() { err = errors.Join(err, p.Flush()) }()
 	for _, s := range steps {
 		if !c.quietOutput() {
 			say(t.err, "%s: %s", s.mode, s.about)
@@ -177,7 +183,7 @@ func (b *bench) run(ctx context.Context, c *connection, t *terminal) error {
 			}
 		}
 	}
-	return p.Flush()
+	return nil
 }
 
 // quietOutput tells whether a program reads the output.

@@ -18,6 +18,8 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/internal/wiremem"
+	"github.com/leatstream/leat/server/grpcapi"
 )
 
 // appendFile appends n bytes and makes them durable, over and over, in a file of its own.
@@ -42,8 +44,8 @@ func (b *bench) appendFile(name string, n int) sample {
 	}
 }
 
-// echoServer is gRPC and nothing else: it takes the native API's messages and answers with messages of the size that a
-// real server would send.
+// echoServer is gRPC and nothing else, with the memory, buffers and goroutines that Leat's own server gives it: it takes the native API's messages and
+// answers with messages of the size that a real server would send. Generated code reads and writes them.
 type echoServer struct {
 	leatv1.UnimplementedRecordServiceServer
 
@@ -68,7 +70,8 @@ func startEcho(b *bench) (*echoServer, error) {
 		page:   &leatv1.GetRecordsResponse{NextShardIterator: fmt.Sprintf("%0100d", 7), MillisBehindLatest: 1},
 		number: leat.SequenceNumber(leat.ShardKey{}, 1<<40),
 	}
-	e.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(32<<20), grpc.InitialWindowSize(4<<20), grpc.InitialConnWindowSize(16<<20))
+	memory := new(wiremem.Pool)
+	e.grpc = grpc.NewServer(append(grpcapi.Transport(memory), grpc.ForceServerCodecV2(wiremem.NewCodec(memory)))...)
 	for i := 0; i < min(leat.MaxGetRecords, pageBytes/(b.RecordBytes+16)); i++ {
 		e.page.Records = append(e.page.Records, &leatv1.Record{
 			SequenceNumber: e.number, PartitionKey: b.keys[i%len(b.keys)], Data: b.data[i%len(b.data)],

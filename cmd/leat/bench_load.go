@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -91,21 +92,24 @@ func (b *bench) request(caller int) *leatv1.PutRecordsRequest {
 	return req
 }
 
-// putBatch makes one call and returns how many records were taken.
+// putBatch makes one call and returns how many records were taken; errEnough when none were.
 func putBatch(ctx context.Context, cl *client.Client, req *leatv1.PutRecordsRequest) (int, error) {
 	res, err := cl.Records.PutRecords(ctx, req)
 	if leat.KindOf(err) == leat.KindThroughputExceeded {
-		return 0, rest(ctx)
+		return 0, errEnough
 	}
 	if err != nil {
 		return 0, err
 	}
 	n := len(req.GetRecords()) - int(res.GetFailedRecordCount())
 	if n == 0 {
-		return 0, rest(ctx)
+		return 0, errEnough
 	}
 	return n, nil
 }
+
+// errEnough says that the server refused a call for now: it is made again after a rest, and does not count.
+var errEnough = errors.New("the server had enough")
 
 // rest waits a little where the server had enough.
 func rest(ctx context.Context) error {
@@ -149,7 +153,7 @@ func (b *bench) putSingles(who string, cl *client.Client, callers int) sample {
 			at := caller % len(b.keys)
 			_, err := cl.Records.PutRecord(ctx, &leatv1.PutRecordRequest{Stream: b.stream, PartitionKey: b.keys[at], Data: b.data[at]})
 			if leat.KindOf(err) == leat.KindThroughputExceeded {
-				return rest(ctx)
+				return errEnough
 			}
 			return err
 		})
@@ -182,6 +186,9 @@ func (b *bench) fill(ctx context.Context) error {
 		g.Go(func() error {
 			for left.Load() > 0 {
 				n, err := putBatch(ctx, b.cl, req)
+				if errors.Is(err, errEnough) {
+					err = rest(ctx)
+				}
 				if err != nil {
 					return err
 				}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -80,7 +81,7 @@ func median(values []float64) float64 {
 }
 
 // crowd lets n callers call do over and over for d. It returns how often they did, how long it took, and the latency of
-// each call in milliseconds. The first error ends it.
+// each call in milliseconds. errEnough has a caller rest and counts in none of these but the time; any other error ends it.
 func crowd(ctx context.Context, n int, d time.Duration, do func(ctx context.Context, caller int) error) (calls int, took time.Duration, latencies []float64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -92,11 +93,19 @@ func crowd(ctx context.Context, n int, d time.Duration, do func(ctx context.Cont
 			var mine []float64
 			for time.Since(began) < d && ctx.Err() == nil {
 				t := time.Now()
-				if err := do(ctx, caller); err != nil {
+				err := do(ctx, caller)
+				took := time.Since(t)
+				if errors.Is(err, errEnough) {
+					if rest(ctx) == nil {
+						continue
+					}
+					break
+				}
+				if err != nil {
 					cancel(err)
 					break
 				}
-				mine = append(mine, milliseconds(time.Since(t)))
+				mine = append(mine, milliseconds(took))
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -151,17 +151,24 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// register makes a gRPC server with every service, for callers outside or for the gateway inside.
-func (s *Server) register(tls credentials.TransportCredentials, inside bool) *grpc.Server {
-	opts := []grpc.ServerOption{
-		grpc.StreamInterceptor(s.stream),
-		grpc.ForceServerCodecV2(codec{wiremem.NewCodec(s.memory)}), experimental.BufferPool(s.memory), grpc.MaxRecvMsgSize(maxMessageBytes),
+// Transport is how messages come and go. What bare gRPC is measured with, beside a server, has it too.
+func Transport(memory mem.BufferPool) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		experimental.BufferPool(memory), grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
 		grpc.ReadBufferSize(connBuffer), grpc.WriteBufferSize(connBuffer), grpc.NumStreamWorkers(workers),
+	}
+}
+
+// register makes a gRPC server with every service, for callers outside or for the gateway inside.
+func (s *Server) register(tls credentials.TransportCredentials, inside bool) *grpc.Server {
+	opts := append(Transport(s.memory),
+		grpc.StreamInterceptor(s.stream),
+		grpc.ForceServerCodecV2(codec{wiremem.NewCodec(s.memory)}),
 		grpc.MaxHeaderListSize(maxHeaderBytes), grpc.ConnectionTimeout(handshakeTime), grpc.MaxConcurrentStreams(maxCalls),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}), // a peer that is gone is noticed
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-	}
+	)
 	if tls != nil {
 		opts = append(opts, grpc.Creds(tls))
 	}
