@@ -16,10 +16,11 @@ import (
 
 // keeper is the state of housekeeping.
 type keeper struct {
-	one     turn        // of whoever does it
-	swept   time.Time   // when the sweep last began, or the session
-	company time.Time   // when a merge last asked about all shards
-	more    atomic.Bool // the last merge left some for the next one
+	one     turn            // of whoever does it
+	swept   time.Time       // when the sweep last began, or the session
+	failed  map[string]bool // objects that could not be deleted, since all were tried the last time
+	company time.Time       // when a merge last asked about all shards
+	more    atomic.Bool     // the last merge left some for the next one
 }
 
 // housekeep moves horizons, merges extents and deletes what nothing names, every HousekeepEvery. Failures are logged
@@ -154,18 +155,26 @@ func (s *Store) advance(ctx context.Context, sh *shard, horizon uint64) error {
 }
 
 // deleteDue deletes objects whose time has come by now. The index has stopped naming them at least DeleteAfter ago, so no
-// reader is in them any more. What cannot be deleted now stays in the queue and does not keep the others there.
+// reader is in them any more. What cannot be deleted now stays in the queue and does not keep the others there, however
+// much it is: it is tried again when all others have been. A round ends with the batch in which something fails, since it may
+// be that nothing can be deleted now.
 func (s *Store) deleteDue(ctx context.Context, now time.Time) error {
 	const batch = 500
+	failed := s.keeper.failed
 	var errs []error
 	for {
-		keys, err := s.cfg.Index.DueDeletions(ctx, leat.Micros(now), batch)
-		if err != nil || len(keys) == 0 {
+		limit := batch + len(failed)
+		keys, err := s.cfg.Index.DueDeletions(ctx, leat.Micros(now), limit)
+		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		gone := make([]string, 0, len(keys))
+		gone := make([]string, 0, batch)
 		for _, key := range keys {
+			if failed[key] {
+				continue
+			}
 			if err := s.deleteObject(ctx, key); err != nil {
+				failed[key] = true
 				errs = append(errs, fmt.Errorf("delete %s: %w", key, err))
 				continue
 			}
@@ -177,7 +186,10 @@ func (s *Store) deleteDue(ctx context.Context, now time.Time) error {
 			}
 			s.stats.deleted.Add(uint64(len(gone)))
 		}
-		if len(keys) < batch || len(errs) > 0 {
+		if len(keys) < limit {
+			clear(failed)
+		}
+		if len(keys) < limit || len(errs) > 0 {
 			return errors.Join(errs...)
 		}
 	}

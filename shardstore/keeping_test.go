@@ -114,6 +114,37 @@ func TestDeletionsThatFail(t *testing.T) {
 	})
 }
 
+// However many objects cannot be deleted, those behind them in the queue are, and they themselves when that is possible.
+func TestManyDeletionsThatFail(t *testing.T) {
+	r := newRig(t).shards(1)
+	f := r.faulty()
+	s := r.open()
+	for i := range 1200 {
+		r.index.deletions[fmt.Sprintf("pack/stuck-%04d", i)] = 1
+	}
+	r.must(f.Create(t.Context(), "pack/unneeded", []byte("x")))
+	r.index.deletions["pack/unneeded"] = 2
+	f.SetHook(func(op fault.Op, key string) fault.Fault {
+		if op == fault.Delete && strings.HasPrefix(key, "pack/stuck") {
+			return fault.Fault{Kind: fault.Refuse, Err: fault.ErrReadOnly}
+		}
+		return fault.Fault{}
+	})
+	for range 3 {
+		if err := s.Housekeep(t.Context()); !errors.Is(err, fault.ErrReadOnly) {
+			t.Errorf("housekeeping says %v", err)
+		}
+	}
+	if left := r.objects("pack/"); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	f.SetHook(nil)
+	r.must(s.Housekeep(t.Context()))
+	if left := len(r.index.deletions); left != 0 {
+		t.Errorf("%d are queued", left)
+	}
+}
+
 // A stream that is deleted while it is packed, merged and retained does not disturb the others.
 func TestDropShards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

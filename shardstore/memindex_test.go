@@ -4,6 +4,7 @@
 package shardstore_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -306,12 +307,14 @@ func (x *memIndex) DueDeletions(_ context.Context, now int64, limit int) (keys [
 	}
 	defer leave(&err)
 	for k, at := range x.deletions {
-		if at <= now && len(keys) < limit {
+		if at <= now {
 			keys = append(keys, k)
 		}
 	}
-	slices.Sort(keys)
-	return keys, nil
+	slices.SortFunc(keys, func(a, b string) int {
+		return cmp.Or(cmp.Compare(x.deletions[a], x.deletions[b]), cmp.Compare(a, b))
+	})
+	return keys[:min(limit, len(keys))], nil
 }
 
 func (x *memIndex) Deleted(_ context.Context, keys []string) (err error) {

@@ -86,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		releases: map[leat.ShardKey]*release{},
 		queue:    []*batch{newBatch()}, done: make(chan struct{}),
 	}
-	s.keeper.one, s.keeper.swept = newTurn(), cfg.Clock.Now()
+	s.keeper.one, s.keeper.swept, s.keeper.failed = newTurn(), cfg.Clock.Now(), map[string]bool{}
 	if cfg.Keys != nil {
 		s.coder = s.coder.WithKeys(cfg.Keys)
 	}

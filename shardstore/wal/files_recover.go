@@ -86,8 +86,10 @@ func (sc *scan) missing(ctx context.Context, trim uint64, o *RecoverOptions) err
 	if err := o.closed(ctx, sc.s); err != nil {
 		return err
 	}
-	if err := sc.passLast(); err != nil {
-		return err
+	if sc.later == nil {
+		if err := sc.passLast(); err != nil {
+			return err
+		}
 	}
 	switch {
 	case sc.later != nil:

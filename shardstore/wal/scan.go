@@ -249,7 +249,7 @@ func (sc *scan) pages(f *logFile, b []byte, off int64) (n int, err error) {
 // last that were trimmed, it is to be proved that nothing that counts was ever written behind them. Each of them must show
 // that it was there and how long it is, and all behind them must be as the file was made.
 func (sc *scan) passLast() error {
-	if len(sc.files) == 0 || sc.later != nil || sc.next >= sc.below {
+	if len(sc.files) == 0 || sc.next >= sc.below {
 		return nil
 	}
 	f, at := sc.files[len(sc.files)-1], sc.end
