@@ -15,5 +15,11 @@ func (d *Directory) Ahead() (n int) {
 	return n
 }
 
+// Hang has nobody read the catalog until the returned function is called.
+func (d *Directory) Hang() (release func()) {
+	d.turn <- struct{}{}
+	return d.leave
+}
+
 // LookAtStored looks at what accounts store now.
 func (b *Broker) LookAtStored(ctx context.Context) { b.lookAtStored(ctx) }

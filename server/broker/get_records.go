@@ -98,7 +98,8 @@ func (b *Broker) readPage(ctx context.Context, v *streamView, it iterator, lim s
 	if lim.Records == 0 {
 		lim.Records = leat.MaxGetRecords
 	}
-	if v.shard(it.shard.Ordinal) == nil { // retention may have removed it since; or it is a child that the catalog does not have yet
+	if last := len(v.shards) - 1; v.shard(it.shard.Ordinal) == nil && (last < 0 || it.shard.Ordinal < v.shards[last].Key.Ordinal) {
+		// Retention may have removed it since. One after the last is a child that this node has not heard of: its owner has.
 		if _, err := b.shard(ctx, v, it.shard.Ordinal); leat.KindOf(err) == leat.KindNotFound {
 			return p, 0, err
 		}

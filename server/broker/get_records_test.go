@@ -4,6 +4,7 @@
 package broker_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -237,6 +238,29 @@ func TestIteratorsIntoRemovedShards(t *testing.T) {
 	r.Directory().Changed(t.Context())
 	_, err = r.GetRecords(t.Context(), who, broker.GetRecordsRequest{Iterator: it})
 	r.wantKind(err, leat.KindNotFound, "shard_id")
+}
+
+// A child is read at a node that has not heard of it while the catalog does not answer.
+func TestReadOfAChildThatANodeHasNotHeardOf(t *testing.T) {
+	r := newRig(t, broker.LimitsOff)
+	r.stream("s", 1)
+	other, err := broker.New(broker.Config{
+		Engine: r.engine, Catalog: r.catalog, Control: r, ShardLimits: broker.LimitsOff, Region: "eu-west-1", Secret: []byte("0123456789abcdef"), Clock: r.clock,
+	})
+	r.must(err)
+	other.Directory().Changed(t.Context())
+	r.must(r.SplitShard(t.Context(), who, broker.SplitShardRequest{Stream: "s", Shard: "0"}))
+	r.settle()
+	child := r.put("s", "k", "new").Shard.Ordinal
+	it := r.iterator("s", leat.ShardID(child), fromStart)
+	defer other.Directory().Hang()()
+	patience, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	res, err := other.GetRecords(patience, who, broker.GetRecordsRequest{Iterator: it})
+	r.must(err)
+	if text(res.Records) != "new" || patience.Err() != nil {
+		t.Errorf("the child gave %q, %v", text(res.Records), patience.Err())
+	}
 }
 
 func TestExpiredRecordsAreSkipped(t *testing.T) {
