@@ -79,9 +79,12 @@ func TestAggregatesAreShownInLittleMemory(t *testing.T) {
 	for range 900 {
 		parts = append(parts, strings.Repeat("[", 500)+strings.Repeat("]", 500))
 	}
-	size := 0
-	for _, s := range decode(kpl(parts...), recordMost).Subs {
+	subs, size := decode(kpl(parts...), recordMost).Subs, 0
+	for _, s := range subs {
 		size += len(s.Data.Text)
+	}
+	if len(subs) != len(parts) {
+		t.Errorf("%d records are shown of %d", len(subs), len(parts))
 	}
 	if size > len(parts)*previewMost {
 		t.Errorf("an aggregate of 900 KB is shown in %d bytes", size)

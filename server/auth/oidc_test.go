@@ -168,8 +168,9 @@ func TestOIDCTokens(t *testing.T) {
 
 // TestOIDCKeys follows the keys of an issuer that is away at first, changes them, is away again, and is slow.
 func TestOIDCKeys(t *testing.T) {
+	t.Parallel()
 	i, ids := newIssuer(t), newIdentities(t)
-	p := newProvider(t, i, ids, func(o *auth.OIDCOptions) { o.Within = 2 * time.Second })
+	p := newProvider(t, i, ids, func(o *auth.OIDCOptions) { o.Within = 5 * time.Second })
 	later := func(d time.Duration) {
 		p.clock.mu.Lock()
 		p.clock.now = p.clock.now.Add(d)

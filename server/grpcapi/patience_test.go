@@ -93,7 +93,11 @@ func TestMessagesThatDoNotArrive(t *testing.T) {
 	} {
 		d := r.dawdler()
 		d.call(method, part, 4)
-		d.ended()
+		began := time.Now()
+		code := d.ended()
+		if took := time.Since(began); code != "1" || took > 8*time.Second { // strangers have 10 s by default, others a minute
+			t.Errorf("%s ended with code %q after %v", method, code, took)
+		}
 	}
 }
 

@@ -22,11 +22,11 @@ import (
 	"github.com/leatstream/leat/server/scaler"
 )
 
-// quick makes scaling take seconds instead of minutes.
+// quick makes scaling take seconds instead of minutes, under what a busy machine acks too.
 func quick() leattest.Option {
 	return leattest.WithConfig(func(c *server.DevConfig) {
 		c.Scaling = scaler.Params{
-			Every: 100 * time.Millisecond, Hot: 0.1, HotFor: 500 * time.Millisecond, Cold: 0.02, ColdFor: 2 * time.Second, Cooldown: 200 * time.Millisecond, MaxShards: 11,
+			Every: 100 * time.Millisecond, Hot: 0.03, HotFor: 500 * time.Millisecond, Cold: 0.005, ColdFor: 2 * time.Second, Cooldown: 200 * time.Millisecond, MaxShards: 11,
 		}
 	})
 }
