@@ -19,6 +19,7 @@ import (
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/api/client"
 	leatv1 "github.com/leatstream/leat/api/leat/v1"
+	"github.com/leatstream/leat/internal/testproc"
 )
 
 // quick are options for tests: short pauses, many small batches.
@@ -345,7 +346,16 @@ func TestResolveLooksInChildren(t *testing.T) {
 // The server's process dies with requests on their way, and comes back at the same address.
 func TestProducerOutlivesTheServer(t *testing.T) {
 	f := newFake(3)
-	server, address := f.start(t, "127.0.0.1:0")
+	port, err := testproc.ReservePort() // nobody takes it while the server is away
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := port.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+	server, address := f.start(t, port.Addr())
 	p := producer(t, dial(t, address), quick(client.ProducerOptions{Unknown: client.UnknownResolve}))
 	killed := make(chan struct{})
 	calls := 0

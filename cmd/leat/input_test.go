@@ -67,7 +67,7 @@ func interrupted(ctx context.Context, t *testing.T, args []string, in io.Reader)
 		if c != exitInterrupted || !bytes.HasSuffix(errs.Bytes(), []byte("leat: interrupted\n")) || out.Len() > 0 {
 			t.Errorf("%q: exit %d, %s%s", args, c, errs.String(), out.String())
 		}
-	case <-time.After(3 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("%q waits for input that does not come", args)
 	}
 }

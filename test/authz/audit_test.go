@@ -100,11 +100,13 @@ func TestAuditOfEveryEdge(t *testing.T) {
 		}
 		return n
 	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	for counted() != 50 {
-		<-tick.C
+	tick, deadline := time.NewTicker(20*time.Millisecond), time.Now().Add(time.Minute)
+	defer tick.Stop()
+	for n := counted(); n != 50; n = counted() {
+		if <-tick.C; time.Now().After(deadline) {
+			t.Fatalf("the log counts %d of 50 refused puts", n)
+		}
 	}
-	tick.Stop()
 
 	// REST, with a request id of the caller's own
 	rest := func(method, path, id, body string, token string) int {

@@ -102,7 +102,7 @@ func TestGoSDKRetriesThrottles(t *testing.T) {
 // A stream shows each of its states to those who poll for it.
 func TestGoSDKSeesStates(t *testing.T) {
 	t.Parallel()
-	k := client(t, dev(t, "--transition-delay", "1s"))
+	k := client(t, dev(t, "--transition-delay", "3s"))
 	name := aws.String("s")
 	is := func(want types.StreamStatus) {
 		t.Helper()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,8 +30,11 @@ func TestWholeCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.flow(t, "orders", 40, 100*time.Millisecond)
-	go func() { // until the test ends
-		for ctx.Err() == nil {
+	var subscriber sync.WaitGroup
+	subscriber.Go(func() { // until the test ends
+		pause := time.NewTicker(20 * time.Millisecond)
+		defer pause.Stop()
+		for ; ctx.Err() == nil; <-pause.C {
 			sub, err := c.Client(1).Records.SubscribeToShard(ctx, &leatv1.SubscribeToShardRequest{
 				Stream: "orders", Consumer: "billing", ShardId: "0", Start: &leatv1.StartingPosition{Type: leatv1.StartingPositionType_STARTING_POSITION_TYPE_LATEST},
 			})
@@ -38,7 +42,9 @@ func TestWholeCluster(t *testing.T) {
 				_, err = sub.Recv()
 			}
 		}
-	}()
+	})
+	defer subscriber.Wait()
+	defer cancel()
 	for i := range 2 {
 		v := newVisitor(t, "http://"+c.Nodes[i].HTTP)
 		v.ask("POST", "/console/signin", url.Values{"bearer": {backend.Token}}).is(t, 200, "orders")

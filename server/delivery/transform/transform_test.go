@@ -492,7 +492,7 @@ func TestWASM(t *testing.T) {
 // A module that loops or hoards fails its record, and the next one goes on.
 func TestWASMBounds(t *testing.T) {
 	for level, change := range map[string]func(*spec.Transform){
-		"loop":  func(s *spec.Transform) { s.TimeoutMillis = 300 },
+		"loop":  func(s *spec.Transform) { s.TimeoutMillis = 1000 },
 		"hoard": func(s *spec.Transform) { s.MemoryBytes = 32 << 20 },
 	} {
 		p := pipeline(t, of(wasm(t, change)))

@@ -4,8 +4,10 @@
 package rig_test
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -45,12 +47,16 @@ func call(t *testing.T, p *rig.Proxy) (net.Conn, byte) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return c, read(c)
+	return c, read(c, rig.Patience)
 }
 
-func read(c net.Conn) byte {
+// silence is how long nothing must come for it to count as nothing.
+const silence = 300 * time.Millisecond
+
+// read returns the next byte, 0 when none comes.
+func read(c net.Conn, within time.Duration) byte {
 	var b [1]byte
-	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_ = c.SetReadDeadline(time.Now().Add(within))
 	if _, err := c.Read(b[:]); err != nil {
 		return 0
 	}
@@ -64,8 +70,11 @@ func TestProxyIsCutAndMended(t *testing.T) {
 		t.Fatalf("got %q", who)
 	}
 	p.Cut()
-	if _, err := c.Read(make([]byte, 1)); err == nil {
-		t.Error("a cut connection gives bytes")
+	if err := c.SetReadDeadline(time.Now().Add(rig.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a cut connection gives %d bytes and %v: it is not cut", n, err)
 	}
 	if _, who := call(t, p); who != 0 {
 		t.Errorf("while it is cut %q answers", who)
@@ -83,11 +92,11 @@ func TestProxyIsSilent(t *testing.T) {
 	if _, err := c.Write([]byte{'x'}); err != nil {
 		t.Fatal(err)
 	}
-	if got := read(c); got != 0 {
+	if got := read(c, silence); got != 0 {
 		t.Errorf("a silent proxy passes %q", got)
 	}
 	p.Mend()
-	if got := read(c); got != 'x' {
+	if got := read(c, rig.Patience); got != 'x' {
 		t.Errorf("after that it passes %q: what was sent meanwhile is not there", got)
 	}
 }
