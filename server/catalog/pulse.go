@@ -15,7 +15,7 @@ import (
 
 // Report is what a session tells with each beat.
 type Report struct {
-	Revision  uint64 // the session has applied the catalog up to here: it serves what it owns, and knows all settings
+	Revision  uint64 // the session has applied the catalog up to here: it serves what it owns and can open, and knows all settings
 	Shards    int    // that it serves
 	BytesIn   uint64 // a second
 	RecordsIn uint64 // a second

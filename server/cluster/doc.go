@@ -42,7 +42,10 @@
 //   - Nobody opens a shard before the read lease of every fenced session has passed since this node saw it closed
 //     (rule 13); a CLOSE or RELEASE needs no wait.
 //   - A stream is ACTIVE when every shard is open at a live owner, and after a change of settings only when every session
-//     that is not closed has said that it knows them.
+//     that is not closed has said that it knows them. One that is deleted is removed, and its name free, only when every such
+//     session has said that it knows.
+//   - A shard that cannot be opened is tried again with each round, and counts as open for what others wait for: they would
+//     wait for as long as what is damaged stays so.
 //   - The table of owners (Owners) is advice: an owner checks every call against its engine, and the log is the judge.
 //
 // A new session acks nothing before the read lease of the fenced one has passed (rule 13), unless a lock or a CLOSE
