@@ -261,7 +261,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	s.metrics = newMetrics(s.node)
 	s.metrics.MustRegister(newBillingMetrics(s.billing, s.node.Leads), s.audit.Metrics(), newKeyMetrics(keys))
 	s.metrics.MustRegister(newMonitoring(s.broker, s.node.Session, s.owns), newClusterMetrics(cat, s.node.Session), s.deliver.Metrics(), s.calls, p.blobs)
-	s.metrics.MustRegister(newBackupMetrics(backups{p.blobs}, s.node.Leads, leat.SystemClock{}), newCertificateMetrics(s.doors.tls, p.peerTLS))
+	s.metrics.MustRegister(newBackupMetrics(backups{p.blobs}, s.node.Leads, leat.SystemClock{}), newCertificateMetrics(s.tls, p.peerTLS))
 	if p.tracer != nil {
 		s.metrics.MustRegister(p.tracer.Metrics())
 	}
