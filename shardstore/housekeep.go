@@ -16,11 +16,13 @@ import (
 
 // keeper is the state of housekeeping.
 type keeper struct {
-	one     turn            // of whoever does it
-	swept   time.Time       // when the sweep last began, or the session
-	failed  map[string]bool // objects that could not be deleted, since all were tried the last time
-	company time.Time       // when a merge last asked about all shards
-	more    atomic.Bool     // the last merge left some for the next one
+	one      turn                    // of whoever does it
+	swept    time.Time               // when the sweep last began, or the session
+	failed   map[string]bool         // objects that could not be deleted, since all were tried the last time
+	company  time.Time               // when a merge last asked about all shards
+	level    uint8                   // that it worked on
+	unmerged map[extentKey]time.Time // extents that cannot be merged, and since when that is known
+	more     atomic.Bool             // the last merge left some for the next one
 }
 
 // housekeep moves horizons, merges extents and deletes what nothing names, every HousekeepEvery. Failures are logged

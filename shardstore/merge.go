@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -14,13 +16,14 @@ import (
 )
 
 const (
-	extentsBatch = 500             // shards that one question to the index covers
-	companyEvery = 5 * time.Minute // between questions about all shards, where there are more than that
-	mergeBuffers = 64 << 20        // bytes of the objects that a merge reads side by side
+	extentsBatch = 500              // shards that one question to the index covers
+	companyEvery = 5 * time.Minute  // between questions about all shards, where there are more than that
+	mergeBuffers = 64 << 20         // bytes of the objects that a merge reads side by side
+	mergeAgain   = 10 * time.Minute // before an extent is tried that could not be read or sealed
 )
 
 // merge joins small extents of one level into larger ones, so that the index and the number of objects stay bounded
-// (data-plane.md, "Pack" and rule 17). One call works on the lowest level that is due.
+// (data-plane.md, "Pack" and rule 17). One call works on one level that is due; they take turns.
 func (s *Store) merge(ctx context.Context) error {
 	if s.packer.unsure.Load() {
 		return nil // the catalog may have another trim than we know, and would refuse
@@ -30,17 +33,22 @@ func (s *Store) merge(ctx context.Context) error {
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	level := lowestLevel(due)
+	level := nextLevel(due, s.keeper.level)
 	due = onLevel(due, level)
 	work, err := s.mergeCompany(ctx, due, level, more)
 	if err != nil || len(work) == 0 {
 		return err
 	}
+	if more && level != s.keeper.level {
+		s.keeper.more.Store(true) // of the level that the last merge worked on
+	}
+	s.keeper.level = level
 	return s.runMerge(ctx, work, min(level+1, maxLevel))
 }
 
 // mergeCandidates finds the shards that have a level with enough extents to join.
 func (s *Store) mergeCandidates(ctx context.Context) (due []shardMerge, err error) {
+	s.keeper.tryAgain(s.cfg.Clock.Now())
 	var grown []*shard
 	for _, sh := range s.owned() {
 		sh.mu.Lock()
@@ -53,7 +61,7 @@ func (s *Store) mergeCandidates(ctx context.Context) (due []shardMerge, err erro
 		sh.mu.Lock()
 		sh.kept = countKept(extents)
 		sh.mu.Unlock()
-		m := dueMerge(sh, extents, s.cfg.Params, s.mergeSpan(sh.key.Stream))
+		m := dueMerge(sh, s.keeper.mergeable(sh, extents), s.cfg.Params, s.mergeSpan(sh.key.Stream))
 		if len(m.groups) > 0 {
 			due = append(due, m)
 			return
@@ -87,7 +95,7 @@ func (s *Store) mergeCompany(ctx context.Context, due []shardMerge, level uint8,
 	s.keeper.company = now
 	shared := sourcesOf(due)
 	err := s.eachExtents(ctx, others, func(sh *shard, extents []Extent) {
-		if m := companyMerge(sh, extents, shared, level, s.cfg.Params, s.mergeSpan(sh.key.Stream)); len(m.groups) > 0 {
+		if m := companyMerge(sh, s.keeper.mergeable(sh, extents), shared, level, s.cfg.Params, s.mergeSpan(sh.key.Stream)); len(m.groups) > 0 {
 			due = append(due, m)
 		}
 	})
@@ -131,8 +139,8 @@ func (s *Store) eachExtents(ctx context.Context, shards []*shard, f func(*shard,
 }
 
 // runMerge writes one merged object after another. What stayed in segments can wait, since Params.KeepRows bounds it: a
-// round takes MergeRound bytes of it, because puts and reads want the medium too. An object that cannot be made, because
-// another one fails its checks, does not keep the others from being made.
+// round takes MergeRound bytes of it, because puts and reads want the medium too. What cannot be merged, because it fails
+// its checks or its key is not to be had, does not keep the rest from being merged.
 func (s *Store) runMerge(ctx context.Context, work []shardMerge, level uint8) error {
 	var errs []error
 	late := int64(0) // bytes of what stayed in segments
@@ -144,19 +152,18 @@ func (s *Store) runMerge(ctx context.Context, work []shardMerge, level uint8) er
 			}
 			late += out.raw
 		}
-		err := s.readMerge(ctx, &out)
-		if err == nil {
-			err = s.writeMerge(ctx, &out, level)
-		}
-		if errs = append(errs, err); ctx.Err() != nil {
+		if errs = append(errs, s.readMerge(ctx, &out)); ctx.Err() != nil {
 			break
+		}
+		if len(out.parts) > 0 {
+			errs = append(errs, s.writeMerge(ctx, &out, level))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // readMerge reads the extents of a merged object in the order of shards, from all their objects side by side; every
-// record is checked on the way.
+// record is checked on the way. Shards of which something cannot be merged are left out.
 func (s *Store) readMerge(ctx context.Context, out *mergeOutput) error {
 	readers := map[string]*objectReader{}
 	for _, w := range out.work {
@@ -165,25 +172,86 @@ func (s *Store) readMerge(ctx context.Context, out *mergeOutput) error {
 		}
 	}
 	window := max(64<<10, min(s.cfg.Params.ReadWindow/4, int64(mergeBuffers/len(readers))))
-	for _, w := range out.work {
-		p := part{sh: w.sh}
-		for _, e := range w.group {
-			r := readers[e.Object]
-			if r == nil {
-				r = &objectReader{s: s, window: window}
-				readers[e.Object] = r
-			}
-			c, err := r.chunk(ctx, e)
-			if err != nil {
-				return err
-			}
-			c.Epoch = w.group[len(w.group)-1].Epoch // one extent has one epoch: that of its last owner
-			p.add(c, &e)
-			out.replaces = append(out.replaces, e)
-		}
-		out.parts = append(out.parts, p)
+	for object := range readers {
+		readers[object] = &objectReader{s: s, window: window}
 	}
-	return nil
+	var errs []error
+	work := out.work
+	out.work = nil
+	for _, w := range work {
+		p, err := s.readShare(ctx, w, readers)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("merge of %s from offset %d: %w", w.sh.key, w.group[0].First, err))
+			continue
+		}
+		out.work, out.parts, out.replaces = append(out.work, w), append(out.parts, p), append(out.replaces, w.group...)
+	}
+	return errors.Join(errs...)
+}
+
+// readShare reads what a merged object gets of one shard. What cannot be merged is noted.
+func (s *Store) readShare(ctx context.Context, w mergeShare, readers map[string]*objectReader) (part, error) {
+	p := part{sh: w.sh}
+	for _, e := range w.group {
+		c, err := readers[e.Object].chunk(ctx, e)
+		if err != nil {
+			s.keeper.unmergeable(s.cfg.Clock.Now(), w.sh, e)
+			return p, err
+		}
+		c.Epoch = w.group[len(w.group)-1].Epoch // one extent has one epoch: that of its last owner
+		p.add(c, &e)
+	}
+	_, err := s.sealOf(&p)
+	if err != nil {
+		s.keeper.unmergeable(s.cfg.Clock.Now(), w.sh, w.group...)
+	}
+	return p, err
+}
+
+// extentKey is a registered extent.
+type extentKey struct {
+	sh     *shard
+	first  uint64
+	object string
+}
+
+// unmergeable notes extents that cannot be merged now.
+func (k *keeper) unmergeable(now time.Time, sh *shard, extents ...Extent) {
+	for i := range extents {
+		k.unmerged[extentKey{sh, extents[i].First, extents[i].Object}] = now
+	}
+}
+
+// tryAgain forgets what was noted long ago, and has the shards looked at again.
+func (k *keeper) tryAgain(now time.Time) {
+	maps.DeleteFunc(k.unmerged, func(e extentKey, at time.Time) bool {
+		if now.Sub(at) < mergeAgain {
+			return false
+		}
+		e.sh.mu.Lock()
+		defer e.sh.mu.Unlock()
+		e.sh.checked = 0
+		return true
+	})
+}
+
+// mergeable returns a shard's extents with those that cannot be merged looking as if they were too large: merges go on around
+// them, and they make nothing due.
+func (k *keeper) mergeable(sh *shard, extents []Extent) []Extent {
+	if len(k.unmerged) == 0 {
+		return extents
+	}
+	extents = slices.Clone(extents)
+	for i := range extents {
+		e := &extents[i]
+		if _, noted := k.unmerged[extentKey{sh, e.First, e.Object}]; noted {
+			e.Raw = math.MaxInt64
+		}
+	}
+	return extents
 }
 
 // writeMerge writes and registers one merged object. A refusal means that the extents changed meanwhile (a stream was

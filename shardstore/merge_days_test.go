@@ -24,6 +24,7 @@ type month struct {
 	names   map[string]int                 // rows in each object
 	company map[string]map[*monthShard]int // and whose
 	objects int                            // ever made
+	level   uint8                          // that was merged last
 
 	bytesIn, written int64
 }
@@ -131,7 +132,8 @@ func (m *month) merge() bool {
 	if len(due) == 0 {
 		return false
 	}
-	level := lowestLevel(due)
+	level := nextLevel(due, m.level)
+	m.level = level
 	due = onLevel(due, level)
 	shared := sourcesOf(due)
 	in := map[*monthShard]bool{}

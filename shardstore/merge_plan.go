@@ -4,6 +4,7 @@
 package shardstore
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -89,13 +90,21 @@ func dueMerge(sh *shard, extents []Extent, p Params, span time.Duration) shardMe
 	return m
 }
 
-// lowestLevel is the lowest level that some group is of.
-func lowestLevel(due []shardMerge) uint8 {
-	lowest := uint8(maxLevel)
+// nextLevel is the lowest level after the last one that some group is of, or else the lowest of all: one that is always due
+// keeps no other from its turn.
+func nextLevel(due []shardMerge, last uint8) uint8 {
+	lowest, next := uint8(maxLevel), uint8(math.MaxUint8)
 	for _, m := range due {
 		for _, g := range m.groups {
-			lowest = min(lowest, g[0].Level)
+			level := g[0].Level
+			lowest = min(lowest, level)
+			if level > last {
+				next = min(next, level)
+			}
 		}
+	}
+	if next <= maxLevel {
+		return next
 	}
 	return lowest
 }

@@ -57,7 +57,7 @@ type pack struct {
 type part struct {
 	sh      *shard
 	chunks  []*segment.Chunk
-	from    []Extent   // where the chunks are; not of merges
+	from    []Extent   // where the chunks are
 	sealed  leat.KeyID // the last key that some of the chunks are sealed with where they are; zero: none
 	kept    []Extent   // that stay where they are
 	extents []Extent   // in the pack, and kept; set by write

@@ -321,8 +321,10 @@ func TestSealsFollowTheStream(t *testing.T) {
 	put("y")
 	r.mustPack()
 	sealed("plain again", leat.KeyID{}, first, second)
+	merge() // of level 2
+	sealed("merged on a higher level", leat.KeyID{}, second)
 	merge()
-	sealed("merged with sealed ones", first, second)
+	sealed("merged with sealed ones", second)
 	r.wantAll(0, want)
 }
 

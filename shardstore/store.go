@@ -87,6 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		queue:    []*batch{newBatch()}, done: make(chan struct{}),
 	}
 	s.keeper.one, s.keeper.swept, s.keeper.failed = newTurn(), cfg.Clock.Now(), map[string]bool{}
+	s.keeper.unmerged = map[extentKey]time.Time{}
 	if cfg.Keys != nil {
 		s.coder = s.coder.WithKeys(cfg.Keys)
 	}
