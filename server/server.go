@@ -100,6 +100,7 @@ type parts struct {
 	bootstrap *auth.Bootstrap // nil: the server has no token of its own, and anybody is an operator
 	signed    bool            // the AWS wire takes signed requests alone; otherwise anybody
 	master    *masterkey.Ring // nil: none was given
+	nodes     []byte          // what nodes know each other by, and what seals the console's cookies; nil without a master key
 	reference func() (time.Time, error)
 	shared    bool            // this node is one of many that share the shards
 	token     string          // the operator's; empty: loopback alone
@@ -169,6 +170,9 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 			return cat.CatchUp(ctx) // another catalog may have been put in its place
 		}
 	}
+	if p.nodes, err = cat.NodeSecret(ctx, p.master, p.exclusive); err != nil {
+		return nil, err
+	}
 	keys := keyring.New(keyring.Options{
 		Catalog: cat, Store: wrapped, Master: p.master, Logger: p.log,
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
@@ -183,7 +187,7 @@ func build(ctx context.Context, p parts) (_ *Server, err error) {
 	}
 	s.node = cluster.New(cluster.Config{
 		Catalog: cat, Info: info, Driver: p.driver, Log: p.logParams, Blobs: p.blobs, Params: p.params,
-		Node: p.node, Address: p.address, Shared: p.shared, Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
+		Node: p.node, Address: p.address, Shared: p.shared, NodeSecret: p.nodes != nil, Exclusive: p.exclusive, Reopen: p.reopen, Reference: p.reference, Logger: p.log,
 		Transition: p.common.Transition, Tracer: forEngine(p.tracer),
 		Streams: func(id leat.StreamID) (leat.Stream, bool) { return s.broker.Directory().Stream(id) },
 		Keys:    keys,

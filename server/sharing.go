@@ -35,6 +35,9 @@ type sharing struct {
 // and tells other nodes what it has counted.
 func newSharing(node *cluster.Node, metered func(broker.OwnShards) broker.Metered, report forward.Report, info catalog.ClusterInfo, p *parts) (*sharing, error) {
 	creds, err := forward.NewCredentials(info.Secret[:], leat.SystemClock{})
+	if p.nodes != nil {
+		creds, err = forward.NewSealedCredentials(p.nodes, info.Secret[:], node.Owners().Former, leat.SystemClock{})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ import (
 	"github.com/leatstream/leat/server/auth"
 )
 
-// A session is a cookie: what somebody signed in with, sealed with AES-256-GCM under a key that every node derives from the
-// cluster's secret. Nothing is kept on the server; each request presents the credential anew. Whom an identity provider signed in
+// A session is a cookie: what somebody signed in with, sealed with AES-256-GCM under a key that every node derives from
+// Options.Secret. Nothing is kept on the server; each request presents the credential anew. Whom an identity provider signed in
 // cannot be asked about anew without it, so such a session is short, and the provider is asked again when it ends.
 const (
 	sessionCookie = "leat_session"

@@ -10,7 +10,7 @@
 // acknowledged since, with the history of the backup; and the tables of the control plane tell what that history has counted.
 //
 // Left out (leftOut has each table with its reason) is what the bucket says better, and what would make a stolen backup dangerous or keep an
-// erased stream readable: keys and tokens, and the cluster's secret. The secrets of webhooks are in it, wrapped under the master key.
+// erased stream readable: keys and tokens, and the cluster's secrets. The secrets of webhooks are in it, wrapped under the master key.
 //
 // # Format
 //

@@ -35,7 +35,7 @@ var control = []string{
 
 // leftOut are the tables that are in no backup, each with the reason.
 var leftOut = map[string]string{
-	"cluster":       "the header has the cluster's id; its secret is made anew",
+	"cluster":       "the header has the cluster's id; its secrets are made anew",
 	sqldb.Floor:     "every program's migrations say it",
 	"leader":        "of the moment",
 	"beats":         "of the moment",

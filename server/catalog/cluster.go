@@ -18,8 +18,10 @@ import (
 
 // ClusterInfo is what all nodes of a cluster share.
 type ClusterInfo struct {
-	ID     leat.ClusterID
-	Secret [32]byte // authenticates shard iterators and page tokens; MUST NOT be logged
+	ID leat.ClusterID
+	// Secret authenticates shard iterators and page tokens. It stands in the database in clear, so nothing may rest on it that whoever
+	// reads the database must not do; only where there is no NodeSecret, nodes and the console do. It MUST NOT be logged.
+	Secret [32]byte
 }
 
 // Cluster returns the cluster's identity, and makes it when the catalog is new. Of nodes that ask at the same time all
@@ -45,15 +47,20 @@ func (c *Catalog) Cluster(ctx context.Context) (info ClusterInfo, err error) {
 }
 
 func (c *Catalog) newCluster() (info ClusterInfo, err error) {
-	source := c.opts.Rand
-	if source == nil {
-		source = rand.Reader
-	}
+	source := c.random()
 	info.ID = leat.NewID[leat.ClusterID](source)
 	if _, err := io.ReadFull(source, info.Secret[:]); err != nil {
 		return info, fmt.Errorf("no randomness for the cluster's secret: %w", err)
 	}
 	return info, nil
+}
+
+// random is where identities and secrets come from.
+func (c *Catalog) random() io.Reader {
+	if c.opts.Rand != nil {
+		return c.opts.Rand
+	}
+	return rand.Reader
 }
 
 func readCluster(tx *sqldb.Tx, info *ClusterInfo) error {

@@ -25,7 +25,7 @@ type Ownership struct {
 type Owners struct {
 	Revision uint64      // as of this answer
 	Shards   []Ownership // that changed after the revision asked for
-	Live     []Session   // every session that is live; only ID, Node and Address are set
+	Live     []Session   // every session that is live; only ID, Node, Address and NodeSecret are set
 	Total    int         // shards there are, where it was asked for: a node that counts more knows one that is gone
 }
 
@@ -41,9 +41,9 @@ func (c *Catalog) OwnersSince(ctx context.Context, since uint64, count bool) (o 
 		if err := tx.Row(query).Scan(sqldb.U64(&o.Revision), &o.Total); err != nil {
 			return err
 		}
-		err := tx.Each("SELECT id, node, address FROM sessions WHERE state = 'live' ORDER BY opened, id", func(scan sqldb.Scan) error {
+		err := tx.Each("SELECT id, node, address, node_secret FROM sessions WHERE state = 'live' ORDER BY opened, id", func(scan sqldb.Scan) error {
 			s := Session{State: SessionLive}
-			err := scan(sqldb.ID(&s.ID), &s.Node, &s.Address)
+			err := scan(sqldb.ID(&s.ID), &s.Node, &s.Address, sqldb.Bool(&s.NodeSecret))
 			o.Live = append(o.Live, s)
 			return err
 		})

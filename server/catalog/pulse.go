@@ -29,6 +29,8 @@ type Peer struct {
 	State    SessionState // live or fencing
 	Beat     uint64
 	Draining bool // it wants no shards
+	// NodeSecret is as in Session.
+	NodeSecret bool
 	Report
 }
 
@@ -79,13 +81,13 @@ func (c *Catalog) Peers(ctx context.Context) ([]Peer, error) {
 func readPulse(tx *sqldb.Tx, p *Pulse) (holder leat.SessionID, until time.Time, err error) {
 	var holderText string
 	err = tx.Each(`
-SELECT r.n, l.holder, l.until, s.id, s.node, s.address, s.state, b.beat, b.revision, b.shards, b.bytes_in, b.records_in, b.draining
+SELECT r.n, l.holder, l.until, s.id, s.node, s.address, s.state, b.beat, b.revision, b.shards, b.bytes_in, b.records_in, b.draining, s.node_secret
 FROM sessions s JOIN beats b ON b.session = s.id JOIN revision r ON r.one = 1 JOIN leader l ON l.one = 1
 WHERE s.state IN ('live', 'fencing')
 ORDER BY s.opened, s.id`, func(scan sqldb.Scan) error {
 		var peer Peer
 		err := scan(sqldb.U64(&p.Revision), &holderText, sqldb.Time(&until), sqldb.ID(&peer.ID), &peer.Node, &peer.Address, &peer.State,
-			sqldb.U64(&peer.Beat), sqldb.U64(&peer.Revision), &peer.Shards, sqldb.U64(&peer.BytesIn), sqldb.U64(&peer.RecordsIn), sqldb.Bool(&peer.Draining))
+			sqldb.U64(&peer.Beat), sqldb.U64(&peer.Revision), &peer.Shards, sqldb.U64(&peer.BytesIn), sqldb.U64(&peer.RecordsIn), sqldb.Bool(&peer.Draining), sqldb.Bool(&peer.NodeSecret))
 		p.Peers = append(p.Peers, peer)
 		return err
 	})

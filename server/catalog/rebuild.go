@@ -55,8 +55,8 @@ func (c *Catalog) Empty(ctx context.Context) error {
 	})
 }
 
-// Rebuild fills an empty catalog, all of it or nothing. The cluster gets a new secret: iterators and page tokens of
-// before are refused.
+// Rebuild fills an empty catalog, all of it or nothing. The cluster gets new secrets: iterators, page tokens and the console's
+// cookies of before are refused.
 func (c *Catalog) Rebuild(ctx context.Context, r *Rebuilt) error {
 	fresh, err := c.newCluster()
 	if err != nil {
@@ -72,7 +72,7 @@ func (c *Catalog) Rebuild(ctx context.Context, r *Rebuilt) error {
 		}
 		_, err = tx.Exec(`
 INSERT INTO cluster (one, id, secret, created) VALUES (1, $1, $2, $3)
-ON CONFLICT (one) DO UPDATE SET id = excluded.id, secret = excluded.secret`, r.State.Cluster, hex.EncodeToString(fresh.Secret[:]), c.now())
+ON CONFLICT (one) DO UPDATE SET id = excluded.id, secret = excluded.secret, node_secret = ''`, r.State.Cluster, hex.EncodeToString(fresh.Secret[:]), c.now())
 		if err != nil {
 			return err
 		}

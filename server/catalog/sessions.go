@@ -40,12 +40,15 @@ type Session struct {
 	// Alone says that one session serves all shards. OpenSession refuses it unless it holds the leader's lease and no other
 	// one is live or fencing.
 	Alone bool
+	// NodeSecret says that the session's node signs its calls with Catalog.NodeSecret: those of former versions, and those without
+	// a master key, have another secret alone.
+	NodeSecret bool
 }
 
 // ErrClosed says that a session is closed already: whoever closed it decided how it ended.
 var ErrClosed = errors.New("catalog: session is closed already")
 
-// OpenSession registers a live session; only ID, Node, Address and Alone are read. Its id MUST be new. A second call for a
+// OpenSession registers a live session; only ID, Node, Address, Alone and NodeSecret are read. Its id MUST be new. A second call for a
 // session that lives changes nothing.
 func (c *Catalog) OpenSession(ctx context.Context, s Session) error {
 	return c.settle(ctx, func(tx *sqldb.Tx) error {
@@ -62,8 +65,8 @@ func (c *Catalog) OpenSession(ctx context.Context, s Session) error {
 			}
 		}
 		n, err := tx.Exec(`
-INSERT INTO sessions (id, node, address, state, opened, alone, keys_apart) VALUES ($1, $2, $3, 'live', $4, $5, 1)
-ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now(), s.Alone)
+INSERT INTO sessions (id, node, address, state, opened, alone, keys_apart, node_secret) VALUES ($1, $2, $3, 'live', $4, $5, 1, $6)
+ON CONFLICT (id) DO NOTHING`, s.ID, s.Node, s.Address, c.now(), s.Alone, s.NodeSecret)
 		if err != nil {
 			return err
 		}

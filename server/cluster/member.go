@@ -60,7 +60,7 @@ func (n *Node) join(ctx context.Context) error {
 		open: map[leat.ShardKey]uint64{}, refused: map[leat.ShardKey]uint64{},
 		watch: watch{seen: map[leat.SessionID]silence{}},
 	}
-	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: m.id, Node: n.cfg.Node, Address: n.cfg.Address}); err != nil {
+	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: m.id, Node: n.cfg.Node, Address: n.cfg.Address, NodeSecret: n.cfg.NodeSecret}); err != nil {
 		n.over(m.id) // it may have been registered
 		return fmt.Errorf("register a session: %w", err)
 	}

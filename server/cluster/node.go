@@ -34,6 +34,8 @@ type Config struct {
 	// Shared says that this node is one of many that share the shards: see the package comment. Otherwise one session at a
 	// time serves all of them. A node that is Exclusive shares with nobody.
 	Shared bool
+	// NodeSecret says that this node signs its calls with catalog.NodeSecret.
+	NodeSecret bool
 	// Exclusive says that this process holds the lock of the folder that holds all sessions' logs: every other session
 	// is over.
 	Exclusive bool
@@ -226,7 +228,7 @@ func (n *Node) session(ctx context.Context) error {
 	if err := n.settle(ctx, id); err != nil {
 		return err
 	}
-	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: id, Node: n.cfg.Node, Address: n.cfg.Address, Alone: true}); err != nil {
+	if err := n.cfg.Catalog.OpenSession(ctx, catalog.Session{ID: id, Node: n.cfg.Node, Address: n.cfg.Address, Alone: true, NodeSecret: n.cfg.NodeSecret}); err != nil {
 		return fmt.Errorf("register a session: %w", err)
 	}
 	n.over(id) // from here on it must be recovered, whatever happens

@@ -37,6 +37,7 @@ type Owners struct {
 	by      map[leat.SessionID]map[leat.ShardKey]uint64 // epochs, by owner; the zero session has those that nobody owns
 	moving  map[leat.ShardKey]catalog.Ownership         // those that are asked to move
 	live    map[leat.SessionID]catalog.Session
+	former  bool // see Former
 }
 
 func newOwners(cat *catalog.Catalog, clock leat.Clock, every time.Duration, log *slog.Logger, loaded func()) *Owners {
@@ -80,6 +81,14 @@ func (o *Owners) Peers() map[leat.SessionID]string {
 	return all
 }
 
+// Former tells whether a node lives that does not sign with the secret that others have: one of a former version, or without
+// a master key. Who can read the database and not write it cannot make it say so.
+func (o *Owners) Former() bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.former
+}
+
 // Stale asks for a look at the catalog now: somebody found that the table is not right.
 func (o *Owners) Stale() {
 	select {
@@ -92,9 +101,12 @@ func (o *Owners) Stale() {
 func (o *Owners) heardOf(p *catalog.Pulse) {
 	o.mu.Lock()
 	o.want, o.heard = max(o.want, p.Revision), o.clock.Now()
+	o.former = false
 	for i := range p.Peers {
 		if p.Peers[i].State != catalog.SessionLive {
 			delete(o.live, p.Peers[i].ID) // it is being fenced: whoever asks waits for the next owner
+		} else if !p.Peers[i].NodeSecret {
+			o.former = true
 		}
 	}
 	behind := o.want > o.rev
@@ -267,8 +279,10 @@ func (o *Owners) apply(got catalog.Owners, whole bool) int {
 		}
 	}
 	clear(o.live)
+	o.former = false
 	for _, s := range got.Live {
 		o.live[s.ID] = s
+		o.former = o.former || !s.NodeSecret
 	}
 	o.rev = got.Revision
 	o.want = max(o.want, o.rev)

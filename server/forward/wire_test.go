@@ -11,11 +11,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -262,6 +264,51 @@ func TestCredentials(t *testing.T) {
 	}
 	if _, err := forward.NewCredentials([]byte("short"), leat.SystemClock{}); err == nil {
 		t.Error("a short secret was taken")
+	}
+}
+
+// Where nodes have a secret that the database does not have in clear, the one that stands there makes no node; but while a node
+// lives that knows no other, the two understand each other.
+func TestSealedCredentials(t *testing.T) {
+	var lives atomic.Bool
+	method := forward.Prefix + "Bounds"
+	former, err := forward.NewCredentials([]byte(secret), leat.SystemClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := forward.NewSealedCredentials([]byte("what the database does not tell"), []byte(secret), lives.Load, leat.SystemClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	another, err := forward.NewSealedCredentials([]byte("what somebody has made up"), []byte(secret), lives.Load, leat.SystemClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := func(from, to *forward.Credentials) bool {
+		t.Helper()
+		ctx := credentials.NewContextWithRequestInfo(t.Context(), credentials.RequestInfo{Method: method})
+		tokens, err := from.GetRequestMetadata(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return to.Check(metadata.NewIncomingContext(ctx, metadata.New(tokens)), method) == nil
+	}
+	for _, is := range []bool{false, true, false} {
+		lives.Store(is)
+		for name, c := range map[string]struct {
+			from, to *forward.Credentials
+			taken    bool
+		}{
+			"beside each other":              {sealed, sealed, true},
+			"by a node that has the former":  {former, sealed, is},
+			"to a node that has the former":  {sealed, former, true},
+			"with another secret beside it":  {another, sealed, is},
+			"that have the former both, too": {former, former, true},
+		} {
+			if got := call(c.from, c.to); got != c.taken {
+				t.Errorf("a node with the former secret lives: %v; a call %s is taken: %v", is, name, got)
+			}
+		}
 	}
 }
 

@@ -94,7 +94,7 @@ var rules = map[string]rule{
 	},
 	"server/catalog": {
 		local: []string{".", "internal/sqldb", "shardstore", "shardstore/blob", "server/journal"},
-		tests: []string{"shardstore/..."},
+		tests: []string{"shardstore/...", "server/masterkey"},
 		third: anyModule,
 	},
 	"server/rebuild": {
