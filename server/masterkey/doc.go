@@ -1,8 +1,8 @@
 // Copyright The Leat Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package masterkey wraps the secrets that Leat keeps in its catalog, streams' keys and access keys, under keys that
-// only the operator holds.
+// Package masterkey wraps the secrets that Leat keeps in its catalog and its bucket under keys that only the operator
+// holds.
 //
 // Invariants: neither a master key nor a wrapped secret ever stands in an error or a log; what is wrapped for one
 // purpose cannot be unwrapped for another, so that rows of the catalog cannot be exchanged.
@@ -14,8 +14,8 @@
 //	# any comment
 //	leat-master-key-1:<32 bytes in base64>
 //
-// The first key wraps; all of them unwrap. To rotate, put a new line first: at its start the server wraps everything
-// again under it, after which the old line may go.
+// The first key wraps; all of them unwrap. At its start a server wraps again what is not under the first: docs/encryption.md,
+// "Changing keys", has the order in which several nodes get a new one.
 //
 // # A wrapped secret
 //
