@@ -7,7 +7,9 @@ package ducktest
 
 import (
 	"bytes"
+	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 //go:embed duckdb/package.json duckdb/package-lock.json duckdb/.npmrc duckdb/query.mjs
@@ -35,10 +38,12 @@ var folder = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = dir
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // a registry may never answer
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
+	cmd.Dir, cmd.WaitDelay = dir, time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm: %w\n%s", err, out)
+		return "", fmt.Errorf("npm: %w\n%s", errors.Join(err, ctx.Err()), out)
 	}
 	return dir, nil
 })

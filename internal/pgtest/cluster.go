@@ -85,9 +85,24 @@ func (c *Cluster) init() error {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: u.UID, Gid: u.GID}}
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
+		if at := barred(c.dir.Path); c.server.user != nil && at != "" {
+			err = fmt.Errorf("%w (it runs as another user, and only its owner and group may enter %s: set TMPDIR to a folder that all may)", err, at)
+		}
 		return fmt.Errorf("pgtest: initdb: %w\n%s", err, bytes.TrimSpace(out))
 	}
 	return nil
+}
+
+// barred is the first folder above path that its owner and group alone can enter, "" when there is none.
+func barred(path string) string {
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o001 == 0 {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.dir.Path, "data") }
