@@ -68,12 +68,19 @@ shell_scripts() {
 # their packages come from.
 no_machine_paths() {
 	local found=0 host
-	local path='(^|[^[:alnum:]_./~-])/(root|work|home/[[:alnum:]_-]+|tmp/leat)($|[^[:alnum:]_.-])'
+	local begins='(^|[^[:alnum:]_./~-])' here
+	local path="$begins"'/(root|work|home/[[:alnum:]_-]+|tmp/leat)($|[^[:alnum:]_.-])'
 	local registry='(proxy|sum)\.golang\.org|registry\.(npmjs\.org|yarnpkg\.com)|pypi\.org|pythonhosted\.org|(deb|snapshot)\.debian\.org|"resolved": *"http'
 	git grep --untracked -nIE "$path" && found=1
 	git grep --untracked -nIE "$registry" -- ':!tools/lint.sh' && found=1
-	git grep --untracked -nIF -e "$PWD/" && found=1
+	# The name of a folder at the root, such as /data, is that of other things too.
+	case $PWD in /*/*)
+		here=$(printf '%s/' "$PWD" | sed 's/[][\\.*^$+?(){}|]/\\&/g')
+		git grep --untracked -nIE -e "$begins$here" && found=1
+		;;
+	esac
 	for host in $(go env GOPROXY | grep -oE '://[^/,|]+' | sed 's|://||; s|.*@||'); do
+		case $host in localhost | localhost:* | 127.* | '['*) continue ;; esac # a proxy of this machine names nothing
 		git grep --untracked -nIF -e "$host" -- ':!tools/lint.sh' && found=1
 	done
 	[ "$found" = 0 ] || { echo "machine paths or hosts of package registries in files of the tree"; return 1; }
