@@ -42,6 +42,7 @@ func TestClusterOfManyShards(t *testing.T) {
 	}
 	rig.Must(t, c.Nodes[0].Env(), "stream", "create", "s", "--shards", strconv.Itoa(clusterShards))
 	c.AwaitBalance(t, 3, shards/4, 2*time.Minute)
+	c.rests(shards + clusterShards)
 
 	c.logStatements()
 	before := len(c.postgresLog())
@@ -58,6 +59,28 @@ func TestClusterOfManyShards(t *testing.T) {
 	c.whole()
 	c.Stop(t)
 	c.Check(t)
+}
+
+// rests waits until the balance leaves all as it is, and nothing moves any more.
+func (c *clusterTest) rests(shards int) {
+	c.Helper()
+	rig.Eventually(c, rig.Patience, "no shard moves", func() error {
+		nodes, err := c.List(c.Context())
+		if err != nil {
+			return err
+		}
+		var counts []int
+		for _, n := range nodes {
+			if n.GetState() == leatv1.NodeState_NODE_STATE_LIVE {
+				counts = append(counts, int(n.GetShardCount()))
+			}
+		}
+		moving, err := c.Nodes[c.Leader(c)].Metric(c.Context(), "leat_cluster_shards_moving")
+		if apart := slices.Max(counts) - slices.Min(counts); err != nil || moving > 0 || apart > shards/3/8 {
+			return fmt.Errorf("%v move of %v: %w", moving, counts, errors.Join(err, errors.New("not yet")))
+		}
+		return nil
+	})
 }
 
 // owned keeps the shards of the stream s that a node owns.

@@ -146,7 +146,7 @@ func (c *clusterTest) owners(node int) map[string]int {
 func TestAnyNodeServesAnyShard(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, rig.SharedBackend(t), 3)
-	c.AwaitBalance(t, 3, 2, time.Minute)
+	c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 	if _, failed := c.answers(c.Running(), rig.Patience); failed > 0 {
 		t.Errorf("%d calls failed with all nodes up", failed)
 	}
@@ -235,7 +235,7 @@ func (c *clusterTest) pushed(node int, shard *leatv1.Shard) {
 func TestNodesComeAndGo(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, rig.SharedBackend(t), 3)
-	c.AwaitBalance(t, 3, 2, time.Minute)
+	c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 	c.answers(c.Running(), rig.Patience)
 
 	leader := c.Leader(t)
@@ -249,7 +249,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		t.Logf("after kill -9 of %s every shard answered at every other node within %v; %d calls failed", death.of, took.Round(10*time.Millisecond), failed)
 		rig.Timely(t, took, failOver)
 		c.Nodes[death.node].Start(t)
-		c.AwaitBalance(t, 3, 2, time.Minute)
+		c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 	}
 
 	for i, n := range c.Nodes {
@@ -274,7 +274,7 @@ func TestNodesComeAndGo(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", n.Name, err, n.Log())
 		}
 		n.Start(t)
-		c.AwaitBalance(t, 3, 2, time.Minute)
+		c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 	}
 
 	// One that is asked to drain has no shards soon, stays, and passes on what it is asked.
@@ -291,11 +291,11 @@ func TestNodesComeAndGo(t *testing.T) {
 		t.Errorf("%d calls failed with a drained node", failed)
 	}
 	rig.Must(t, c.Nodes[0].Env(), "node", "drain", c.Nodes[1].Name, "--undo")
-	c.AwaitBalance(t, 3, 2, time.Minute)
+	c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 
 	began = time.Now()
 	c.Add(t).Start(t)
-	c.AwaitBalance(t, 4, 2, time.Minute)
+	c.AwaitBalance(t, 4, clusterShards/4, time.Minute)
 	t.Logf("the fourth node had its part %v after its start", time.Since(began).Round(10*time.Millisecond))
 	if _, failed := c.answers(c.Running(), rig.Patience); failed > 0 {
 		t.Errorf("%d calls failed with all nodes up", failed)
@@ -317,7 +317,7 @@ func TestClusterGoesOnWithoutPostgres(t *testing.T) {
 	t.Parallel()
 	b := rig.NewBackend(t)
 	c := newCluster(t, b, 3)
-	c.AwaitBalance(t, 3, 2, time.Minute)
+	c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 	c.answers(c.Running(), rig.Patience)
 	b.PG.Stop(t)
 	end := time.Now().Add(6 * time.Second) // longer than it takes to declare a node dead
@@ -346,7 +346,7 @@ func TestClusterGoesOnWithoutPostgres(t *testing.T) {
 func TestClusterColdStart(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, rig.SharedBackend(t), 3)
-	c.AwaitBalance(t, 3, 2, time.Minute)
+	c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 	c.answers(c.Running(), rig.Patience)
 	for _, n := range c.Nodes {
 		n.Kill(t)
@@ -357,7 +357,7 @@ func TestClusterColdStart(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("every shard answered at every node %v after the start", took.Round(10*time.Millisecond))
 	rig.Timely(t, took, coldStart)
-	c.AwaitBalance(t, 3, 2, time.Minute)
+	c.AwaitBalance(t, 3, clusterShards/3, time.Minute)
 	c.whole()
 	c.Stop(t)
 	c.Check(t)

@@ -31,6 +31,7 @@ func realInput(t *testing.T) []string {
 		once = append(once, readLines(t, name)...)
 	}
 	once = slices.DeleteFunc(once, func(line string) bool { return column3(line) == "" })
+	once = once[:min(len(once), inputLines)] // a log of years takes longer than a test may
 	if len(once) == 0 {
 		t.Log("no /var/log/dpkg.log here: its lines are made up")
 		once = madeUp()
@@ -53,15 +54,16 @@ func readLines(t *testing.T, name string) (lines []string) {
 	var r io.Reader = f
 	if strings.HasSuffix(name, ".gz") {
 		if r, err = gzip.NewReader(f); err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Logf("%s is left out: %v", name, err)
+			return nil
 		}
 	}
 	s := bufio.NewScanner(r)
-	for s.Scan() {
+	for s.Scan() && len(lines) < inputLines {
 		lines = append(lines, s.Text())
 	}
 	if err := s.Err(); err != nil {
-		t.Fatalf("%s: %v", name, err)
+		t.Logf("the rest of %s is left out: %v", name, err)
 	}
 	return lines
 }

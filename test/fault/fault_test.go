@@ -155,9 +155,9 @@ func (f serveFaults) postgresStopped(w *world) {
 	defer w.rest()()
 	w.owner()
 	f.b.PG.Stop(w.t)
-	w.static("while PostgreSQL is away", 200, 10*time.Second)
+	w.static("while PostgreSQL is away", 200, rig.Patience)
 	w.hold(w.between(0, 3*time.Second))
-	w.static("while PostgreSQL is still away", 200, 10*time.Second)
+	w.static("while PostgreSQL is still away", 200, rig.Patience)
 	f.b.PG.Start(w.t)
 }
 
@@ -165,7 +165,7 @@ func (f serveFaults) postgresCrashed(w *world) {
 	defer w.rest()()
 	w.owner()
 	f.b.PG.Crash(w.t)
-	w.static("while PostgreSQL is down", 50, 10*time.Second)
+	w.static("while PostgreSQL is down", 50, rig.Patience)
 	f.b.PG.Start(w.t)
 }
 
@@ -243,7 +243,7 @@ func (f serveFaults) killWithoutPostgres(w *world) {
 	defer w.rest()()
 	i := w.owner()
 	f.b.PG.Crash(w.t)
-	w.static("while PostgreSQL is down", 50, 10*time.Second)
+	w.static("while PostgreSQL is down", 50, rig.Patience)
 	w.nodes[i].Kill(w.t)
 	w.hold(w.between(0, 3*time.Second))
 	f.b.PG.Start(w.t)

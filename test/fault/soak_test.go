@@ -33,6 +33,9 @@ const warmUp = 10 * time.Second
 // shortSoak is how long the short form runs after that.
 const shortSoak = 30 * time.Second
 
+// shortSamples is how many samples of each node the short form takes at least.
+const shortSamples = 12
+
 // soakFor is how long a soak runs (LEAT_SOAK_FOR); short when nothing is said.
 func soakFor(t *testing.T) (d time.Duration, short bool) {
 	t.Helper()
@@ -162,6 +165,14 @@ func (s *soak) run() {
 	s.hold(warmUp)
 	all.Go(func() { s.sampler.Run(sampling) })
 	s.hold(s.long)
+	if s.short {
+		rig.Eventually(t, rig.Patience, "there are samples to judge by", func() error {
+			if n := s.sampler.Least(); n < shortSamples {
+				return fmt.Errorf("%d of %d", n, shortSamples)
+			}
+			return nil
+		})
+	}
 	stop()
 	all.Wait()
 	s.sampler.Judge(t, s.short)
