@@ -20,9 +20,6 @@ import (
 // prefix would not have exactly what is left: what it once has stays, and no node could commit the plan any more.
 func (j *job) unrefuse(m *Manifest) error {
 	all, there := tallyOf(j.p.parts), m.Dropped
-	if uint64(len(j.records)) < all.Records {
-		return nil // of what has expired nothing is certain
-	}
 	for i := range m.Objects {
 		there.plus(m.Objects[i].Tally)
 	}
@@ -34,7 +31,7 @@ func (j *job) unrefuse(m *Manifest) error {
 			there.add(j.records[f.Source].Shard, j.records[f.Source].Offset)
 		}
 	}
-	if there == all {
+	if there == all || uint64(len(j.records)) < all.Records && there.Records <= all.Records { // some have expired, and no object has all of those
 		return nil
 	}
 	twice := Tally{there.Records - all.Records, there.Hash - all.Hash}

@@ -19,19 +19,23 @@ func TestBoundsOfAnotherVersion(t *testing.T) {
 	all := []uint64{0, 1, 2, 3, 4, 5, 6, 7}
 	for _, c := range []struct {
 		what   string
+		end    uint64   // of the plan; 10: the last record has expired
 		stands []uint64 // offsets in the object
 		left   []int    // records whose failures are left; nil: it is refused
 	}{
-		{"the same was refused", []uint64{0, 1}, []int{2, 3, 3, 4, 5, 6, 7}},
-		{"nothing was", all, []int{}},
-		{"what is malformed was", []uint64{0, 1, 2, 3}, []int{4, 5, 6, 7}},
-		{"one code was, and of another one what is malformed", []uint64{0, 1, 2, 3, 6, 7}, []int{4, 5}},
-		{"a part of what was beyond a bound was", []uint64{0, 1, 3}, []int{2, 4, 5, 6, 7}},
-		{"other records were, too", []uint64{0, 2, 3}, nil},
-		{"so much that it cannot be told", []uint64{0, 1, 8}, nil},
+		{"the same was refused", 8, []uint64{0, 1}, []int{2, 3, 3, 4, 5, 6, 7}},
+		{"nothing was", 8, all, []int{}},
+		{"what is malformed was", 8, []uint64{0, 1, 2, 3}, []int{4, 5, 6, 7}},
+		{"one code was, and of another one what is malformed", 8, []uint64{0, 1, 2, 3, 6, 7}, []int{4, 5}},
+		{"a part of what was beyond a bound was", 8, []uint64{0, 1, 3}, []int{2, 4, 5, 6, 7}},
+		{"other records were, too", 8, []uint64{0, 2, 3}, nil},
+		{"so much that it cannot be told", 8, []uint64{0, 1, 8}, nil},
+		{"what is malformed was, and the object has what has expired", 10, []uint64{0, 1, 2, 3, 8, 9}, []int{4, 5, 6, 7}},
+		{"the same was, and nothing has what has expired", 10, []uint64{0, 1, 8}, []int{2, 3, 3, 4, 5, 6, 7}},
+		{"it cannot be told, and the object has what has expired", 10, []uint64{0, 1, 2, 3, 8, 9, 10}, nil},
 	} {
-		j := &job{t: &tools{}, p: &plan{parts: []Part{{End: 8}}}, objects: []*draft{{}}}
-		for offset := range uint64(9) { // the last is not the plan's
+		j := &job{t: &tools{}, p: &plan{parts: []Part{{End: c.end}}}, objects: []*draft{{}}}
+		for offset := range uint64(9) { // the last may not be the plan's
 			j.records = append(j.records, spec.Record{Offset: offset})
 		}
 		for _, offset := range c.stands {
