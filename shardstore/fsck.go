@@ -216,6 +216,9 @@ func (f *fsck) extent(e Extent, stored []byte, err error) error {
 	case errors.Is(err, blob.ErrNotFound):
 		f.problem(e.Shard, e.Object, e.First, "the object is missing")
 		return nil
+	case leat.KindOf(err) == leat.KindCorrupt: // the frame of a log file
+		f.problem(e.Shard, e.Object, e.First, "%v", err)
+		return nil
 	case err != nil:
 		return fmt.Errorf("read %s: %w", e.Object, err)
 	}

@@ -108,8 +108,8 @@ func (p *packer) keepLarge(reg *Registration, segments []logSegment) []newName {
 	return nil
 }
 
-// link gives log files their second names. If it cannot be done once, nothing is kept in this session: the folders of
-// logs and of objects may lie on two file systems.
+// link gives log files their second names. If it cannot be done once, no more is kept for its size in this session: the
+// folders of logs and of objects may lie on two file systems.
 func (p *packer) link(ctx context.Context, names []newName) error {
 	for _, n := range names {
 		err := p.s.cfg.Blobs.(blob.Linker).Link(ctx, n.key, n.file)

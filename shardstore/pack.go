@@ -156,7 +156,7 @@ func (p *packer) roundWhile(ctx context.Context, more func() bool) error {
 		}
 		p.written = p.written[1:]
 	}
-	maps.DeleteFunc(p.stuck, func(in stuckIn, _ time.Time) bool { return in.sh.isGone() })
+	maps.DeleteFunc(p.stuck, func(in stuckIn, _ time.Time) bool { return in.sh != nil && in.sh.isGone() })
 	held, err := p.adoptAll(ctx)
 	written := p.writeWhile(ctx, more)
 	if err == nil {

@@ -38,7 +38,7 @@ type staying struct {
 
 // leave has extents of a shard stay, if they have been tried for long enough and there is a way.
 func (st *staying) leave(pt *part, cause error, extents ...Extent) bool {
-	if !st.p.givesUp(stuckIn{pt.sh, st.reg.Adopts}, cause) {
+	if !st.p.givesUp(st.stuckIn(pt), cause) {
 		return false
 	}
 	extents = slices.Clone(extents)
@@ -86,7 +86,7 @@ func (st *staying) place(e *Extent) bool {
 	}
 	files, inFiles := st.p.s.cfg.Driver.(filed)
 	_, links := st.p.s.cfg.Blobs.(blob.Linker)
-	if !inFiles || !links || st.p.noLinks {
+	if !inFiles || !links {
 		return false
 	}
 	at, ok := files.Place(session, n)
@@ -102,8 +102,19 @@ func (st *staying) place(e *Extent) bool {
 	return true
 }
 
-// recovered forgets that the shards of parts were stuck, but for those of which something stays again.
+// stuckIn is what a part is stuck in.
+func (st *staying) stuckIn(pt *part) stuckIn {
+	if st.reg.Adopts.IsZero() {
+		return stuckIn{}
+	}
+	return stuckIn{pt.sh, st.reg.Adopts}
+}
+
+// recovered forgets that the parts were stuck, but for what something stays of again.
 func (st *staying) recovered(parts []part) {
+	if st.reg.Adopts.IsZero() && len(st.shards) == 0 {
+		delete(st.p.stuck, stuckIn{})
+	}
 	for i := range parts {
 		if !st.shards[parts[i].sh] {
 			delete(st.p.stuck, stuckIn{parts[i].sh, st.reg.Adopts})
@@ -111,13 +122,14 @@ func (st *staying) recovered(parts []part) {
 	}
 }
 
-// stuckIn is a shard of which something cannot be packed, and the closed session that left it; zero: it is our own.
+// stuckIn is a shard of which something cannot be packed, and the closed session that left it. The zero value is our own log: there one extent
+// keeps all others waiting, so that whatever else fails once the time is over has waited for as long.
 type stuckIn struct {
 	sh     *shard
 	adopts leat.SessionID
 }
 
-// givesUp tells whether what cannot be packed of a shard has been tried for long enough.
+// givesUp tells whether what cannot be packed has been tried for long enough.
 func (p *packer) givesUp(in stuckIn, cause error) bool {
 	if leat.KindOf(cause) == leat.KindCorrupt {
 		return true

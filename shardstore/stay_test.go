@@ -14,6 +14,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/blob/mem"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -116,10 +117,35 @@ func TestRottenSegments(t *testing.T) {
 	r.must(s.Close(t.Context()))
 }
 
+// What is lost of several shards in a session's own log holds up packing for the five minutes once, not once for each.
+func TestLostSegmentsHoldUpPackingOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).shards(3)
+		r.params.TailBytes = 1
+		s := r.open()
+		for shard := range 3 {
+			r.put(shard, fmt.Sprintf("lost %d", shard))
+		}
+		r.put(0, "kept")
+		for key, b := range r.stored() {
+			if bytes.Contains([]byte(b), []byte("lost")) {
+				r.must(r.blobs.Delete(t.Context(), key))
+			}
+		}
+		if err := s.Pack(t.Context()); !errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("pack at once: %v", err)
+		}
+		pause(6 * time.Minute)
+		r.must(s.Pack(t.Context()))
+		r.wantAllIndexed()
+	})
+}
+
 // The same in a local folder, where a log file gets a second name.
 func TestRottenLogFiles(t *testing.T) {
-	for _, left := range []bool{false, true} {
-		t.Run(fmt.Sprintf("left by a dead session %v", left), func(t *testing.T) {
+	const own, left, found = "its own", "left by a dead session", "found damaged by the process that adopts it"
+	for _, of := range []string{own, left, found} {
+		t.Run(of, func(t *testing.T) {
 			l := newLocal(t)
 			l.shards(2)
 			l.params.TailBytes = 1
@@ -129,7 +155,7 @@ func TestRottenLogFiles(t *testing.T) {
 			l.put(0, "three")
 			l.put(1, "other")
 			name := l.lastFile(s.Session())
-			if left {
+			if of != own {
 				l.stop()
 				l.start()
 				l.must(l.recover())
@@ -141,7 +167,11 @@ func TestRottenLogFiles(t *testing.T) {
 			l.must(err)
 			_, err = f.WriteAt([]byte{b[at] ^ 1}, int64(at))
 			l.must(err, f.Close())
-			if left {
+			if of == found {
+				l.stop()
+				l.start()
+			}
+			if of != own {
 				s = l.open()
 			}
 			l.must(s.Pack(t.Context()))

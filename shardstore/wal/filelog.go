@@ -43,10 +43,12 @@ type fileLog struct {
 	lostTo uint64 // both are never changed
 }
 
-// place is where a segment's bytes are; without a file: it is damaged.
+// place is where a segment's bytes are. Of one that is damaged only the file is sure, if there is one: of several one behind the other all are said to
+// be where the first is.
 type place struct {
 	file        *logFile
 	off, length int64
+	damaged     bool
 }
 
 func newFileLog(d *Files, s leat.SessionID) *fileLog {
@@ -112,7 +114,7 @@ func (l *fileLog) wrote(payload, size int64) error {
 	if l.over != nil {
 		return l.over // recovered or closed meanwhile: too late
 	}
-	l.segs = append(l.segs, place{l.tail, l.at + frameHead, payload})
+	l.segs = append(l.segs, place{file: l.tail, off: l.at + frameHead, length: payload})
 	l.nextN++
 	l.at += size
 	if l.spare == nil && l.at >= l.tail.size/4 {
@@ -148,6 +150,12 @@ func (l *fileLog) writeFailed(err error) error {
 
 // find returns where segment n is.
 func (l *fileLog) find(n uint64) (place, bool) {
+	p, ok := l.place(n)
+	return p, ok && !p.damaged
+}
+
+// place is where a segment is, or was before it was damaged.
+func (l *fileLog) place(n uint64) (place, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n < l.first || n >= l.next() {

@@ -215,7 +215,7 @@ func (d *Files) Place(s leat.SessionID, n uint64) (Place, bool) {
 	if l == nil {
 		return Place{}, false
 	}
-	p, ok := l.find(n)
+	p, ok := l.place(n)
 	if !ok {
 		return Place{}, false
 	}

@@ -62,7 +62,7 @@ func (d *Files) scanFiles(s leat.SessionID, from, below uint64, each func(n uint
 	for _, f := range sc.files[k:] {
 		if sc.fence || f.first != sc.next {
 			damage := leat.Errorf(leat.KindCorrupt, "session log %s: segment %d is damaged or missing, but file %s begins with segment %d", s, sc.next, filepath.Base(f.f.Name()), f.first)
-			if sc.fence || !sc.pass(f.first, damage) {
+			if sc.fence || !sc.pass(f.first, damage, nil) {
 				sc.later = damage
 				return sc, nil
 			}
@@ -74,8 +74,9 @@ func (d *Files) scanFiles(s leat.SessionID, from, below uint64, each func(n uint
 	return sc, nil
 }
 
-// pass goes on with segment n, if those before it that are damaged do not count.
-func (sc *scan) pass(n uint64, damage error) bool {
+// pass goes on with segment n, if those before it that are damaged do not count. They begin at the end of what is sound in the file they are in, if
+// that is known.
+func (sc *scan) pass(n uint64, damage error, in *logFile) bool {
 	const most = 1 << 20 // places; of more missing ones it is enough to know that they are
 	if n < sc.next || n > sc.below {
 		return false
@@ -84,7 +85,7 @@ func (sc *scan) pass(n uint64, damage error) bool {
 		sc.segs, sc.first, sc.next = nil, n, n
 	}
 	for ; sc.next < n; sc.next++ {
-		sc.segs = append(sc.segs, place{})
+		sc.segs = append(sc.segs, place{file: in, off: sc.end + frameHead, damaged: true})
 	}
 	if sc.lost == nil {
 		sc.lost = damage
@@ -156,7 +157,7 @@ func (sc *scan) file(f *logFile, each func(n uint64, payload []byte) error) erro
 		if err := each(fr.n, payload); err != nil {
 			return err
 		}
-		sc.segs = append(sc.segs, place{f, sc.end + frameHead, fr.length})
+		sc.segs = append(sc.segs, place{file: f, off: sc.end + frameHead, length: fr.length})
 		sc.next++
 		sc.end += frameSize(fr.length)
 	}
@@ -217,7 +218,7 @@ func (sc *scan) seek(f *logFile) (on bool, err error) {
 // found goes on with a frame behind damaged ones, each of which took a page at least, or tells what is wrong.
 func (sc *scan) found(f *logFile, at int64, n uint64) bool {
 	damage := sc.damaged(f, at, n)
-	if n-sc.next > uint64((at-sc.end)/framePage) || !sc.pass(n, damage) {
+	if n-sc.next > uint64((at-sc.end)/framePage) || !sc.pass(n, damage, f) {
 		sc.later = damage
 		return false
 	}
@@ -271,7 +272,7 @@ func (sc *scan) passLast() error {
 		}
 	}
 	damage := leat.Errorf(leat.KindCorrupt, "session log %s: segment %d is damaged at byte %d of %s", sc.s, sc.next, sc.end, filepath.Base(f.f.Name()))
-	if from := sc.end; sc.pass(sc.below, damage) {
+	if from := sc.end; sc.pass(sc.below, damage, f) {
 		sc.gaps = append(sc.gaps, gap{from, at})
 		sc.end = at
 	}
