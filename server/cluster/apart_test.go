@@ -5,6 +5,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,6 +95,16 @@ func TestReshardThatCannotBeDone(t *testing.T) {
 			g.shut.Store(false)
 			split(other)
 			await(t, "the other stream is split", func() bool { return w.status(other) == leat.StreamActive })
+			// Children that the catalog has not heard of go with their stream, too.
+			child := r.Children[0].Shard
+			if err := l.put(child, "x"); err != nil {
+				t.Fatalf("put to a child: %v", err)
+			}
+			if err := w.cat.BeginDelete(t.Context(), told, false); err != nil {
+				t.Fatal(err)
+			}
+			l.Kick()
+			await(t, "the child is let go of", func() bool { return errors.Is(l.put(child, "x"), shardstore.ErrNotOwned) })
 		})
 	}
 }

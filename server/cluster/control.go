@@ -154,6 +154,13 @@ func (n *Node) remove(ctx context.Context, s *shardstore.Store, st catalog.Unset
 	for i := range shards {
 		keys[i] = shards[i].Key
 	}
+	for _, done := range n.moved { // children that are open here, and that the catalog has not been told of
+		for _, child := range done.Children {
+			if child.Shard.Stream == st.ID {
+				keys = append(keys, child.Shard)
+			}
+		}
+	}
 	// The catalog first: from the moment at which the shards are gone there, nobody misses their records in a pack.
 	if err := n.cfg.Catalog.RemoveStream(ctx, st.ID); err != nil {
 		return err

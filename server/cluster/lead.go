@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,7 +173,7 @@ func (l *leader) step(ctx context.Context, p *catalog.Pulse, st *catalog.Unsettl
 	case leat.StreamDeleting:
 		// Its name is free then. A session that takes it for ACTIVE still would ack what is meant for the next stream of the name.
 		if !known(p, st.Version) {
-			return false, nil
+			return false, l.heldUp(p, st)
 		}
 		return true, n.cfg.Catalog.RemoveStream(ctx, st.ID)
 	}
@@ -203,6 +204,21 @@ func known(p *catalog.Pulse, revision uint64) bool {
 		}
 	}
 	return true
+}
+
+// heldUp says which sessions keep a deleted stream, once it has waited for longer than they should take.
+func (l *leader) heldUp(p *catalog.Pulse, st *catalog.Unsettled) error {
+	n := l.m.n
+	if n.cfg.Clock.Now().Sub(st.Since) < n.cfg.Transition+20*n.cfg.Heartbeat {
+		return nil
+	}
+	var late []string
+	for i := range p.Peers {
+		if peer := &p.Peers[i]; peer.Revision < st.Version {
+			late = append(late, fmt.Sprintf("session %s of node %q (%s)", peer.ID, peer.Node, peer.State))
+		}
+	}
+	return leat.Errorf(leat.KindUnavailable, "it is DELETING, and stays while sessions that are not closed may take it for ACTIVE: %s", strings.Join(late, ", "))
 }
 
 // served tells whether every shard of a stream is open at a live owner.
