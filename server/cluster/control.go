@@ -150,9 +150,9 @@ func (n *Node) remove(ctx context.Context, s *shardstore.Store, st catalog.Unset
 	if err != nil {
 		return err
 	}
-	keys := make([]leat.ShardKey, len(shards))
+	keys := make([]leat.ShardKey, 0, len(shards))
 	for i := range shards {
-		keys[i] = shards[i].Key
+		keys = append(keys, shards[i].Key)
 	}
 	for _, done := range n.moved { // children that are open here, and that the catalog has not been told of
 		for _, child := range done.Children {
