@@ -6,6 +6,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/server/delivery/spec"
@@ -81,12 +82,21 @@ func (j *job) regroup() error {
 		}
 		d.outputs = append(d.outputs, i)
 	}
-	for i := range j.p.manifest.Objects { // names that nothing is left for stay in the plan
-		if o := j.p.manifest.Objects[i]; drafts[o.Key] == nil {
+	j.keepNames()
+	return nil
+}
+
+// keepNames keeps the names of earlier tries in the plan to which this one has nothing to write: their objects may stand.
+func (j *job) keepNames() {
+	named := map[string]bool{}
+	for _, d := range j.objects {
+		named[d.Key] = true
+	}
+	for i := range j.p.manifest.Objects {
+		if o := &j.p.manifest.Objects[i]; !named[o.Key] {
 			j.objects = append(j.objects, &draft{Object: Object{Key: o.Key, Begin: o.Begin, End: o.End}, bucket: j.t.bucket})
 		}
 	}
-	return nil
 }
 
 // namedFor finds the object that the first try put an output into; none when it was refused.
@@ -106,55 +116,66 @@ func (j *job) namedFor(o *spec.Output, tuple string, at Mark, named map[string]*
 	}
 }
 
-// standing takes over what an earlier try wrote and this one had nothing left for.
-func (j *job) standing(ctx context.Context, m *Manifest) error {
-	made := map[string]bool{}
-	for i := range m.Objects {
-		made[where(&m.Objects[i])] = true
-	}
-	look := func(b *bucket, o Object) error {
-		if b == nil || made[where(&o)] {
-			return nil
-		}
-		there, meta, err := b.head(ctx, o.Key)
-		if err != nil || there == nil || meta.Get(metaPlan) != j.p.id {
-			return err
-		}
-		there.Role, there.Backup = o.Role, o.Backup
-		m.Objects = append(m.Objects, *there)
-		return nil
-	}
+// standing takes over what an earlier try wrote and this one put nothing to. What stands in the error prefix stays as it is, so failures
+// of its kind count as it says: they may be others, where another version wrote it.
+func (j *job) standing(ctx context.Context) error {
 	for _, d := range j.objects {
-		if err := look(d.bucket, Object{Role: d.Role, Key: d.Key, Backup: d.Backup}); err != nil {
+		if d.Units > 0 {
+			continue
+		}
+		if err := j.adopt(ctx, d); err != nil {
 			return err
 		}
 	}
-	b, backup := j.t.errorBucket()
 	for _, kind := range errorTypes {
 		key, err := j.t.namer.Key(j.keyOf("errors "+string(kind), kind, nil, 0))
 		if err != nil {
 			return err
 		}
-		if err := look(b, Object{Role: Errors, Key: key, Backup: backup}); err != nil {
+		d := &draft{Object: Object{Role: Errors, Key: key}}
+		d.bucket, d.Backup = j.t.errorBucket()
+		for i := range j.failed {
+			if f := &j.failed[i]; f.Type == kind && f.stands {
+				d.add(j.records[f.Source].Shard, j.records[f.Source].Offset)
+			}
+		}
+		if err := j.adopt(ctx, d); err != nil {
 			return err
 		}
+		if d.Units > 0 {
+			j.objects = append(j.objects, d)
+			j.failed = slices.DeleteFunc(j.failed, func(f failure) bool { return f.Type == kind })
+		}
 	}
-	if j.t.backup == nil || !j.t.config.Backup.All {
-		return nil
+	if j.t.backup == nil || !j.t.config.Backup.All || len(j.records) > 0 {
+		return nil // nobody else needs it, or it is put
 	}
 	key, err := j.t.keepAll.Key(j.keyOf("backup", "", nil, 0))
 	if err != nil {
 		return err
 	}
-	return look(j.t.backup, Object{Role: Backup, Key: key, Backup: true})
+	d := &draft{Object: Object{Role: Backup, Key: key, Backup: true}, bucket: j.t.backup}
+	j.objects = append(j.objects, d)
+	return j.adopt(ctx, d)
+}
+
+// adopt makes a draft the object of its plan that stands there, if one does.
+func (j *job) adopt(ctx context.Context, d *draft) error {
+	if d.bucket == nil {
+		return nil
+	}
+	there, meta, err := d.bucket.head(ctx, d.Key)
+	if err != nil || there == nil || meta.Get(metaPlan) != j.p.id {
+		return err
+	}
+	there.Role, there.Backup = d.Role, d.Backup
+	d.Object, d.other = *there, there.Tally != d.Tally
+	return nil
 }
 
 // settleExpired says what of a plan has expired: what is neither in an object, whoever wrote it, nor dropped.
-func (j *job) settleExpired(ctx context.Context, m *Manifest) error {
+func (j *job) settleExpired(m *Manifest) error {
 	most := m.Expired.Records
-	if err := j.standing(ctx, m); err != nil {
-		return err
-	}
 	if m.Expired = j.missing(m); m.Expired.Records > most {
 		return leat.Errorf(leat.KindInternal, "of plan %s %d records have expired and its objects lack %d: nothing is committed", j.p.id, most, m.Expired.Records)
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/minio/minio-go/v7"
+
 	"github.com/leatstream/leat/server/delivery"
 	"github.com/leatstream/leat/server/delivery/spec"
 )
@@ -38,37 +40,84 @@ func (b bounded) compile(context.Context, string, []spec.Transform) (spec.Pipeli
 	return b, nil
 }
 
-// A node dies over a plan, before what both refuse is in the error prefix, and one of a version with narrower bounds carries it out:
-// each record is in one place.
-func TestAPlanOfAVersionWithWiderBounds(t *testing.T) {
+// A node dies over a plan once some of it is written, and one of a version with other bounds carries it out: each record is in one place.
+func TestAPlanOfAVersionWithOtherBounds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what         string
+		first, then  []string // that versions refuse
+		dies         int32    // with this put
+		data, failed []string
+	}{
+		{"narrower", []string{"bad"}, []string{"bad", "large"}, 1, []string{"small:1", "large:2", "small:3", "large:4"}, []string{"bad:5"}},
+		{"so narrow that nothing is left of the object", nil, []string{"large"}, 1, []string{"large:1", "large:2"}, nil},
+		{"wider", []string{"large"}, nil, 2, []string{"small:1"}, []string{"large:2"}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			var dying atomic.Bool
+			var puts atomic.Int32
+			dying.Store(true)
+			crashed := make(chan struct{}, 1000)
+			r := newRig(t, func(cfg *delivery.Config) {
+				cfg.Compile = bounded{refuses: c.first}.compile
+				cfg.Fault = func(s delivery.Step, _ string) error {
+					if s != delivery.StepPut || !dying.Load() || puts.Add(1) < c.dies {
+						return nil
+					}
+					crashed <- struct{}{}
+					return errors.New("struck")
+				}
+			})
+			r.stream("s", 1)
+			r.put("s", slices.Concat(c.data, c.failed)...)
+			r.deliver("d", r.toBucket("s", func(c *spec.Config) {
+				c.Transforms = []spec.Transform{{Kind: spec.JQ, Query: "."}}
+			}))
+			<-crashed
+			r.kill()
+			dying.Store(false)
+			r.config.Compile = bounded{refuses: c.then}.compile
+			r.start()
+			all := uint64(len(c.data) + len(c.failed))
+			r.settled("d", all)
+			r.once(r.lines("data/"), c.data)
+			if rep := r.clean("d", all); rep.Stored != uint64(len(c.data)) || rep.Failed != uint64(len(c.failed)) || len(errorLines(t, r, "errors/")) != len(c.failed) {
+				t.Errorf("verify: %+v", rep)
+			}
+		})
+	}
+}
+
+// What a version refused altogether is in the error prefix when one with wider bounds writes it: the plan waits, and says what to delete.
+func TestAPlanOfWhichNothingWasLeft(t *testing.T) {
 	t.Parallel()
 	var dying atomic.Bool
 	dying.Store(true)
-	crashed := make(chan struct{}, 1000)
 	r := newRig(t, func(c *delivery.Config) {
-		c.Compile = bounded{refuses: []string{"bad"}}.compile
+		c.Compile = bounded{refuses: []string{"large"}}.compile
 		c.Fault = func(s delivery.Step, _ string) error {
-			if s != delivery.StepPut || !dying.Load() {
-				return nil
+			if s == delivery.StepPut && dying.Load() {
+				return errors.New("struck")
 			}
-			crashed <- struct{}{}
-			return errors.New("struck")
+			return nil
 		}
 	})
 	r.stream("s", 1)
-	records := []string{"small:1", "large:2", "small:3", "large:4"}
-	r.put("s", append(records, "bad:5")...)
+	r.put("s", "large:1", "large:2")
 	r.deliver("d", r.toBucket("s", func(c *spec.Config) {
 		c.Transforms = []spec.Transform{{Kind: spec.JQ, Query: "."}}
 	}))
-	<-crashed
+	r.waits("d", "struck")
 	r.kill()
 	dying.Store(false)
-	r.config.Compile = bounded{refuses: []string{"bad", "large"}}.compile
+	r.config.Compile = bounded{}.compile
 	r.start()
-	r.settled("d", 5)
-	r.once(r.lines("data/"), records)
-	if rep := r.clean("d", 5); rep.Stored != 4 || rep.Failed != 1 {
-		t.Errorf("verify: %+v", rep)
+	r.waits("d", "a node of another version wrote: errors/")
+	for key := range r.objects("errors/") {
+		r.must(r.s3.RemoveObject(t.Context(), r.bucket, key, minio.RemoveObjectOptions{}))
 	}
+	r.settled("d", 2)
+	r.once(r.lines("data/"), []string{"large:1", "large:2"})
+	r.clean("d", 2)
 }

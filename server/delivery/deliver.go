@@ -65,6 +65,7 @@ func (j *job) run(ctx context.Context) error {
 		if err := j.group(); err != nil {
 			return err
 		}
+		j.keepNames()
 	}
 	if err := j.planned(ctx); err != nil {
 		return err
@@ -78,6 +79,11 @@ func (j *job) run(ctx context.Context) error {
 		m.Objects = append(m.Objects, sent...)
 	} else if err := j.write(ctx); err != nil {
 		return err
+	}
+	if j.p.manifest.Partial || m.Expired.Records > 0 { // an earlier try may have written what this one cannot, or refuses
+		if err := j.standing(ctx); err != nil {
+			return err
+		}
 	}
 	if err := j.unrefuse(&m); err != nil {
 		return err
@@ -95,7 +101,7 @@ func (j *job) run(ctx context.Context) error {
 		}
 	}
 	if m.Expired.Records > 0 { // an object that was written before they expired has them
-		if err := j.settleExpired(ctx, &m); err != nil {
+		if err := j.settleExpired(&m); err != nil {
 			return err
 		}
 	}

@@ -123,8 +123,8 @@ func renew(c, now *spec.Config) (whole bool) {
 
 // renewEndpoints takes over whom transforms ask: the endpoints that are still asked, wherever they stand now, and one that has another
 // URL where nothing else about the steps is another. More than one may be other steps: records would get into a bucket without
-// what they were to go through. Of several steps that ask one endpoint each is the one that is told the same, or, where there are as
-// many as before, the one at its place; a step that may be either stays as it was.
+// what they were to go through. Of several steps that ask one endpoint each is the one that is told the same, in their order where
+// several are, or, where there are as many as before, the one at its place; another step stays as it was.
 func renewEndpoints(c, now *spec.Config) (whole bool) {
 	former, present := endpoints(c), endpoints(now)
 	to, taken := make([]*spec.HTTP, len(former)), make([]bool, len(present))

@@ -24,7 +24,9 @@ func (j *job) unrefuse(m *Manifest) error {
 		there.plus(m.Objects[i].Tally)
 	}
 	for _, d := range j.objects {
-		there.plus(d.Tally)
+		if d.Role != Backup {
+			there.plus(d.Tally)
+		}
 	}
 	for i := range j.failed {
 		if f := &j.failed[i]; f.stands {
@@ -41,7 +43,8 @@ func (j *job) unrefuse(m *Manifest) error {
 	return j.uncovered(all, there)
 }
 
-// uncovered says that a plan's objects do not add up to it, and which of them others wrote that had other bounds.
+// uncovered says that a plan's objects do not add up to it, and which of them others wrote that had other bounds. Objects that may have
+// what has expired are not to be deleted.
 func (j *job) uncovered(want, got Tally) error {
 	var others []string
 	for _, d := range j.objects {
@@ -50,7 +53,10 @@ func (j *job) uncovered(want, got Tally) error {
 		}
 	}
 	advice := ""
-	if len(others) > 0 {
+	switch {
+	case uint64(len(j.records)) < want.Records:
+		advice = " (some of its records have expired, so delete nothing that was written of it: docs/operating.md, Upgrades)"
+	case len(others) > 0:
 		advice = " (docs/operating.md, Upgrades, says what to do about what a node of another version wrote: " + strings.Join(others, ", ") + ")"
 	}
 	return leat.Errorf(leat.KindInternal, "plan %s has %d records and its objects %d: nothing is committed%s", j.p.id, want.Records, got.Records, advice)
