@@ -88,7 +88,7 @@ func judgeSettings(s map[string]string, nodes int) (all []Finding) {
 		all = append(all, f)
 	}
 	f = Finding{Check: "postgres max_connections", Grade: OK, Found: fmt.Sprintf("%s, for %d live nodes", s["max_connections"], nodes)}
-	need := max(fewConnections, nodes*nodeConnections+spareConnections)
+	need := max(fewConnections, (nodes+1)*nodeConnections+spareConnections) // an upgrade has one node more
 	if n, err := strconv.Atoi(s["max_connections"]); err != nil || n < need {
 		f.Grade = Warn
 		f.Means = fmt.Sprintf("a node opens up to %d connections: one that gets none cannot say that it is alive", nodeConnections)
