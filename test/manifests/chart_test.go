@@ -442,6 +442,11 @@ func TestMemoryOfTheChart(t *testing.T) {
 			if got != want {
 				t.Errorf("with the limits %s Go is told %q, want %q", limits, got, want)
 			}
+			// Helm merges maps: who gives a limit alone has the requests of values.yaml beside it.
+			r := d.Spec.Template.Spec.Containers[0].Resources
+			if limit, ok := r.Limits[core.ResourceMemory]; ok && r.Requests.Memory().Cmp(limit) > 0 {
+				t.Errorf("with the limits %s pods request %s, which Kubernetes refuses", limits, r.Requests.Memory())
+			}
 		}
 	}
 }
