@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/shardstore/blob"
 )
 
 const (
@@ -198,7 +199,11 @@ func (s *Store) readShare(ctx context.Context, w mergeShare, readers map[string]
 	for _, e := range w.group {
 		c, err := readers[e.Object].chunk(ctx, e)
 		if err != nil {
-			s.keeper.unmergeable(s.cfg.Clock.Now(), w.sh, e)
+			bad := w.group // at first together: one that is left alone among merged ones is never due again
+			if leat.KindOf(err) == leat.KindCorrupt || errors.Is(err, blob.ErrNotFound) {
+				bad = []Extent{e}
+			}
+			s.keeper.unmergeable(s.cfg.Clock.Now(), w.sh, bad...)
 			return p, err
 		}
 		c.Epoch = w.group[len(w.group)-1].Epoch // one extent has one epoch: that of its last owner

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore"
+	"github.com/leatstream/leat/shardstore/blob/fault"
 	"github.com/leatstream/leat/shardstore/blob/mem"
 )
 
@@ -60,6 +61,39 @@ func TestMergesGoOnAroundRot(t *testing.T) {
 		r.must(s.Housekeep(t.Context()))
 		r.wantRotten(0, 0, want)
 		r.wantAll(1, want)
+	})
+}
+
+// A read that fails for a while leaves nothing alone between merged neighbours, where it would never be due again.
+func TestMergesWaitForReadsThatPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).shards(1)
+		r.params.MergeFanIn, r.params.TailBytes, r.params.CacheBytes = 4, 1, 1
+		f := r.faulty()
+		s := r.open()
+		for _, text := range texts("record", 4) {
+			r.packEach(text, 0)
+		}
+		first := r.registered(0)[0]
+		away := errors.New("away")
+		f.SetHook(func(op fault.Op, key string) fault.Fault {
+			if op == fault.Read && key == first.Object {
+				return fault.Fault{Kind: fault.Refuse, Err: away}
+			}
+			return fault.Fault{}
+		})
+		if err := s.Housekeep(t.Context()); !errors.Is(err, away) {
+			t.Errorf("housekeeping says %v", err)
+		}
+		f.SetHook(nil)
+		r.packEach("one more", 0)
+		r.must(s.Housekeep(t.Context()))
+		pause(time.Hour)
+		r.must(s.Housekeep(t.Context()))
+		if got := r.registered(0); got[0].Count < 4 {
+			t.Errorf("the extents are %+v", got)
+		}
+		r.fsck()
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -141,49 +142,80 @@ func TestLostSegmentsHoldUpPackingOnce(t *testing.T) {
 	})
 }
 
-// The same in a local folder, where a log file gets a second name.
+// The same in a local folder, where a log file gets a second name. Where bytes are right again after all, as those of a bad
+// sector may be, their records are there too.
 func TestRottenLogFiles(t *testing.T) {
 	const own, left, found = "its own", "left by a dead session", "found damaged by the process that adopts it"
-	for _, of := range []string{own, left, found} {
-		t.Run(of, func(t *testing.T) {
+	all := []string{"one", "two", "three"}
+	for name, tc := range map[string]struct {
+		of     string
+		rotten []string
+		last   bool // nothing was put after them
+	}{
+		own: {own, all[1:2], false}, left: {left, all[1:2], false}, found: {found, all[1:2], false},
+		"two, found so": {found, all[1:], false}, "the last two, found so": {found, all[1:], true},
+	} {
+		t.Run(name, func(t *testing.T) {
 			l := newLocal(t)
 			l.shards(2)
 			l.params.TailBytes = 1
 			s := l.open()
-			l.put(0, "one")
-			l.put(0, "two is rotten")
-			l.put(0, "three")
+			others := []string{"other"}
 			l.put(1, "other")
-			name := l.lastFile(s.Session())
-			if of != own {
+			for _, text := range all {
+				l.put(0, text)
+			}
+			if !tc.last {
+				l.put(1, "after")
+				others = append(others, "after")
+			}
+			file := l.lastFile(s.Session())
+			if tc.of != own {
 				l.stop()
 				l.start()
 				l.must(l.recover())
 			}
-			b, err := os.ReadFile(name)
+			f, err := os.OpenFile(file, os.O_RDWR, 0)
 			l.must(err)
-			at := bytes.Index(b, []byte("two is rotten"))
-			f, err := os.OpenFile(name, os.O_WRONLY, 0)
-			l.must(err)
-			_, err = f.WriteAt([]byte{b[at] ^ 1}, int64(at))
-			l.must(err, f.Close())
-			if of == found {
+			defer func() { l.must(f.Close()) }()
+			flip := func() {
+				b, err := os.ReadFile(f.Name())
+				if errors.Is(err, os.ErrNotExist) { // its second name is left
+					b, err = io.ReadAll(io.NewSectionReader(f, 0, 1<<30))
+				}
+				l.must(err)
+				for _, text := range tc.rotten {
+					for _, as := range []string{text, string(text[0]^1) + text[1:]} {
+						if at := bytes.Index(b, []byte(as)); at >= 0 {
+							_, err = f.WriteAt([]byte{b[at] ^ 1}, int64(at))
+							l.must(err)
+							break
+						}
+					}
+				}
+			}
+			flip()
+			if tc.of == found {
 				l.stop()
 				l.start()
 			}
-			if of != own {
+			if tc.of != own {
 				s = l.open()
 			}
 			l.must(s.Pack(t.Context()))
 			l.wantAllIndexed()
-			if kept, all := l.kept(0); kept != 1 || all != 3 {
-				t.Errorf("%d of %d extents stayed", kept, all)
+			if kept, extents := l.kept(0); kept != len(tc.rotten) || extents != len(all) {
+				t.Errorf("%d of %d extents stayed", kept, extents)
 			}
-			l.wantRotten(0, 1, []string{"one", "", "three"})
-			l.wantAll(1, []string{"other"})
-			if found := l.problems(); len(found) != 1 || found[0].Offset != 1 {
+			l.wantAll(1, others)
+			if found := l.problems(); len(found) != len(tc.rotten) || found[0].Offset != 1 {
 				t.Errorf("fsck finds %v", found)
 			}
+			if len(tc.rotten) == 1 {
+				l.wantRotten(0, 1, []string{"one", "", "three"})
+			}
+			flip()
+			l.wantAll(0, all)
 			l.must(s.Close(t.Context()))
 		})
 	}

@@ -59,10 +59,11 @@ func (d *Files) scanFiles(s leat.SessionID, from, below uint64, each func(n uint
 		k++
 	}
 	sc.first, sc.next = sc.files[k].first, sc.files[k].first
+	var before *logFile
 	for _, f := range sc.files[k:] {
 		if sc.fence || f.first != sc.next {
 			damage := leat.Errorf(leat.KindCorrupt, "session log %s: segment %d is damaged or missing, but file %s begins with segment %d", s, sc.next, filepath.Base(f.f.Name()), f.first)
-			if sc.fence || !sc.pass(f.first, damage, nil) {
+			if sc.fence || !sc.pass(f.first, damage, before) {
 				sc.later = damage
 				return sc, nil
 			}
@@ -70,12 +71,13 @@ func (d *Files) scanFiles(s leat.SessionID, from, below uint64, each func(n uint
 		if err := sc.file(f, each); err != nil || sc.later != nil {
 			return sc, err
 		}
+		before = f
 	}
 	return sc, nil
 }
 
-// pass goes on with segment n, if those before it that are damaged do not count. They begin at the end of what is sound in the file they are in, if
-// that is known.
+// pass goes on with segment n, if those before it that are damaged do not count. The first of them begins at the end of what is sound in the file
+// it is in, if that is known, and each other one where the one before it ends: what stays in a place (Files.Place) stays there for good.
 func (sc *scan) pass(n uint64, damage error, in *logFile) bool {
 	const most = 1 << 20 // places; of more missing ones it is enough to know that they are
 	if n < sc.next || n > sc.below {
@@ -84,8 +86,16 @@ func (sc *scan) pass(n uint64, damage error, in *logFile) bool {
 	if n-sc.next > most {
 		sc.segs, sc.first, sc.next = nil, n, n
 	}
-	for ; sc.next < n; sc.next++ {
-		sc.segs = append(sc.segs, place{file: in, off: sc.end + frameHead, damaged: true})
+	for at := sc.end; sc.next < n; sc.next++ {
+		p := place{damaged: true}
+		if in != nil && sc.written(in, at) {
+			p.file, p.off = in, at+frameHead
+			size := sc.knownSize(in, at, sc.next)
+			if at += size; size == 0 {
+				in = nil
+			}
+		}
+		sc.segs = append(sc.segs, p)
 	}
 	if sc.lost == nil {
 		sc.lost = damage
@@ -225,6 +235,28 @@ func (sc *scan) found(f *logFile, at int64, n uint64) bool {
 	sc.gaps = append(sc.gaps, gap{sc.end, at})
 	sc.end, sc.least = at, n
 	return true
+}
+
+// written tells whether something was written to the page at a place of a file.
+func (sc *scan) written(f *logFile, at int64) bool {
+	page := make([]byte, framePage)
+	if at+framePage > f.size {
+		return false
+	}
+	_, err := sc.d.io.read(f.f, page, at)
+	return errors.Is(err, syscall.EIO) || err == nil && !zero(page)
+}
+
+// knownSize is sizeOf of a frame whose head can be read; 0 when it is not certain.
+func (sc *scan) knownSize(f *logFile, at int64, n uint64) int64 {
+	if _, err := sc.d.io.read(f.f, make([]byte, frameHead), at); err != nil {
+		return 0
+	}
+	size, err := sc.sizeOf(f, at, n)
+	if err != nil {
+		return 0
+	}
+	return size
 }
 
 // pages reads many pages. Those that cannot be read are zero where damage does not count.

@@ -38,7 +38,11 @@ func (p pace) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	timer = time.AfterFunc(bodyTime(resp.ContentLength), func() {
+	length := resp.ContentLength
+	if part, _, err := parseRange(resp.Header.Get("Content-Range")); length < 0 && err == nil { // a gateway that sends chunks
+		length = part.to - part.from
+	}
+	timer = time.AfterFunc(bodyTime(length), func() {
 		cancel(tooSlow("sent"))
 	})
 	resp.Body = &pacedBody{ReadCloser: resp.Body, end: sync.OnceFunc(func() {
