@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/leatstream/leat"
 	"github.com/leatstream/leat/shardstore/blob"
@@ -108,13 +110,14 @@ func (p *packer) keepLarge(reg *Registration, segments []logSegment) []newName {
 	return nil
 }
 
-// link gives log files their second names. If it cannot be done once, no more is kept for its size in this session: the
-// folders of logs and of objects may lie on two file systems.
+// link gives log files their second names. If it cannot be done once, no more is kept for its size in this session. Where it can never be done, since
+// the folders of logs and of objects lie on two file systems, what cannot be packed does not stay either: a pack would be written in vain each time.
 func (p *packer) link(ctx context.Context, names []newName) error {
 	for _, n := range names {
 		err := p.s.cfg.Blobs.(blob.Linker).Link(ctx, n.key, n.file)
 		if err != nil {
 			p.noLinks = p.noLinks || ctx.Err() == nil
+			p.linkless = p.linkless || errors.Is(err, syscall.EXDEV) || errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported)
 			return fmt.Errorf("keep %s as %s: %w", n.file, n.key, err)
 		}
 	}

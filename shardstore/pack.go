@@ -40,6 +40,7 @@ type packer struct {
 	written  []*pack               // not registered, oldest first
 	adopting *pack                 // written, and its registration tried
 	noLinks  bool                  // a log file could not get a second name
+	linkless bool                  // none can: it is not for want of room that it could not
 	stuck    map[stuckIn]time.Time // since when something cannot be packed
 
 	unsure atomic.Bool // a registration was tried and its outcome is not known

@@ -86,7 +86,7 @@ func (st *staying) place(e *Extent) bool {
 	}
 	files, inFiles := st.p.s.cfg.Driver.(filed)
 	_, links := st.p.s.cfg.Blobs.(blob.Linker)
-	if !inFiles || !links {
+	if !inFiles || !links || st.p.linkless {
 		return false
 	}
 	at, ok := files.Place(session, n)

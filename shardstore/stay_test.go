@@ -5,17 +5,21 @@ package shardstore_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/leatstream/leat"
+	"github.com/leatstream/leat/internal/directio"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
+	"github.com/leatstream/leat/shardstore/blob/disk"
 	"github.com/leatstream/leat/shardstore/blob/mem"
 	"github.com/leatstream/leat/shardstore/wal"
 )
@@ -151,9 +155,11 @@ func TestRottenLogFiles(t *testing.T) {
 		of     string
 		rotten []string
 		last   bool // nothing was put after them
+		zeros  bool // for their pages
 	}{
-		own: {own, all[1:2], false}, left: {left, all[1:2], false}, found: {found, all[1:2], false},
-		"two, found so": {found, all[1:], false}, "the last two, found so": {found, all[1:], true},
+		own: {of: own, rotten: all[1:2]}, left: {of: left, rotten: all[1:2]}, found: {of: found, rotten: all[1:2]},
+		"two, found so": {of: found, rotten: all[1:]}, "the last two, found so": {of: found, rotten: all[1:], last: true},
+		"zeros for two, found so": {of: found, rotten: all[1:], zeros: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLocal(t)
@@ -178,23 +184,23 @@ func TestRottenLogFiles(t *testing.T) {
 			f, err := os.OpenFile(file, os.O_RDWR, 0)
 			l.must(err)
 			defer func() { l.must(f.Close()) }()
-			flip := func() {
-				b, err := os.ReadFile(f.Name())
-				if errors.Is(err, os.ErrNotExist) { // its second name is left
-					b, err = io.ReadAll(io.NewSectionReader(f, 0, 1<<30))
-				}
-				l.must(err)
+			b, err := os.ReadFile(file)
+			l.must(err)
+			write := func(spoil func(page []byte, at int)) {
 				for _, text := range tc.rotten {
-					for _, as := range []string{text, string(text[0]^1) + text[1:]} {
-						if at := bytes.Index(b, []byte(as)); at >= 0 {
-							_, err = f.WriteAt([]byte{b[at] ^ 1}, int64(at))
-							l.must(err)
-							break
-						}
-					}
+					at := bytes.Index(b, []byte(text))
+					from := at &^ (directio.Page - 1)
+					page := bytes.Clone(b[from : from+directio.Page])
+					spoil(page, at-from)
+					_, err := f.WriteAt(page, int64(from))
+					l.must(err)
 				}
 			}
-			flip()
+			write(func(page []byte, at int) {
+				if page[at] ^= 1; tc.zeros {
+					clear(page)
+				}
+			})
 			if tc.of == found {
 				l.stop()
 				l.start()
@@ -214,10 +220,56 @@ func TestRottenLogFiles(t *testing.T) {
 			if len(tc.rotten) == 1 {
 				l.wantRotten(0, 1, []string{"one", "", "three"})
 			}
-			flip()
+			write(func([]byte, int) {})
 			l.wantAll(0, all)
 			l.must(s.Close(t.Context()))
 		})
+	}
+}
+
+// unlinked is a store on another file system than the logs.
+type unlinked struct {
+	*disk.Store
+	packs int
+}
+
+func (u *unlinked) Create(ctx context.Context, key string, body []byte) error {
+	if strings.HasPrefix(key, "pack/") {
+		u.packs++
+	}
+	return u.Store.Create(ctx, key, body)
+}
+
+func (u *unlinked) Link(context.Context, string, string) error {
+	return &os.LinkError{Op: "link", Err: syscall.EXDEV}
+}
+
+// Where log files cannot get second names, what is rotten holds up packing; no pack is written in vain again and again for it.
+func TestRottenLogFilesOfAnotherFileSystem(t *testing.T) {
+	l := newLocal(t)
+	l.shards(1)
+	l.params.TailBytes = 1
+	u := &unlinked{Store: l.disk}
+	l.blobs = u
+	s := l.open()
+	l.put(0, "one")
+	l.put(0, "two is rotten")
+	l.put(0, "three")
+	name := l.lastFile(s.Session())
+	b, err := os.ReadFile(name)
+	l.must(err)
+	at := bytes.Index(b, []byte("two is rotten"))
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	l.must(err)
+	_, err = f.WriteAt([]byte{b[at] ^ 1}, int64(at))
+	l.must(err, f.Close())
+	for range 3 {
+		if err := s.Pack(t.Context()); err == nil {
+			t.Fatal("packed")
+		}
+	}
+	if u.packs > 1 {
+		t.Errorf("%d packs were written", u.packs)
 	}
 }
 

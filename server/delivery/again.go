@@ -173,11 +173,13 @@ func (j *job) adopt(ctx context.Context, d *draft) error {
 	return nil
 }
 
-// settleExpired says what of a plan has expired: what is neither in an object, whoever wrote it, nor dropped.
+// settleExpired says what of a plan has expired: what is neither in an object, whoever wrote it, nor dropped. That all or none of what expired is
+// missing is proved by the places, too: as many other records may be.
 func (j *job) settleExpired(m *Manifest) error {
-	most := m.Expired.Records
-	if m.Expired = j.missing(m); m.Expired.Records > most {
-		return leat.Errorf(leat.KindInternal, "of plan %s %d records have expired and its objects lack %d: nothing is committed", j.p.id, most, m.Expired.Records)
+	all := m.Expired
+	m.Expired = j.missing(m)
+	if none := m.Expired.Records == 0 && m.Expired.Hash != 0; none || m.Expired.Records > all.Records || m.Expired.Records == all.Records && m.Expired != all {
+		return leat.Errorf(leat.KindInternal, "of plan %s %d records have expired and its objects lack %d, which are not those: nothing is committed", j.p.id, all.Records, m.Expired.Records)
 	}
 	return nil
 }

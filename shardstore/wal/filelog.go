@@ -43,8 +43,7 @@ type fileLog struct {
 	lostTo uint64 // both are never changed
 }
 
-// place is where a segment's bytes are. Of one that is damaged only the file is sure, if there is one: of several one behind the other all are said to
-// be where the first is.
+// place is where a segment's bytes are. One that is damaged has a file if it is sure where it was.
 type place struct {
 	file        *logFile
 	off, length int64

@@ -63,7 +63,7 @@ func (d *Files) scanFiles(s leat.SessionID, from, below uint64, each func(n uint
 	for _, f := range sc.files[k:] {
 		if sc.fence || f.first != sc.next {
 			damage := leat.Errorf(leat.KindCorrupt, "session log %s: segment %d is damaged or missing, but file %s begins with segment %d", s, sc.next, filepath.Base(f.f.Name()), f.first)
-			if sc.fence || !sc.pass(f.first, damage, before) {
+			if sc.fence || !sc.pass(f.first, damage, before, 0) {
 				sc.later = damage
 				return sc, nil
 			}
@@ -76,9 +76,10 @@ func (d *Files) scanFiles(s leat.SessionID, from, below uint64, each func(n uint
 	return sc, nil
 }
 
-// pass goes on with segment n, if those before it that are damaged do not count. The first of them begins at the end of what is sound in the file
-// it is in, if that is known, and each other one where the one before it ends: what stays in a place (Files.Place) stays there for good.
-func (sc *scan) pass(n uint64, damage error, in *logFile) bool {
+// pass goes on with segment n, if those before it that are damaged do not count. The first of them begins at the end of what is sound in the file they
+// are in, and each other one where the one before it ends, if that is sure: what stays in a place (Files.Place) stays there for good. Segment n begins
+// at until in the same file; 0: it is in another.
+func (sc *scan) pass(n uint64, damage error, in *logFile, until int64) bool {
 	const most = 1 << 20 // places; of more missing ones it is enough to know that they are
 	if n < sc.next || n > sc.below {
 		return false
@@ -88,10 +89,9 @@ func (sc *scan) pass(n uint64, damage error, in *logFile) bool {
 	}
 	for at := sc.end; sc.next < n; sc.next++ {
 		p := place{damaged: true}
-		if in != nil && sc.written(in, at) {
+		if in != nil && (until > 0 || sc.written(in, at)) {
 			p.file, p.off = in, at+frameHead
-			size := sc.knownSize(in, at, sc.next)
-			if at += size; size == 0 {
+			if at = sc.behind(in, at, n, until); at == 0 {
 				in = nil
 			}
 		}
@@ -228,7 +228,7 @@ func (sc *scan) seek(f *logFile) (on bool, err error) {
 // found goes on with a frame behind damaged ones, each of which took a page at least, or tells what is wrong.
 func (sc *scan) found(f *logFile, at int64, n uint64) bool {
 	damage := sc.damaged(f, at, n)
-	if n-sc.next > uint64((at-sc.end)/framePage) || !sc.pass(n, damage, f) {
+	if n-sc.next > uint64((at-sc.end)/framePage) || !sc.pass(n, damage, f, at) {
 		sc.later = damage
 		return false
 	}
@@ -247,16 +247,20 @@ func (sc *scan) written(f *logFile, at int64) bool {
 	return errors.Is(err, syscall.EIO) || err == nil && !zero(page)
 }
 
-// knownSize is sizeOf of a frame whose head can be read; 0 when it is not certain.
-func (sc *scan) knownSize(f *logFile, at int64, n uint64) int64 {
+// behind is where the frame behind the damaged one of sc.next begins; 0 when that is not sure. Each of those up to n takes a page at least.
+func (sc *scan) behind(f *logFile, at int64, n uint64, until int64) int64 {
+	rest := int64(n-sc.next-1) * framePage
+	if until > 0 && until-at == rest+framePage {
+		return at + framePage
+	}
 	if _, err := sc.d.io.read(f.f, make([]byte, frameHead), at); err != nil {
 		return 0
 	}
-	size, err := sc.sizeOf(f, at, n)
-	if err != nil {
+	size, err := sc.sizeOf(f, at, sc.next)
+	if err != nil || size == 0 || until > 0 && at+size+rest > until {
 		return 0
 	}
-	return size
+	return at + size
 }
 
 // pages reads many pages. Those that cannot be read are zero where damage does not count.
@@ -304,7 +308,7 @@ func (sc *scan) passLast() error {
 		}
 	}
 	damage := leat.Errorf(leat.KindCorrupt, "session log %s: segment %d is damaged at byte %d of %s", sc.s, sc.next, sc.end, filepath.Base(f.f.Name()))
-	if from := sc.end; sc.pass(sc.below, damage, f) {
+	if from := sc.end; sc.pass(sc.below, damage, f, at) {
 		sc.gaps = append(sc.gaps, gap{from, at})
 		sc.end = at
 	}

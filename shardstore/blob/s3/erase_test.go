@@ -20,7 +20,9 @@ import (
 // client speaks to a bucket as its owner does.
 func client(t *testing.T, o s3.Options) *minio.Client {
 	t.Helper()
-	c, err := minio.New(o.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""), Region: o.Region})
+	transport := &http.Transport{} // minio-go's own keeps connections for a minute, and nobody can end them
+	t.Cleanup(transport.CloseIdleConnections)
+	c, err := minio.New(o.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""), Region: o.Region, Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/lifecycle"
 
 	"github.com/leatstream/leat/internal/s3test"
@@ -156,12 +154,7 @@ func TestCheckLifecycle(t *testing.T) {
 	o := bucket(t)
 	o.Prefix = "our"
 	s := open(t, o)
-	admin, err := minio.New(o.Endpoint, &minio.Options{
-		Creds: credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""), Region: o.Region,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	admin := client(t, o)
 	if note, err := s.CheckLifecycle(t.Context()); err != nil || note != "" {
 		t.Fatalf("without rules: %q, %v", note, err)
 	}
