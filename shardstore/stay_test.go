@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/leatstream/leat"
-	"github.com/leatstream/leat/internal/directio"
 	"github.com/leatstream/leat/shardstore"
 	"github.com/leatstream/leat/shardstore/blob"
 	"github.com/leatstream/leat/shardstore/blob/disk"
@@ -189,8 +188,9 @@ func TestRottenLogFiles(t *testing.T) {
 			write := func(spoil func(page []byte, at int)) {
 				for _, text := range tc.rotten {
 					at := bytes.Index(b, []byte(text))
-					from := at &^ (directio.Page - 1)
-					page := bytes.Clone(b[from : from+directio.Page])
+					const size = 4096 // frames begin at pages
+					from := at &^ (size - 1)
+					page := bytes.Clone(b[from : from+size])
 					spoil(page, at-from)
 					_, err := f.WriteAt(page, int64(from))
 					l.must(err)
