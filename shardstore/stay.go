@@ -112,8 +112,11 @@ func (st *staying) stuckIn(pt *part) stuckIn {
 
 // recovered forgets that the parts were stuck, but for what something stays of again.
 func (st *staying) recovered(parts []part) {
-	if st.reg.Adopts.IsZero() && len(st.shards) == 0 {
-		delete(st.p.stuck, stuckIn{})
+	if st.reg.Adopts.IsZero() {
+		if len(st.shards) == 0 {
+			delete(st.p.stuck, stuckIn{})
+		}
+		return
 	}
 	for i := range parts {
 		if !st.shards[parts[i].sh] {
