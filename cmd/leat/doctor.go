@@ -47,7 +47,7 @@ func (c *doctorCmd) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	if o.Postgres == "" && o.HTTP == "" && o.DataDir == "" && len(o.Buckets) == 0 {
-		return leat.Invalid("postgres", "say what to look at: --postgres and the --s3 flags, --endpoint-http, or --data-dir")
+		return leat.Invalid("postgres", "say what to look at: --postgres and the --s3 flags, or the --config of servers that names these, --endpoint-http, or --data-dir")
 	}
 	bad := 0
 	healthy := doctor.Run(ctx, o, func(f doctor.Finding) {

@@ -46,7 +46,7 @@ func (c *fsckCmd) Run(ctx context.Context, t *terminal) error {
 	case c.Postgres != "":
 		r, err = server.FsckRemote(ctx, c.Postgres, c.S3, server.MasterKeys{File: c.KeyFile, Text: c.Key}, problem)
 	default:
-		return leat.Invalid("data-dir", "say what to check: --data-dir FOLDER, or --postgres DSN with the --s3 flags")
+		return leat.Invalid("data-dir", "say what to check: --data-dir FOLDER, or --postgres DSN with the --s3 flags, or the --config of servers that names these")
 	}
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ type masterKeyCmd struct{}
 
 // Help is shown by `leat master-key --help`.
 func (masterKeyCmd) Help() string {
-	return "Put what it prints in a file that nobody else reads, give that to `leat serve --master-key-file` on every node, and keep a copy: what is sealed under a master key cannot be read without it. To rotate, put a new line after the old one first: docs/encryption.md, \"Changing keys\", has the steps."
+	return "Put what it prints in a file that nobody else reads, give that to `leat serve --master-key-file` on every node, and keep a copy: what is sealed under a master key cannot be read without it. To change it, begin with a new line after the old one: docs/encryption.md, \"Changing keys\", has the steps."
 }
 
 // Run prints a new master key.
