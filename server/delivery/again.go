@@ -178,8 +178,9 @@ func (j *job) adopt(ctx context.Context, d *draft) error {
 func (j *job) settleExpired(m *Manifest) error {
 	all := m.Expired
 	m.Expired = j.missing(m)
-	if none := m.Expired.Records == 0 && m.Expired.Hash != 0; none || m.Expired.Records > all.Records || m.Expired.Records == all.Records && m.Expired != all {
-		return leat.Errorf(leat.KindInternal, "of plan %s %d records have expired and its objects lack %d, which are not those: nothing is committed", j.p.id, all.Records, m.Expired.Records)
+	switch lacks := m.Expired; {
+	case lacks.Records > all.Records, lacks.Records == all.Records && lacks != all, lacks.Records == 0 && lacks.Hash != 0:
+		return leat.Errorf(leat.KindInternal, "of plan %s %d records have expired and its objects lack %d, which are not those: nothing is committed", j.p.id, all.Records, lacks.Records)
 	}
 	return nil
 }
