@@ -134,7 +134,7 @@ func TestCrashAtEachStep(t *testing.T) {
 			records := numbered("a", 4000)
 			r.put("s", records[:2000]...)
 			r.deliver("d", r.toBucket("s", func(c *spec.Config) { c.Transforms = nil }))
-			r.settled("d", 2000) // deaths on the way
+			r.settled("d", 2000)                         // deaths on the way
 			r.until("it was struck twice", func() bool { // the last commit is seen before the fault that follows it
 				mu.Lock()
 				defer mu.Unlock()
